@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The ABI of /dev/lguest, between a launcher and the Host.
+ *
+ * One open file is one guest.  write() makes a request: an array of 64-bit
+ * words, the first of which is its number.  The file offset (pwrite) names the
+ * vCPU where that matters.  pread() runs the vCPU named by the offset until
+ * something happens that the launcher must see to.  close() frees everything.
+ *
+ * Every successful request returns the number of bytes it used; longer writes
+ * are legal, the rest is ignored.  Errors common to all requests:
+ *   EFAULT  the buffer is not readable
+ *   EINVAL  shorter than the request's words; unknown request; no guest yet;
+ *           no such vCPU
+ *   ENOENT  the guest is dead: read() tells why
+ */
+#ifndef _LGUEST_DEVICE_H
+#define _LGUEST_DEVICE_H
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
+#include <assert.h>
+#include <linux/types.h>
+#endif
+
+/*
+ * INITIALIZE base pfn_limit start device_limit
+ *   base:         address of guest-physical 0 in the launcher, page aligned
+ *   pfn_limit:    pages of guest RAM, at least 1
+ *   start:        guest-physical address of the first instruction of vCPU 0,
+ *                 which starts in the kernel view with virtual = physical,
+ *                 irq_enabled off and all registers zero
+ *   device_limit: end, in pages, of the guest-physical space: what lies
+ *                 between pfn_limit and it is device memory (trap 14)
+ * Only memory that the launcher may itself write is usable as RAM.
+ * EBUSY: this file has a guest already.  EINVAL: base not page aligned, limits
+ * out of order or above 2^40 pages.  ENOMEM: no memory, or "could not map
+ * switcher pages high": this process has a guest already, or its slot is
+ * taken.
+ */
+#define LHREQ_INITIALIZE	0
+/* 1 was GETDMA: EINVAL. */
+/* IRQ irq: raise an interrupt line (0..63) of this vCPU. EINVAL: no such line. */
+#define LHREQ_IRQ		2
+/*
+ * BREAK on: 1 makes the vCPU's read() end with EAGAIN, and waits until another
+ * request gives 0 (EINTR if a signal comes first); until then every read()
+ * gives EAGAIN.  EINVAL: neither 0 nor 1.
+ */
+#define LHREQ_BREAK		3
+/*
+ * EVENTFD value fd: NOTIFY(value) of the guest signals the eventfd fd from now
+ * on, and no longer ends read().  fd = -1 detaches.  EINVAL: value 0, fd is no
+ * eventfd.  EBADF: fd not open.  EEXIST: attached already.  ENOENT: detach of
+ * what is not attached.  ENOSPC: more than 64 attached.
+ */
+#define LHREQ_EVENTFD		4
+/*
+ * GETREG offset: the next read() of this vCPU gives the 8 bytes of a register,
+ * named by its byte offset in struct user_regs_struct, or LHREG_CR2.
+ * ENOENT: no such register.
+ */
+#define LHREQ_GETREG		5
+/*
+ * SETREG offset value: sets a general register, rip or rsp (rip must be
+ * canonical, EINVAL).  ENOENT: no such register, or not settable.
+ */
+#define LHREQ_SETREG		6
+/*
+ * TRAP number error: the vCPU takes exception number (0..31) before its next
+ * instruction.  EINVAL: out of range, or the guest has no event entry.
+ */
+#define LHREQ_TRAP		7
+/* IRQFD irq fd: each signal of the eventfd fd raises the line.  fd = -1 ends. */
+#define LHREQ_IRQFD		8
+
+#define LHREG_CR2		0x1000
+
+/* What read() gives: one of these, ... */
+struct lguest_exit {
+	__u32 kind;		/* LGUEST_EXIT_* */
+	__u32 access;		/* MMIO: LGUEST_ACCESS_* */
+	__u64 value;		/* NOTIFY value, or guest-physical address */
+	__u8 insn[15];		/* TRAP, MMIO: bytes at rip ... */
+	__u8 insn_len;		/* ... and how many of them could be read */
+	__u64 reserved;
+};
+_Static_assert(sizeof(struct lguest_exit) == 40, "no padding");
+
+#define LGUEST_EXIT_NOTIFY	1	/* the guest called NOTIFY */
+#define LGUEST_EXIT_TRAP	13	/* #GP(0) in the guest kernel: emulate */
+#define LGUEST_EXIT_MMIO	14	/* access to device memory: emulate */
+#define LGUEST_ACCESS_WRITE	1
+#define LGUEST_ACCESS_FETCH	2
+/*
+ * ... the 8 bytes of an armed GETREG, or an error:
+ *   EINVAL     no guest, no such vCPU, or the buffer is too small
+ *   EPERM      not the task that made the vCPU
+ *   EFAULT     the buffer is not writable; the record comes again next time
+ *   EAGAIN     BREAK
+ *   EINTR      a signal
+ *   ERESTART   (85) the guest asked for a restart
+ *   ENOENT     the guest is dead.  The next read() gives the reason, with its
+ *              NUL, cut to the buffer's size: "POWEROFF: ..." or "CRASH: ..."
+ *              with the guest's words, or what the Host has against it
+ *
+ * A record is done with when the next read() begins: the vCPU then goes on at
+ * its rip, which the launcher has moved by SETREG if it emulated.
+ */
+
+#endif /* _LGUEST_DEVICE_H */
