@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every part of the launcher knows: how the program speaks to its user,
+ * and with which status it ends.  Messages are implemented in message.c.
+ */
+#ifndef LGUEST_LAUNCHER_H
+#define LGUEST_LAUNCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define LGUEST_VERSION	"0.1"
+
+/*
+ * Exit statuses.  This list is the only one: `lguest help` prints it.  A
+ * COMMAND in the guest gives its own status, 0 to 255, instead of 0.
+ */
+#define EXIT_STATUSES(S)						\
+	S(0,   DONE,	"the guest powered off (or COMMAND succeeded)")	\
+	S(1,   FAILED,	"`check` found something missing, `link` failed") \
+	S(2,   USAGE,	"bad usage: unknown option, bad value")		\
+	S(120, PANIC,	"the guest's kernel panicked")			\
+	S(121, KILLED,	"the Host killed the guest")			\
+	S(122, HOST,	"no /dev/lguest, kernel, memory, file ... to start with") \
+	S(123, TIME,	"the time limit was reached")			\
+	S(124, NO_STATUS, "the guest powered off before COMMAND ended")	\
+	S(125, ESCAPE,	"ended from the keyboard (Ctrl-A x)")
+
+#define S(number, name, text) STATUS_##name = number,
+enum status { EXIT_STATUSES(S) };
+#undef S
+
+/* problem("what failed: why; what to try"): one line on stderr. */
+void problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same words, but only with -v. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Where both go; NULL is stderr.  The unit tests read it back. */
+extern FILE *message_stream;
+extern bool verbose;
+
+/* The commands; each gets its own name as argv[0] and returns a status. */
+int cmd_run(int argc, char **argv);
+int cmd_link(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_help(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+#endif /* LGUEST_LAUNCHER_H */

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The launcher, a program called `lguest`.  This file only finds the command;
+ * read on in cmd_run.c, which starts a guest, then vcpu.c, which runs it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lguest.h"
+#include "options.h"
+#include "restart.h"
+
+static const struct option no_options[] = { { .name = NULL } };
+
+static const struct command help_command = {
+	"help", "[COMMAND]", "Say what a command does, or list them all.",
+	no_options, cmd_help,
+};
+
+static const struct command version_command = {
+	"version", "", "Say which lguest this is.", no_options, cmd_version,
+};
+
+/*L:010
+ * Every command, in the order in which a newcomer meets them.
+ :*/
+static const struct command *const commands[] = {
+	&run_command, &check_command, &link_command, &help_command,
+	&version_command,
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COMMANDS; i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static void print_overview(FILE *out)
+{
+	size_t i;
+
+	fputs("lguest runs virtual machines without hardware support for them.\n\n"
+	      "Usage: lguest COMMAND [options]\n\nCommands:\n", out);
+	for (i = 0; i < COMMANDS; i++)
+		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	fputs("\n`lguest COMMAND --help` lists its options.\n\nExit status:\n", out);
+#define S(number, name, text) fprintf(out, "  %-10d %s\n", number, text);
+	EXIT_STATUSES(S)
+#undef S
+	fputs("  0-255      that of COMMAND, with `lguest run -- COMMAND`\n"
+	      "A signal that ends lguest shows as such (128 + its number in a shell).\n",
+	      out);
+}
+
+int cmd_help(int argc, char **argv)
+{
+	const struct command *command;
+	int first = parse_options(&help_command, argc, argv, NULL, NULL);
+
+	if (first == OPTIONS_HELP)
+		return STATUS_DONE;
+	if (first < 0)
+		return STATUS_USAGE;
+	if (first == argc) {
+		print_overview(stdout);
+		return STATUS_DONE;
+	}
+	command = find_command(argv[first]);
+	if (!command) {
+		problem("help: there is no command '%s'; `lguest help` lists them",
+			argv[first]);
+		return STATUS_USAGE;
+	}
+	print_command_help(command, stdout);
+	return STATUS_DONE;
+}
+
+int cmd_version(int argc, char **argv)
+{
+	int first = parse_options(&version_command, argc, argv, NULL, NULL);
+
+	if (first == OPTIONS_HELP)
+		return STATUS_DONE;
+	if (first != argc) {
+		if (first >= 0)
+			problem("version: it takes no argument; leave out '%s'",
+				argv[first]);
+		return STATUS_USAGE;
+	}
+	puts("lguest " LGUEST_VERSION);
+	return STATUS_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	restart_remember(argv);
+	if (argc < 2) {
+		print_overview(stderr);
+		return STATUS_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		argv[1] = "help";
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
+		argv[1] = "version";
+	command = find_command(argv[1]);
+	if (!command) {
+		problem("there is no command '%s'; `lguest help` lists them",
+			argv[1]);
+		return STATUS_USAGE;
+	}
+	return command->run(argc - 1, argv + 1);
+}

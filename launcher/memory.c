@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The guest's RAM: one anonymous mapping of the launcher.  Guest-physical 0 is
+ * its first byte.  An inaccessible stretch on either side turns a slip of the
+ * launcher into a crash instead of a leak; 2 MiB alignment and transparent
+ * huge pages let the Host use large shadow entries.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lguest.h"
+#include "memory.h"
+
+/*L:110
+ * Address space is reserved with room for alignment and both guards, then the
+ * middle is opened:
+ *
+ *	| guard ... | RAM, 2 MiB aligned | guard ... |
+ *
+ * The guards stay mapped until the program ends or memory_destroy() is called.
+ :*/
+static uint64_t reserved_size(uint64_t size)
+{
+	return size + 3 * MEMORY_LARGE;
+}
+
+/* What was reserved begins one guard, and less than one alignment, below. */
+static uint8_t *align_up(uint8_t *at)
+{
+	return (uint8_t *)(((uintptr_t)at + MEMORY_LARGE - 1) & ~(MEMORY_LARGE - 1));
+}
+
+static uint8_t *reserve(uint64_t size)
+{
+	uint64_t whole = reserved_size(size);
+	uint8_t *start, *base, *end;
+
+	start = mmap(NULL, whole, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (start == MAP_FAILED)
+		return NULL;
+	/* Give back what alignment left over: exactly two guards remain. */
+	base = align_up(start + MEMORY_LARGE);
+	end = align_up(base + size) + MEMORY_LARGE;
+	if (base - MEMORY_LARGE > start)
+		munmap(start, base - MEMORY_LARGE - start);
+	if (start + whole > end)
+		munmap(end, start + whole - end);
+	return base;
+}
+
+bool memory_create(struct memory *memory, uint64_t size)
+{
+	uint8_t *base;
+
+	if (size < MEMORY_LEAST || size > MEMORY_MOST) {
+		problem("cannot give the guest %llu KiB of memory: the least is 16M, the most 1024G; try -m 256M",
+			(unsigned long long)size >> 10);
+		return false;
+	}
+	size &= ~(MEMORY_PAGE - 1);
+	base = reserve(size);
+	if (!base || mprotect(base, size, PROT_READ | PROT_WRITE)) {
+		problem("cannot reserve %llu MiB for the guest: %s; try a smaller -m",
+			(unsigned long long)size >> 20, strerror(errno));
+		return false;
+	}
+	madvise(base, size, MADV_HUGEPAGE);	/* a wish, no more */
+	madvise(base, size, MADV_DONTDUMP);
+	memory->base = base;
+	memory->size = size;
+	return true;
+}
+
+void memory_destroy(struct memory *memory)
+{
+	uint8_t *end;
+
+	if (!memory->base)
+		return;
+	end = align_up(memory->base + memory->size) + MEMORY_LARGE;
+	munmap(memory->base - MEMORY_LARGE, end - memory->base + MEMORY_LARGE);
+	memory->base = NULL;
+	memory->size = 0;
+}
+
+/*L:120
+ * Addresses come from the guest, sizes sometimes too, so neither sum nor
+ * difference below may wrap.
+ :*/
+void *memory_at(const struct memory *memory, gpa_t at, uint64_t size)
+{
+	if (at.v > memory->size || size > memory->size - at.v)
+		return NULL;
+	return memory->base + at.v;
+}
+
+bool memory_write(const struct memory *memory, gpa_t at, const void *from,
+		  uint64_t size)
+{
+	void *to = memory_at(memory, at, size);
+
+	if (to && size)
+		memcpy(to, from, size);
+	return to;
+}
+
+bool memory_read(const struct memory *memory, gpa_t at, void *to, uint64_t size)
+{
+	const void *from = memory_at(memory, at, size);
+
+	if (from && size)
+		memcpy(to, from, size);
+	return from;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Options of a command: one table says how each is spelled, what it takes,
+ * where its value goes and what it means.  The parser, --help and whatever
+ * else speaks of options (man page, completion) all read that table.
+ */
+#ifndef LGUEST_OPTIONS_H
+#define LGUEST_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum option_kind {
+	OPTION_FLAG,		/* bool */
+	OPTION_TEXT,		/* const char * */
+	OPTION_SIZE,		/* uint64_t, bytes; K M G, none means M */
+	OPTION_SECONDS,		/* uint64_t, nanoseconds */
+};
+
+struct option {
+	char letter;		/* 0: none */
+	const char *name;	/* NULL ends the table */
+	enum option_kind kind;
+	size_t offset;		/* of the value in the command's settings */
+	const char *argument;	/* its name in the help text */
+	const char *help;
+};
+
+struct command {
+	const char *name;
+	const char *arguments;	/* what may follow the options */
+	const char *summary;
+	const struct option *options;
+	int (*run)(int argc, char **argv);
+};
+
+/* What parse_options() gives when --help was asked for and printed. */
+#define OPTIONS_HELP	(-2)
+
+/*
+ * Parse argv[1..] into *settings.  Gives the index of the first argument that
+ * is no option (the one after a "--"), OPTIONS_HELP, or -1 after a message.
+ * *dashes, if not NULL, says whether "--" was seen.
+ */
+int parse_options(const struct command *command, int argc, char **argv,
+		  void *settings, bool *dashes);
+void print_command_help(const struct command *command, FILE *out);
+
+/* "512M" -> bytes, "1.5" -> nanoseconds; false if the text is no such thing. */
+bool parse_size(const char *text, uint64_t *bytes);
+bool parse_seconds(const char *text, uint64_t *ns);
+
+/* Each command's own description, for the table in main.c. */
+extern const struct command run_command, link_command, check_command;
+
+#endif /* LGUEST_OPTIONS_H */

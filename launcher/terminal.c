@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The user's terminal.  With a guest on it, every key belongs to the guest
+ * (^C too), so it is put into raw mode; and whatever way the launcher ends,
+ * the user gets it back as it was: atexit() for the ordinary ways, handlers
+ * for the crashes, and watch.c for the signals that ask us to end.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "lguest.h"
+#include "terminal.h"
+
+static struct termios saved;
+static atomic_bool raw;
+
+bool terminal_is_ours(int fd)
+{
+	return isatty(fd) && tcgetpgrp(fd) == getpgrp();
+}
+
+bool terminal_is_raw(void)
+{
+	return atomic_load(&raw);
+}
+
+void terminal_restore(void)
+{
+	int keep = errno;
+
+	if (atomic_exchange(&raw, false))
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	errno = keep;
+}
+
+/*L:310
+ * A crash of the launcher itself must not leave a terminal without echo.  The
+ * handler puts it back and lets the signal do what it would have done.
+ :*/
+static void crash(int number)
+{
+	terminal_restore();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void catch_crashes(void)
+{
+	static const int numbers[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT,
+				       SIGSYS, SIGTRAP, SIGXCPU, SIGXFSZ };
+	struct sigaction action = { .sa_handler = crash,
+				    .sa_flags = SA_RESETHAND | SA_NODEFER };
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], &action, NULL);
+}
+
+bool terminal_raw(void)
+{
+	static bool prepared;
+	struct termios now;
+
+	if (tcgetattr(STDIN_FILENO, &saved)) {
+		problem("cannot read the terminal's settings: %s; try `lguest run </dev/null`",
+			strerror(errno));
+		return false;
+	}
+	if (!prepared) {
+		atexit(terminal_restore);
+		catch_crashes();
+		prepared = true;
+	}
+	now = saved;
+	cfmakeraw(&now);
+	now.c_cc[VMIN] = 1;
+	now.c_cc[VTIME] = 0;
+	/* TCSADRAIN keeps what was typed ahead. */
+	atomic_store(&raw, true);
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &now)) {
+		atomic_store(&raw, false);
+		problem("cannot make the terminal raw: %s; try `lguest run </dev/null`",
+			strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+bool terminal_size(int fd, unsigned int *rows, unsigned int *columns)
+{
+	struct winsize size;
+
+	if (ioctl(fd, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
+		return false;
+	*rows = size.ws_row;
+	*columns = size.ws_col;
+	return true;
+}
