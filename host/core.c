@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The Host: loading and unloading, and the loop that runs a vCPU.
+ */
+#include <linux/cpu.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/cpufeature.h>
+#include <asm/desc.h>
+#include <asm/fpu/api.h>
+#include <asm/hypervisor.h>
+#include "lg.h"
+
+/*H:100
+ * The life of a vCPU is one loop, in read() on the launcher's file: look
+ * whether something keeps the guest from running; run it; see why it stopped.
+ *
+ * The inner part runs without sleeping, with the guest's extended state (FPU)
+ * in the CPU.  Most reasons are dealt with there.  What may sleep, and what the
+ * launcher must know, leaves it for the outer loop.
+:*/
+
+/**
+ * kill_guest() - end a guest, with a sentence
+ * @cpu: the vCPU that did it
+ * @fmt: as for printf, with its arguments
+ *
+ * The first reason is kept.  Callers go on with harmless values: the guest does
+ * not run again, and read() gives the sentence to the launcher.
+ */
+void kill_guest(struct lg_cpu *cpu, const char *fmt, ...)
+{
+	struct lguest *lg = cpu->lg;
+	va_list args;
+	char *reason;
+	unsigned int i;
+
+	if (READ_ONCE(lg->dead))
+		return;
+	va_start(args, fmt);
+	reason = kvasprintf(GFP_ATOMIC, fmt, args);
+	va_end(args);
+	if (!reason)
+		reason = ERR_PTR(-ENOMEM);
+	if (cmpxchg(&lg->dead, NULL, reason) != NULL && !IS_ERR(reason))
+		kfree(reason);
+	for (i = 0; i < lg->nr_cpus; i++)
+		kick_cpu(&lg->cpus[i]);
+}
+
+/* Make a vCPU look around: wake it if it sleeps, interrupt it if it runs. */
+void kick_cpu(struct lg_cpu *cpu)
+{
+	if (cpu->tsk && !wake_up_process(cpu->tsk))
+		kick_process(cpu->tsk);
+}
+
+/*H:110
+ * One stay in the guest.  Interrupts are off from the last look at what could
+ * keep us out until a host interrupt that ended the stay has been handled.
+ */
+static void run_guest_once(struct lg_cpu *cpu)
+{
+	struct lg_state *state = cpu->state;
+
+	enter_guest(cpu);
+	WRITE_ONCE(cpu->in_guest, -1);
+	cpu->trap_pending = true;
+	cpu->hcall_done = false;
+	if (state->trapnum == X86_TRAP_PF)
+		cpu->cr2 = read_cr2();
+	if (state->trapnum < LG_TRAP_SWITCHER)
+		cpu->traps[min_t(u64, state->trapnum, 258)]++;
+	handle_host_interrupt(cpu);
+}
+
+static bool must_leave(struct lg_cpu *cpu)
+{
+	return need_resched() || signal_pending(current) ||
+	       READ_ONCE(cpu->lg->dead) || READ_ONCE(cpu->break_out) ||
+	       cpu->halted || cpu->exit.kind || READ_ONCE(cpu->inject) >= 0;
+}
+
+/*H:120
+ * Run the guest for as long as nothing needs sleep.  The mark in_guest is set
+ * before the CR3 load that makes all earlier changes of the shadow tables
+ * visible to this CPU: who changes them afterwards sees it, and interrupts us.
+ */
+static void run_guest_atomic(struct lg_cpu *cpu)
+{
+	kernel_fpu_begin();
+	load_guest_fpu(cpu);
+	do {
+		local_irq_disable();
+		if (must_leave(cpu)) {
+			local_irq_enable();
+			break;
+		}
+		maybe_deliver_interrupt(cpu);
+		WRITE_ONCE(cpu->in_guest, smp_processor_id());
+		smp_mb();
+		run_guest_once(cpu);
+		local_irq_enable();
+	} while (handle_trap(cpu) == LG_RUN);
+	save_guest_fpu(cpu);
+	kernel_fpu_end();
+}
+
+/* Do the sleepable thing that handle_trap() asked for. */
+static int satisfy_need(struct lg_cpu *cpu)
+{
+	struct lg_need need = cpu->need;
+	struct lguest *lg = cpu->lg;
+	int err;
+
+	memset(&cpu->need, 0, sizeof(cpu->need));
+	if (need.wait)
+		return wait_event_interruptible(lg->changed,
+						!READ_ONCE(lg->changing));
+	if (need.tables && refill_spares(cpu))
+		kill_guest(cpu, "out of memory for shadow tables");
+	if (need.page) {
+		err = fault_in(cpu, need.page, need.write);
+		if (err == -EINTR)
+			return -ERESTARTSYS;
+		if (err)
+			kill_guest(cpu, "guest memory at %#lx is not there",
+				   need.page - lg->base);
+	}
+	if (need.call)
+		do_sleeping_hypercall(cpu);
+	return 0;
+}
+
+/* Handle what the last stay ended with, as often as it takes. */
+static int finish_trap(struct lg_cpu *cpu)
+{
+	enum lg_next next;
+	int err;
+
+	while (cpu->trap_pending && !READ_ONCE(cpu->lg->dead)) {
+		err = satisfy_need(cpu);
+		if (err)
+			return err;
+		if (!cpu->trap_pending)
+			break;
+		next = handle_trap(cpu);
+		if (next != LG_RETRY)
+			break;
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void sleep_halted(struct lg_cpu *cpu)
+{
+	set_current_state(TASK_INTERRUPTIBLE);
+	if (interrupt_waiting(cpu) || signal_pending(current) ||
+	    READ_ONCE(cpu->lg->dead) || READ_ONCE(cpu->break_out) ||
+	    READ_ONCE(cpu->inject) >= 0) {
+		__set_current_state(TASK_RUNNING);
+	} else {
+		count(cpu, LG_COUNT_SLEEPS);
+		schedule();
+	}
+	if (interrupt_waiting(cpu) || READ_ONCE(cpu->inject) >= 0)
+		cpu->halted = false;
+}
+
+static ssize_t give_register(struct lg_cpu *cpu, char __user *buf, size_t size)
+{
+	int offset = READ_ONCE(cpu->getreg);
+	u64 value;
+
+	if (size < sizeof(value))
+		return -EINVAL;
+	if (offset == LHREG_CR2)
+		value = cpu->shared ? cpu->shared->cr2 : cpu->cr2;
+	else
+		value = *(u64 *)((char *)regs_of(cpu) + offset);
+	if (copy_to_user(buf, &value, sizeof(value)))
+		return -EFAULT;
+	WRITE_ONCE(cpu->getreg, -1);
+	return sizeof(value);
+}
+
+static ssize_t give_exit(struct lg_cpu *cpu, char __user *buf, size_t size)
+{
+	if (size < sizeof(cpu->exit))
+		return -EINVAL;
+	if (copy_to_user(buf, &cpu->exit, sizeof(cpu->exit)))
+		return -EFAULT;
+	cpu->exit_given = true;
+	count(cpu, LG_COUNT_EXITS);
+	return sizeof(cpu->exit);
+}
+
+static void take_injected(struct lg_cpu *cpu)
+{
+	int vector = xchg(&cpu->inject, -1);
+
+	if (vector >= 0)
+		deliver_trap(cpu, vector, READ_ONCE(cpu->inject_error));
+}
+
+/**
+ * run_guest() - read(): run a vCPU until the launcher is needed
+ * @cpu: vCPU of the calling task
+ * @buf: where the record, the register or the reason goes
+ * @size: of the buffer
+ *
+ * Return: bytes given, or the errors in <lguest/device.h>.
+ */
+ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
+{
+	struct lguest *lg = cpu->lg;
+	int err;
+
+	if (READ_ONCE(cpu->getreg) >= 0)
+		return give_register(cpu, buf, size);
+	if (cpu->exit_given) {
+		memset(&cpu->exit, 0, sizeof(cpu->exit));
+		cpu->exit_given = false;
+	}
+	while (!READ_ONCE(lg->dead)) {
+		if (cpu->exit.kind)
+			return give_exit(cpu, buf, size);
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		if (READ_ONCE(cpu->break_out))
+			return -EAGAIN;
+		err = finish_trap(cpu);
+		if (err)
+			return err;
+		if (READ_ONCE(lg->dead) || cpu->exit.kind)
+			continue;
+		if (READ_ONCE(cpu->inject) >= 0)
+			take_injected(cpu);
+		if (cpu->halted) {
+			sleep_halted(cpu);
+			continue;
+		}
+		cond_resched();
+		run_guest_atomic(cpu);
+	}
+	return lg->dead == LG_DEAD_RESTART ? -ERESTART : -ENOENT;
+}
+
+/*H:050
+ * What we cannot run on.  Each refusal is a sentence in the log.
+ */
+static int check_host(void)
+{
+	unsigned long cr4 = __read_cr4();
+	struct desc_ptr idt;
+
+	if (cpu_feature_enabled(X86_FEATURE_XENPV)) {
+		pr_err("lguest is afraid of being a guest of a paravirtual hypervisor: ring 0 is not ours\n");
+		return -EPERM;
+	}
+	if (!boot_cpu_has(X86_FEATURE_FSGSBASE) || !(cr4 & X86_CR4_FSGSBASE)) {
+		pr_err("lguest needs a CPU with FSGSBASE (and no nofsgsbase parameter)\n");
+		return -ENODEV;
+	}
+	if (!boot_cpu_has(X86_FEATURE_NX)) {
+		pr_err("lguest needs a CPU with NX\n");
+		return -ENODEV;
+	}
+	if (!boot_cpu_has(X86_FEATURE_XSAVE)) {
+		pr_err("lguest needs a CPU with XSAVE (and no noxsave parameter)\n");
+		return -ENODEV;
+	}
+	if (cr4 & BIT_ULL(32)) {
+		pr_err("lguest cannot work with FRED yet: boot the host with fred=off\n");
+		return -ENODEV;
+	}
+	if (cr4 & BIT_ULL(27)) {
+		pr_err("lguest cannot work with LASS yet: boot the host with clearcpuid=lass\n");
+		return -ENODEV;
+	}
+	store_idt(&idt);
+	if (idt.address != CPU_ENTRY_AREA_RO_IDT) {
+		pr_err("lguest finds the interrupt table at %#lx, not in the CPU entry area\n",
+		       idt.address);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static int __init init(void)
+{
+	int err;
+
+	err = check_host();
+	if (err)
+		return err;
+	err = init_switcher();
+	if (err)
+		return err;
+	err = init_cpu_state();
+	if (err)
+		goto err_free_switcher;
+	init_stats();
+	/* Last: from here on anyone may open it. */
+	err = init_device();
+	if (err)
+		goto err_free_stats;
+	return 0;
+
+err_free_stats:
+	free_stats();
+	free_cpu_state();
+err_free_switcher:
+	free_switcher();
+	return err;
+}
+
+static void __exit fini(void)
+{
+	free_device();
+	free_stats();
+	free_cpu_state();
+	flush_all_cpus();
+	free_switcher();
+}
+
+module_init(init);
+module_exit(fini);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("lguest: virtual machines without hardware support");

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/lguest: one open file is one guest.  <lguest/device.h> describes the
+ * interface; here requests are taken apart and checked, and guests are made and
+ * unmade.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "lg.h"
+
+#define MAX_WORDS 5	/* of any request, its number included */
+#define MAX_PFN (1ULL << 40)
+
+/*
+ * What an open file holds: the guest once it is there, and the lock under which
+ * it comes to be.
+ */
+struct lg_file {
+	struct mutex lock;
+	struct lguest *lg;	/* NULL, then constant; smp_store_release()d */
+};
+
+static struct lguest *guest_of(struct file *file)
+{
+	struct lg_file *f = file->private_data;
+
+	return smp_load_acquire(&f->lg);
+}
+
+static struct lg_cpu *cpu_at(struct lguest *lg, loff_t id)
+{
+	if (!lg || id < 0 || id >= lg->nr_cpus)
+		return NULL;
+	return &lg->cpus[id];
+}
+
+static int lguest_open(struct inode *inode, struct file *file)
+{
+	struct lg_file *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+
+	if (!f)
+		return -ENOMEM;
+	mutex_init(&f->lock);
+	file->private_data = f;
+	return 0;
+}
+
+/*H:700
+ * Making a guest.  free_guest() undoes every stage of it, so that each failure
+ * is one jump away from a clean end.
+ */
+static void free_cpu(struct lg_cpu *cpu)
+{
+	if (!cpu->lg)
+		return;
+	cancel_clockevent(cpu);
+	unmap_vcpu(cpu);
+	free_fpu(cpu);
+	free_spares(cpu);
+	if (cpu->shared_page)
+		unpin_user_pages_dirty_lock(&cpu->shared_page, 1, true);
+	if (cpu->tsk)
+		put_task_struct(cpu->tsk);
+}
+
+static void free_guest(struct lguest *lg, bool watched)
+{
+	unsigned int i;
+
+	if (lg->debugfs)
+		remove_stats(lg);
+	if (watched)
+		unwatch_launcher(lg);
+	free_shadow(lg);
+	unmap_switcher(lg);
+	for (i = 0; i < ARRAY_SIZE(lg->cpus); i++)
+		free_cpu(&lg->cpus[i]);
+	free_eventfds(lg);
+	if (!IS_ERR(lg->dead))
+		kfree(lg->dead);
+	mmdrop(lg->mm);
+	kfree(lg);
+}
+
+static int start_cpu(struct lguest *lg, unsigned int id, u64 start)
+{
+	struct lg_cpu *cpu = &lg->cpus[id];
+	int err;
+
+	cpu->lg = lg;
+	cpu->id = id;
+	cpu->getreg = -1;
+	cpu->inject = -1;
+	cpu->in_guest = -1;
+	INIT_LIST_HEAD(&cpu->spares);
+	init_clockdev(cpu);
+	err = map_vcpu(cpu);
+	if (!err)
+		err = init_fpu(cpu);
+	if (!err)
+		err = start_linear(cpu);
+	if (err)
+		return err;
+	cpu->tsk = get_task_struct(current);
+	regs_of(cpu)->ip = start;
+	regs_of(cpu)->cs = __USER_CS;
+	regs_of(cpu)->ss = __USER_DS;
+	regs_of(cpu)->flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF;
+	return 0;
+}
+
+static bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
+{
+	return PAGE_ALIGNED(base) && pfn_limit && pfn_limit <= device_limit &&
+	       device_limit <= MAX_PFN && canonical(start) &&
+	       access_ok((void __user *)base, pfn_limit << PAGE_SHIFT);
+}
+
+static struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start,
+				u64 device_limit)
+{
+	bool watched = false;
+	struct lguest *lg;
+	int err;
+
+	if (!limits_ok(base, pfn_limit, start, device_limit))
+		return ERR_PTR(-EINVAL);
+	lg = kzalloc(sizeof(*lg), GFP_KERNEL_ACCOUNT);
+	if (!lg)
+		return ERR_PTR(-ENOMEM);
+	lg->mm = current->mm;
+	mmgrab(lg->mm);
+	lg->base = base;
+	lg->pfn_limit = pfn_limit;
+	lg->device_limit = device_limit;
+	mutex_init(&lg->requests);
+	spin_lock_init(&lg->lock);
+	init_waitqueue_head(&lg->changed);
+	init_waitqueue_head(&lg->breakers);
+
+	err = init_shadow(lg);
+	if (!err)
+		err = map_switcher(lg);
+	if (!err)
+		err = start_cpu(lg, 0, start);
+	if (!err) {
+		lg->nr_cpus = 1;
+		err = watch_launcher(lg);
+		watched = !err;
+	}
+	if (err) {
+		free_guest(lg, watched);
+		return ERR_PTR(err);
+	}
+	add_stats(lg);
+	return lg;
+}
+
+static int initialize(struct lg_file *f, const u64 *arg)
+{
+	struct lguest *lg;
+	int err = 0;
+
+	mutex_lock(&f->lock);
+	if (f->lg) {
+		err = -EBUSY;
+		goto unlock;
+	}
+	lg = new_guest(arg[0], arg[1], arg[2], arg[3]);
+	if (IS_ERR(lg))
+		err = PTR_ERR(lg);
+	else
+		smp_store_release(&f->lg, lg);
+unlock:
+	mutex_unlock(&f->lock);
+	return err;
+}
+
+/*H:710
+ * The requests.  Each returns 0 or an errno; the table says how many words
+ * follow its number.
+ */
+static int req_irq(struct lg_cpu *cpu, const u64 *arg)
+{
+	if (arg[0] >= LGUEST_IRQS)
+		return -EINVAL;
+	set_interrupt(cpu, arg[0]);
+	return 0;
+}
+
+static int req_break(struct lg_cpu *cpu, const u64 *arg)
+{
+	if (arg[0] > 1)
+		return -EINVAL;
+	if (!arg[0]) {
+		WRITE_ONCE(cpu->break_out, false);
+		wake_up_all(&cpu->lg->breakers);
+		return 0;
+	}
+	WRITE_ONCE(cpu->break_out, true);
+	kick_cpu(cpu);
+	return wait_event_interruptible(cpu->lg->breakers,
+					!READ_ONCE(cpu->break_out)) ? -EINTR : 0;
+}
+
+static int req_eventfd(struct lg_cpu *cpu, const u64 *arg)
+{
+	int err;
+
+	mutex_lock(&cpu->lg->requests);
+	err = attach_eventfd(cpu->lg, arg[0], (int)arg[1]);
+	mutex_unlock(&cpu->lg->requests);
+	return err;
+}
+
+static bool is_register(u64 offset)
+{
+	return offset < sizeof(struct user_regs_struct) && offset % 8 == 0 &&
+	       offset != offsetof(struct user_regs_struct, orig_ax);
+}
+
+static bool is_settable(u64 offset)
+{
+	return is_register(offset) &&
+	       (offset <= offsetof(struct user_regs_struct, ip) ||
+		offset == offsetof(struct user_regs_struct, sp));
+}
+
+static int req_getreg(struct lg_cpu *cpu, const u64 *arg)
+{
+	if (!is_register(arg[0]) && arg[0] != LHREG_CR2)
+		return -ENOENT;
+	WRITE_ONCE(cpu->getreg, arg[0]);
+	return 0;
+}
+
+static int req_setreg(struct lg_cpu *cpu, const u64 *arg)
+{
+	if (!is_settable(arg[0]))
+		return -ENOENT;
+	if (arg[0] == offsetof(struct user_regs_struct, ip) && !canonical(arg[1]))
+		return -EINVAL;
+	*(u64 *)((char *)regs_of(cpu) + arg[0]) = arg[1];
+	return 0;
+}
+
+static int req_trap(struct lg_cpu *cpu, const u64 *arg)
+{
+	if (arg[0] > 31 || !cpu->shared)
+		return -EINVAL;
+	WRITE_ONCE(cpu->inject_error, arg[1]);
+	WRITE_ONCE(cpu->inject, arg[0]);
+	kick_cpu(cpu);
+	return 0;
+}
+
+static const struct {
+	int (*fn)(struct lg_cpu *cpu, const u64 *arg);
+	unsigned int args;
+} requests[] = {
+	[LHREQ_INITIALIZE] = { NULL, 4 },
+	[LHREQ_IRQ] = { req_irq, 1 },
+	[LHREQ_BREAK] = { req_break, 1 },
+	[LHREQ_EVENTFD] = { req_eventfd, 2 },
+	[LHREQ_GETREG] = { req_getreg, 1 },
+	[LHREQ_SETREG] = { req_setreg, 2 },
+	[LHREQ_TRAP] = { req_trap, 2 },
+};
+
+static int do_request(struct file *file, const u64 *word, loff_t id)
+{
+	struct lguest *lg = guest_of(file);
+	struct lg_cpu *cpu = cpu_at(lg, id);
+
+	if (word[0] == LHREQ_INITIALIZE)
+		return initialize(file->private_data, word + 1);
+	if (!cpu)
+		return -EINVAL;
+	if (READ_ONCE(lg->dead))
+		return -ENOENT;
+	return requests[word[0]].fn(cpu, word + 1);
+}
+
+static ssize_t lguest_write(struct file *file, const char __user *buf,
+			    size_t size, loff_t *off)
+{
+	u64 word[MAX_WORDS];
+	size_t len;
+	int err;
+
+	if (size < sizeof(*word))
+		return -EINVAL;
+	if (copy_from_user(word, buf, sizeof(*word)))
+		return -EFAULT;
+	if (word[0] != LHREQ_INITIALIZE && !guest_of(file))
+		return -EINVAL;
+	if (word[0] >= ARRAY_SIZE(requests) || !requests[word[0]].args)
+		return -EINVAL;
+	len = (1 + requests[word[0]].args) * sizeof(*word);
+	if (size < len)
+		return -EINVAL;
+	if (copy_from_user(word, buf, len))
+		return -EFAULT;
+	err = do_request(file, word, *off);
+	return err ? err : len;
+}
+
+static ssize_t give_reason(struct lguest *lg, char __user *buf, size_t size)
+{
+	const char *reason = lg->dead;
+
+	if (IS_ERR(reason))
+		return PTR_ERR(reason);
+	size = min(size, strlen(reason) + 1);
+	return copy_to_user(buf, reason, size) ? -EFAULT : size;
+}
+
+static ssize_t lguest_read(struct file *file, char __user *buf, size_t size,
+			   loff_t *off)
+{
+	struct lguest *lg = guest_of(file);
+	struct lg_cpu *cpu = cpu_at(lg, *off);
+	int err;
+
+	if (!cpu)
+		return -EINVAL;
+	if (current != cpu->tsk || current->mm != lg->mm)
+		return -EPERM;
+	if (READ_ONCE(lg->dead))
+		return give_reason(lg, buf, size);
+	err = check_task();
+	if (err)
+		return err;
+	return run_guest(cpu, buf, size);
+}
+
+static int lguest_release(struct inode *inode, struct file *file)
+{
+	struct lg_file *f = file->private_data;
+
+	if (f->lg)
+		free_guest(f->lg, true);
+	kfree(f);
+	return 0;
+}
+
+static const struct file_operations lguest_fops = {
+	.owner = THIS_MODULE,
+	.open = lguest_open,
+	.read = lguest_read,
+	.write = lguest_write,
+	.release = lguest_release,
+	.llseek = default_llseek,
+};
+
+static struct miscdevice lguest_dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "lguest",
+	.fops = &lguest_fops,
+	.mode = 0660,
+};
+
+int init_device(void)
+{
+	return misc_register(&lguest_dev);
+}
+
+void free_device(void)
+{
+	misc_deregister(&lguest_dev);
+}

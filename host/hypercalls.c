@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hypercalls: what the guest kernel asks the Host for.  <lguest/guest.h> says
+ * what each of them means; bad ones end the guest.
+ */
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <asm/tsc.h>
+#include "lg.h"
+
+#define MESSAGE_SIZE 256
+
+/* The wall clock, for a guest that starts or that just took an interrupt. */
+void write_times(struct lg_cpu *cpu)
+{
+	struct lguest_shared *shared = cpu->shared;
+	struct timespec64 now;
+
+	ktime_get_real_ts64(&now);
+	WRITE_ONCE(shared->time_seq, shared->time_seq + 1);
+	smp_wmb();
+	shared->wall_sec = now.tv_sec;
+	shared->wall_nsec = now.tv_nsec;
+	smp_wmb();
+	WRITE_ONCE(shared->time_seq, shared->time_seq + 1);
+}
+
+static bool entry_ok(u64 address)
+{
+	return canonical(address) && canonical(address + PAGE_SIZE) &&
+	       (s64)address < 0;
+}
+
+/* INIT: pin the shared page, remember the entry points. */
+static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
+		       u64 syscall_entry, u64 entry_end)
+{
+	struct lguest *lg = cpu->lg;
+	struct page *page;
+
+	if (cpu->shared) {
+		kill_guest(cpu, "already have lguest_shared");
+		return;
+	}
+	if (!PAGE_ALIGNED(shared) || !guest_range_ok(lg, GPA(shared), PAGE_SIZE)) {
+		kill_guest(cpu, "bad guest page %#llx for lguest_shared", shared);
+		return;
+	}
+	if (!entry_ok(event_entry) || !entry_ok(syscall_entry)) {
+		kill_guest(cpu, "bad entry address %#llx or %#llx: not in the upper half",
+			   event_entry, syscall_entry);
+		return;
+	}
+	if (pin_user_pages_fast(launcher_address(lg, GPA(shared)), 1,
+				FOLL_WRITE | FOLL_LONGTERM, &page) != 1) {
+		kill_guest(cpu, "bad guest page %#llx for lguest_shared", shared);
+		return;
+	}
+	cpu->shared_page = page;
+	cpu->event_entry = event_entry;
+	cpu->syscall_entry = syscall_entry;
+	cpu->entry_start = min(event_entry, syscall_entry);
+	cpu->entry_end = entry_end;
+	cpu->shared = page_address(page);
+	map_shared(cpu, page);
+
+	memset(cpu->shared->hcall_status, 0xff, LGUEST_RING_SIZE);
+	cpu->shared->tsc_khz = check_tsc_unstable() ? 0 : tsc_khz;
+	cpu->shared->vcpu = cpu->id;
+	write_times(cpu);
+}
+
+static void shut_down(struct lg_cpu *cpu, u64 text, u64 reason)
+{
+	u64 limit = cpu->lg->pfn_limit << PAGE_SHIFT;
+	char *message;
+
+	if (reason == LGUEST_SHUTDOWN_RESTART) {
+		cmpxchg(&cpu->lg->dead, NULL, LG_DEAD_RESTART);
+		return;
+	}
+	message = kzalloc(MESSAGE_SIZE + 1, GFP_KERNEL);
+	if (!message) {
+		kill_guest(cpu, "out of memory for the last words");
+		return;
+	}
+	/* The string may end before the buffer does, and RAM with it. */
+	lgread(cpu, message, GPA(text),
+	       text < limit ? min_t(u64, MESSAGE_SIZE, limit - text)
+			    : MESSAGE_SIZE);
+	kill_guest(cpu, "%s: %s", reason == LGUEST_SHUTDOWN_POWEROFF ?
+		   "POWEROFF" : "CRASH", message);
+	kfree(message);
+}
+
+static void notify(struct lg_cpu *cpu, u64 value)
+{
+	if (signal_eventfd(cpu->lg, value))
+		return;
+	cpu->exit.value = value;
+	cpu->exit.kind = LGUEST_EXIT_NOTIFY;
+}
+
+static void halt_vcpu(struct lg_cpu *cpu)
+{
+	cpu->shared->irq_enabled = LGUEST_IF;
+	cpu->halted = !interrupt_waiting(cpu);
+}
+
+static enum lg_next flush(struct lg_cpu *cpu, u64 kind, u64 address)
+{
+	switch (kind) {
+	case LGUEST_FLUSH_ONE:
+		flush_one(cpu, address);
+		break;
+	case LGUEST_FLUSH_USER:
+		flush_user(cpu);
+		break;
+	case LGUEST_FLUSH_ALL:
+		flush_everything(cpu);
+		break;
+	default:
+		kill_guest(cpu, "Bad hypercall %d: no flush kind %llu",
+			   LHCALL_FLUSH_TLB, kind);
+	}
+	return LG_RUN;
+}
+
+static enum lg_next load_tls(struct lg_cpu *cpu, u64 d0, u64 d1, u64 d2)
+{
+	u64 desc[3] = { d0, d1, d2 };
+
+	if (load_tls_entries(cpu, desc))
+		kill_guest(cpu, "bad TLS descriptor: %#llx %#llx %#llx",
+			   d0, d1, d2);
+	return LG_RUN;
+}
+
+static enum lg_next sleeps(struct lg_cpu *cpu)
+{
+	cpu->need.call = true;
+	return LG_RETRY;
+}
+
+/*H:500
+ * One call.  Those that pin pages or allocate are put off until sleeping is
+ * possible; do_sleeping_hypercall() then does them.
+ */
+static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
+{
+	const u64 *arg = call->arg;
+
+	switch (call->number) {
+	case LHCALL_FLUSH_ASYNC:
+	case LHCALL_SEND_INTERRUPTS:
+		return LG_RUN;
+	case LHCALL_INIT:
+	case LHCALL_SHUTDOWN:
+		return sleeps(cpu);
+	case LHCALL_LOAD_CR3:
+		return load_root(cpu, arg[0]);
+	case LHCALL_FLUSH_TLB:
+		return flush(cpu, arg[0], arg[1]);
+	case LHCALL_SET_CLOCKEVENT:
+		set_clockevent(cpu, arg[0]);
+		return LG_RUN;
+	case LHCALL_HALT:
+		halt_vcpu(cpu);
+		return LG_LEAVE;
+	case LHCALL_LOAD_TLS:
+		return load_tls(cpu, arg[0], arg[1], arg[2]);
+	case LHCALL_NOTIFY:
+		notify(cpu, arg[0]);
+		return LG_LEAVE;
+	case LHCALL_IRET:
+		return_from_event(cpu);
+		return LG_RUN;
+	case LHCALL_GET_TIME:
+		regs_of(cpu)->ax = ktime_get_ns();
+		return LG_RUN;
+	case LHCALL_DROP_SPACE:
+		drop_space(cpu, arg[0]);
+		return LG_RUN;
+	default:
+		kill_guest(cpu, "Bad hypercall %llu", call->number);
+		return LG_RUN;
+	}
+}
+
+/* Calls that may come by the ring: those with an effect on memory only. */
+static bool ring_call_ok(u64 number)
+{
+	return number == LHCALL_FLUSH_ASYNC || number == LHCALL_LOAD_CR3 ||
+	       number == LHCALL_FLUSH_TLB || number == LHCALL_LOAD_TLS ||
+	       number == LHCALL_SET_CLOCKEVENT || number == LHCALL_DROP_SPACE;
+}
+
+/*H:510
+ * The ring: calls that were put off by the guest, in order, before the call
+ * that brought us here.  At most one round, whatever the status bytes say.
+ */
+static enum lg_next do_ring(struct lg_cpu *cpu)
+{
+	struct lguest_shared *shared = cpu->shared;
+	unsigned int i;
+
+	for (i = 0; i < LGUEST_RING_SIZE; i++) {
+		unsigned int n = cpu->next_hcall;
+		struct lguest_hcall call;
+		enum lg_next next;
+
+		if (READ_ONCE(shared->hcall_status[n]) == 0xff)
+			break;
+		smp_rmb();
+		call = shared->hcalls[n];
+		barrier();
+		if (!ring_call_ok(call.number)) {
+			kill_guest(cpu, "Bad hypercall %llu in the ring",
+				   call.number);
+			break;
+		}
+		next = do_call(cpu, &call);
+		if (next == LG_RETRY)
+			return next;
+		cpu->hcalls[call.number]++;
+		cpu->next_hcall = (n + 1) % LGUEST_RING_SIZE;
+		WRITE_ONCE(shared->hcall_status[n], 0xff);
+	}
+	return LG_RUN;
+}
+
+static void fetch_call(struct lg_cpu *cpu, struct lguest_hcall *call)
+{
+	struct user_regs_struct *regs = regs_of(cpu);
+
+	*call = (struct lguest_hcall) {
+		.number = regs->ax,
+		.arg = { regs->di, regs->si, regs->dx, regs->r10 },
+	};
+}
+
+/**
+ * do_hypercall() - the guest kernel executed `syscall`
+ * @cpu: the vCPU; its registers hold number and arguments
+ */
+enum lg_next do_hypercall(struct lg_cpu *cpu)
+{
+	struct lguest_hcall call;
+	enum lg_next next;
+
+	fetch_call(cpu, &call);
+	if (!cpu->shared && call.number != LHCALL_INIT &&
+	    call.number != LHCALL_LOAD_CR3) {
+		kill_guest(cpu, "hypercall %llu before INIT", call.number);
+		return LG_RUN;
+	}
+	if (cpu->shared && !cpu->hcall_done) {
+		next = do_ring(cpu);
+		if (next == LG_RETRY)
+			return next;
+		cpu->hcall_done = true;
+	}
+	next = do_call(cpu, &call);
+	if (next != LG_RETRY && call.number < ARRAY_SIZE(cpu->hcalls))
+		cpu->hcalls[call.number]++;
+	return next;
+}
+
+/* The rest of a call that do_call() put off; sleeping is possible here. */
+void do_sleeping_hypercall(struct lg_cpu *cpu)
+{
+	struct lguest_hcall call;
+
+	fetch_call(cpu, &call);
+	if (call.number == LHCALL_INIT)
+		init_guest(cpu, call.arg[0], call.arg[1], call.arg[2],
+			   call.arg[3]);
+	else
+		shut_down(cpu, call.arg[0], call.arg[1]);
+	cpu->hcalls[call.number]++;
+	cpu->trap_pending = false;
+}

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Why the guest stopped, and what becomes of it: host interrupts go to the
+ * host, page faults to the shadow tables, and what is the guest's own goes to
+ * the guest kernel as an event in its shared page.
+ */
+#include <linux/linkage.h>
+#include <linux/sched/signal.h>
+#include <asm/debugreg.h>
+#include <asm/irq_vectors.h>
+#include <asm/processor-flags.h>
+#include <asm/segment.h>
+#include "lg.h"
+
+extern char raise_vector_stubs[];
+
+/* Run the host's own handler for a vector, as if it had come just now. */
+void raise_host_vector(unsigned int vector)
+{
+	void (*stub)(void) = (void *)(raise_vector_stubs + 16 * vector);
+
+	stub();
+}
+
+/**
+ * handle_host_interrupt() - give the host what is the host's
+ * @cpu: vCPU that was interrupted; interrupts are still off
+ *
+ * The CPU has acknowledged the interrupt to the guest-side IDT, so nobody but
+ * us can tell the host.  NMIs are blocked until the next IRET, which here is
+ * that of the host's own NMI handler.
+ */
+void handle_host_interrupt(struct lg_cpu *cpu)
+{
+	struct lg_state *state = cpu->state;
+	u64 vector = state->trapnum;
+
+	while (unlikely(state->nmis)) {
+		state->nmis--;
+		raise_host_vector(X86_TRAP_NMI);
+	}
+	while (unlikely(state->mces)) {
+		state->mces--;
+		raise_host_vector(X86_TRAP_MC);
+	}
+	if (vector == X86_TRAP_NMI || vector == X86_TRAP_MC ||
+	    (vector >= FIRST_EXTERNAL_VECTOR && vector < 256 &&
+	     vector != IA32_SYSCALL_VECTOR))
+		raise_host_vector(vector);
+}
+
+/*H:400
+ * Flags.  What a guest may have in RFLAGS while it runs: the arithmetic ones,
+ * and for guest user single-step, direction, alignment check.  The real IF is
+ * always on; the virtual one lives in the shared page.
+ */
+#define FLAGS_ARITHMETIC (X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
+			  X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
+#define FLAGS_KERNEL	(FLAGS_ARITHMETIC | X86_EFLAGS_TF | X86_EFLAGS_DF | \
+			 X86_EFLAGS_RF | X86_EFLAGS_ID)
+#define FLAGS_USER	(FLAGS_KERNEL | X86_EFLAGS_AC)
+#define FLAGS_ALWAYS	(X86_EFLAGS_IF | X86_EFLAGS_FIXED)
+
+static u64 clean_base(u64 base)
+{
+	return canonical(base) ? base : 0;
+}
+
+static void enter_kernel_mode(struct lg_cpu *cpu)
+{
+	struct user_regs_struct *regs = regs_of(cpu);
+	struct lguest_shared *shared = cpu->shared;
+
+	if (!cpu->user)
+		return;
+	shared->user_gs_base = regs->gs_base;
+	regs->gs_base = clean_base(READ_ONCE(shared->kernel_gs_base));
+	cpu->user = false;
+}
+
+/* The record of an event: what the CPU would have pushed. */
+static void fill_record(struct lg_cpu *cpu, u64 vector, u64 error)
+{
+	struct user_regs_struct *regs = regs_of(cpu);
+	struct lguest_shared *shared = cpu->shared;
+	struct lguest_event *event = &shared->event;
+
+	event->vector = vector;
+	event->error = error;
+	event->rip = regs->ip;
+	event->cs = cpu->user ? regs->cs : __KERNEL_CS;
+	event->rflags = (regs->flags & ~X86_EFLAGS_IF) |
+			(READ_ONCE(shared->irq_enabled) & X86_EFLAGS_IF);
+	event->rsp = regs->sp;
+	event->ss = cpu->user ? regs->ss : __KERNEL_DS;
+	event->rcx = regs->cx;
+	event->r11 = regs->r11;
+	shared->irq_enabled = 0;
+}
+
+static void go_to_entry(struct lg_cpu *cpu, u64 entry)
+{
+	struct user_regs_struct *regs = regs_of(cpu);
+
+	enter_kernel_mode(cpu);
+	regs->ip = entry;
+	regs->cs = __USER_CS;
+	regs->ss = __USER_DS;
+	regs->flags = FLAGS_ALWAYS;
+	regs->cx = regs->ip;
+	regs->r11 = regs->flags;
+	cpu->halted = false;
+}
+
+/**
+ * deliver_trap() - an exception or interrupt for the guest kernel
+ * @cpu: the vCPU
+ * @vector: 0 to 255
+ * @error: error code, 0 if the vector has none
+ *
+ * An exception while the record of the last event is still in use means that
+ * the guest cannot even take an event: a double fault, and if that does not
+ * work either, its end.
+ */
+void deliver_trap(struct lg_cpu *cpu, unsigned int vector, u64 error)
+{
+	struct lguest_shared *shared = cpu->shared;
+
+	if (!shared) {
+		kill_guest(cpu, "unhandled trap %u at %#lx (%#llx)", vector,
+			   regs_of(cpu)->ip,
+			   vector == X86_TRAP_PF ? cpu->cr2 : error);
+		return;
+	}
+	if (READ_ONCE(shared->busy)) {
+		if (cpu->double_fault) {
+			kill_guest(cpu, "triple fault: trap %u at %#lx (%#llx)",
+				   vector, regs_of(cpu)->ip,
+				   vector == X86_TRAP_PF ? cpu->cr2 : error);
+			return;
+		}
+		cpu->double_fault = true;
+		vector = X86_TRAP_DF;
+		error = 0;
+	} else {
+		cpu->double_fault = false;
+	}
+	fill_record(cpu, vector, error);
+	WRITE_ONCE(shared->busy, 1);
+	go_to_entry(cpu, cpu->event_entry);
+}
+
+/* The guest user executed `syscall`. */
+void deliver_syscall(struct lg_cpu *cpu)
+{
+	if (READ_ONCE(cpu->shared->busy)) {
+		kill_guest(cpu, "system call at %#lx while an event record is in use",
+			   regs_of(cpu)->ip);
+		return;
+	}
+	fill_record(cpu, LGUEST_VECTOR_SYSCALL, 0);
+	WRITE_ONCE(cpu->shared->busy, 1);
+	go_to_entry(cpu, cpu->syscall_entry);
+}
+
+/*H:410
+ * IRET.  The guest kernel returns from an event: everything in the record is
+ * the guest's word, so it is checked or forced here.
+ *
+ * A return to user with a code or stack segment that Linux does not have is a
+ * fault of that user: it gets it as a #GP at the place it wanted to go to.
+ */
+static bool user_segments_ok(u64 cs, u64 ss)
+{
+	return (cs == __USER_CS || cs == __USER32_CS) && ss == __USER_DS;
+}
+
+void return_from_event(struct lg_cpu *cpu)
+{
+	struct user_regs_struct *regs = regs_of(cpu);
+	struct lguest_shared *shared = cpu->shared;
+	struct lguest_iret iret = shared->iret;
+	bool segments_ok = true;
+
+	barrier();
+	regs->ip = iret.rip;
+	regs->sp = iret.rsp;
+	regs->ax = iret.rax;
+	regs->cx = iret.rcx;
+	regs->r11 = iret.r11;
+	regs->ss = __USER_DS;
+	if ((iret.cs & 3) == 3) {
+		cpu->user = true;
+		segments_ok = user_segments_ok(iret.cs, iret.ss);
+		regs->cs = segments_ok ? iret.cs : __USER_CS;
+		regs->flags = (iret.rflags & FLAGS_USER) | FLAGS_ALWAYS;
+		regs->gs_base = clean_base(READ_ONCE(shared->user_gs_base));
+	} else {
+		regs->cs = __USER_CS;
+		regs->flags = (iret.rflags & FLAGS_KERNEL) | FLAGS_ALWAYS;
+	}
+	shared->irq_enabled = iret.rflags & X86_EFLAGS_IF;
+	if (!segments_ok) {
+		deliver_trap(cpu, X86_TRAP_GP, iret.cs & 0xfffc);
+	} else if (!canonical(regs->ip)) {
+		/* Never loaded: deliver_trap() puts it in the record. */
+		deliver_trap(cpu, X86_TRAP_GP, 0);
+	}
+}
+
+/*H:420
+ * Virtual interrupts.  64 lines; a line is pending (set by anyone), may be
+ * masked by the guest in its shared page, and is delivered when virtual
+ * interrupts are on, no event is half taken, and the guest is not inside the
+ * code that takes and ends events.
+ */
+static bool next_interrupt(struct lg_cpu *cpu, unsigned int *irq)
+{
+	u64 ready = READ_ONCE(*(u64 *)cpu->irqs_pending);
+
+	if (!cpu->shared)
+		return false;
+	ready &= ~READ_ONCE(cpu->shared->blocked_interrupts);
+	*irq = __builtin_ctzll(ready | (1ULL << 63));
+	return ready != 0;
+}
+
+/* For a halted vCPU, which has its interrupts on. */
+bool interrupt_waiting(struct lg_cpu *cpu)
+{
+	unsigned int irq;
+
+	return next_interrupt(cpu, &irq);
+}
+
+static bool in_entry_code(struct lg_cpu *cpu)
+{
+	u64 rip = regs_of(cpu)->ip;
+
+	return !cpu->user && rip >= cpu->entry_start && rip < cpu->entry_end;
+}
+
+/**
+ * maybe_deliver_interrupt() - deliver one interrupt if that is possible now
+ * @cpu: the vCPU
+ *
+ * If one has to wait, the guest is told by irq_pending: it will ask for it when
+ * it turns interrupts on.
+ *
+ * Return: true if one was delivered.
+ */
+bool maybe_deliver_interrupt(struct lg_cpu *cpu)
+{
+	struct lguest_shared *shared = cpu->shared;
+	unsigned int irq;
+
+	if (!next_interrupt(cpu, &irq)) {
+		if (shared && shared->irq_pending)
+			shared->irq_pending = 0;
+		return false;
+	}
+	if (!(READ_ONCE(shared->irq_enabled) & LGUEST_IF) ||
+	    READ_ONCE(shared->busy) || in_entry_code(cpu)) {
+		shared->irq_pending = LGUEST_IF;
+		return false;
+	}
+	clear_bit(irq, cpu->irqs_pending);
+	shared->irq_pending = interrupt_waiting(cpu) ? LGUEST_IF : 0;
+	write_times(cpu);
+	count(cpu, LG_COUNT_INTERRUPTS);
+	deliver_trap(cpu, LGUEST_IRQ_VECTOR + irq, 0);
+	return true;
+}
+
+/**
+ * set_interrupt() - make a line pending and its vCPU look
+ * @cpu: the vCPU
+ * @irq: below LGUEST_IRQS
+ *
+ * From any context.
+ */
+void set_interrupt(struct lg_cpu *cpu, unsigned int irq)
+{
+	set_bit(irq, cpu->irqs_pending);
+	kick_cpu(cpu);
+}
+
+/*H:430
+ * #GP(0) in the guest kernel: an instruction that ring 3 may not execute and
+ * that the layer did not replace.  The launcher gets its bytes and emulates.
+ */
+static enum lg_next exit_to_emulate(struct lg_cpu *cpu, u32 kind, u64 value,
+				    u32 access)
+{
+	struct lguest_exit *exit = &cpu->exit;
+
+	exit->insn_len = read_guest_code(cpu, regs_of(cpu)->ip, exit->insn,
+					 sizeof(exit->insn));
+	if (!exit->insn_len && cpu->need.page)
+		return LG_RETRY;
+	memset(&cpu->need, 0, sizeof(cpu->need));
+	exit->value = value;
+	exit->access = access;
+	exit->kind = kind;
+	return LG_LEAVE;
+}
+
+/**
+ * exit_to_device() - the guest touched device memory
+ * @cpu: the vCPU
+ * @gpa: where
+ * @error: of the page fault
+ */
+enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error)
+{
+	u32 access = (error & X86_PF_WRITE ? LGUEST_ACCESS_WRITE : 0) |
+		     (error & X86_PF_INSTR ? LGUEST_ACCESS_FETCH : 0);
+
+	return exit_to_emulate(cpu, LGUEST_EXIT_MMIO, gpa, access);
+}
+
+static enum lg_next handle_gp(struct lg_cpu *cpu)
+{
+	u64 error = cpu->state->error;
+
+	if (!cpu->user && error == 0)
+		return exit_to_emulate(cpu, LGUEST_EXIT_TRAP, 0, 0);
+	deliver_trap(cpu, X86_TRAP_GP, error);
+	return LG_RUN;
+}
+
+static void handle_debug(struct lg_cpu *cpu)
+{
+	unsigned long dr6;
+
+	get_debugreg(dr6, 6);
+	set_debugreg(DR6_RESERVED, 6);
+	if (cpu->shared)
+		cpu->shared->dr6 = dr6;
+	deliver_trap(cpu, X86_TRAP_DB, 0);
+}
+
+static enum lg_next handle_syscall(struct lg_cpu *cpu)
+{
+	if (!cpu->user)
+		return do_hypercall(cpu);
+	deliver_syscall(cpu);
+	return LG_RUN;
+}
+
+static enum lg_next handle_other(struct lg_cpu *cpu, u64 trap)
+{
+	switch (trap) {
+	case X86_TRAP_PF:
+		return demand_page(cpu, cpu->cr2, cpu->state->error);
+	case X86_TRAP_GP:
+		return handle_gp(cpu);
+	case X86_TRAP_DB:
+		handle_debug(cpu);
+		return LG_RUN;
+	case LG_TRAP_SYSCALL:
+		return handle_syscall(cpu);
+	case LG_TRAP_COMPAT:
+		deliver_trap(cpu, X86_TRAP_UD, 0);
+		return LG_RUN;
+	case X86_TRAP_NM:
+		/* Extended state that the host has not enabled. */
+		deliver_trap(cpu, X86_TRAP_UD, 0);
+		return LG_RUN;
+	}
+	if (trap >= LG_TRAP_SWITCHER)
+		kill_guest(cpu, "the Switcher took trap %llu (%#llx) on its way to %#lx",
+			   trap - LG_TRAP_SWITCHER, cpu->state->error,
+			   regs_of(cpu)->ip);
+	else
+		deliver_trap(cpu, trap, cpu->state->error);
+	return LG_RUN;
+}
+
+static bool was_host_event(u64 trap)
+{
+	return trap == LG_TRAP_NONE || trap == X86_TRAP_NMI ||
+	       trap == X86_TRAP_MC ||
+	       (trap >= FIRST_EXTERNAL_VECTOR && trap < 256 &&
+		trap != IA32_SYSCALL_VECTOR);
+}
+
+/**
+ * handle_trap() - deal with what ended the last stay in the guest
+ * @cpu: the vCPU
+ *
+ * Never sleeps.  Return: LG_RETRY if cpu->need must be satisfied first (call
+ * again then), LG_LEAVE if the outer loop has something to do, else LG_RUN.
+ */
+enum lg_next handle_trap(struct lg_cpu *cpu)
+{
+	u64 trap = cpu->state->trapnum;
+	enum lg_next next = LG_RUN;
+
+	if (!was_host_event(trap))
+		next = handle_other(cpu, trap);
+	if (next != LG_RETRY)
+		cpu->trap_pending = false;
+	return next;
+}

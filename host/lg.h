@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The Host's private header: its structures, and who may touch what.
+ * The way through the Host: core.c (the run loop), switcher.S,
+ * interrupts_and_traps.c, hypercalls.c, page_tables.c, and the rest as needed.
+ */
+#ifndef _LG_H
+#define _LG_H
+
+#include <linux/bitmap.h>
+#include <linux/hrtimer.h>
+#include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <asm/desc_defs.h>
+#include <asm/trap_pf.h>
+#include <asm/trapnr.h>
+#include <asm/user_64.h>
+#include <lguest/device.h>
+#include <lguest/guest.h>
+#include "switcher.h"
+
+/*H:010
+ * A guest-physical address.  Not a number and not a pointer, so that it
+ * cannot be used without going through memory.c, where it is checked.
+:*/
+typedef struct { u64 v; } gpa_t;
+#define GPA(x) ((gpa_t){ (x) })
+
+/* The state page of a vCPU, which the Switcher reads and writes. */
+struct lg_state {
+	struct user_regs_struct regs;
+	u64 trapnum, error;
+	u64 host_cr3, host_rsp, host_fs, host_gs;
+	u64 guest_cr3;
+	u64 nmis, mces;			/* arrived in the Switcher itself */
+	struct desc_ptr host_idt __aligned(16);
+	struct desc_ptr guest_idt __aligned(16);
+	u64 stale[LG_NR_STALE];		/* addresses to flush on the way in */
+	u32 nr_stale;			/* non-zero: look at stale, flush_all */
+	u32 flush_all;
+	u32 verw;			/* non-zero: clear CPU buffers */
+	u16 verw_sel;
+};
+
+#define LGST_CHECK(off, field) \
+	static_assert(offsetof(struct lg_state, field) == (off))
+LGST_CHECK(LGST_R15, regs.r15);
+LGST_CHECK(LGST_R14, regs.r14);
+LGST_CHECK(LGST_R13, regs.r13);
+LGST_CHECK(LGST_R12, regs.r12);
+LGST_CHECK(LGST_RBP, regs.bp);
+LGST_CHECK(LGST_RBX, regs.bx);
+LGST_CHECK(LGST_R11, regs.r11);
+LGST_CHECK(LGST_R10, regs.r10);
+LGST_CHECK(LGST_R9, regs.r9);
+LGST_CHECK(LGST_R8, regs.r8);
+LGST_CHECK(LGST_RAX, regs.ax);
+LGST_CHECK(LGST_RCX, regs.cx);
+LGST_CHECK(LGST_RDX, regs.dx);
+LGST_CHECK(LGST_RSI, regs.si);
+LGST_CHECK(LGST_RDI, regs.di);
+LGST_CHECK(LGST_RIP, regs.ip);
+LGST_CHECK(LGST_CS, regs.cs);
+LGST_CHECK(LGST_RFLAGS, regs.flags);
+LGST_CHECK(LGST_RSP, regs.sp);
+LGST_CHECK(LGST_SS, regs.ss);
+LGST_CHECK(LGST_FS_BASE, regs.fs_base);
+LGST_CHECK(LGST_GS_BASE, regs.gs_base);
+LGST_CHECK(LGST_TRAPNUM, trapnum);
+LGST_CHECK(LGST_ERROR, error);
+LGST_CHECK(LGST_HOST_CR3, host_cr3);
+LGST_CHECK(LGST_HOST_RSP, host_rsp);
+LGST_CHECK(LGST_HOST_FS, host_fs);
+LGST_CHECK(LGST_HOST_GS, host_gs);
+LGST_CHECK(LGST_GUEST_CR3, guest_cr3);
+LGST_CHECK(LGST_NMIS, nmis);
+LGST_CHECK(LGST_MCES, mces);
+LGST_CHECK(LGST_HOST_IDT, host_idt);
+LGST_CHECK(LGST_GUEST_IDT, guest_idt);
+LGST_CHECK(LGST_STALE, stale);
+LGST_CHECK(LGST_NR_STALE, nr_stale);
+LGST_CHECK(LGST_FLUSH_ALL, flush_all);
+LGST_CHECK(LGST_VERW, verw);
+LGST_CHECK(LGST_VERW_SEL, verw_sel);
+#undef LGST_CHECK
+
+/*H:020
+ * One page of shadow table.  Beside each present entry we keep the guest's
+ * entry that it was made from, which is all that is needed to bring it up to
+ * date later (page_tables.c).
+ */
+struct shadow_table {
+	struct list_head list;		/* lg->tables, or a vCPU's spare ones */
+	u64 *entries;			/* what the CPU walks */
+	u64 *guest;			/* the guest's entries they came from */
+	int level;			/* 1 (4 KiB entries) to 3 */
+	bool split;			/* pieces of one large guest page */
+};
+
+/* One address space of the guest: both its views. */
+struct lg_root {
+	u64 pfn;			/* guest frame of its top-level table */
+	bool linear;			/* virtual = physical, before any CR3 */
+	bool kernel_only;		/* holds supervisor pages below: no user view */
+	bool stale;			/* to be synced before its next use */
+	u64 last_use;
+	u64 *pml4[2];			/* by view */
+	u64 *pml5[2];			/* on 5-level hosts only */
+	u64 guest[256];			/* guest entries of the lower half */
+};
+
+enum lg_view { LG_KERNEL, LG_USER };
+
+#define LG_ROOTS	64
+
+/* Slot 256 as this guest has it: tables, and per vCPU an IDT and a state page. */
+struct lg_slot {
+	struct mm_struct *mm;
+	struct page *p4d, *pud, *pmd, *pte;	/* p4d on 5-level hosts only */
+	u64 entry;			/* for top-level slot 256 */
+	u64 entry_area;			/* for slot 508: the host's own */
+};
+
+/* What handle_trap() and its helpers answer. */
+enum lg_next {
+	LG_RUN,		/* done: the guest can go on */
+	LG_RETRY,	/* do what cpu->need says, then call again */
+	LG_LEAVE,	/* done, but the outer loop has something to look at */
+};
+
+/* Why and where something sleepable is needed before a trap can be handled. */
+struct lg_need {
+	unsigned long page;		/* launcher address to fault in */
+	bool write;
+	bool tables;			/* spare shadow tables */
+	bool wait;			/* the launcher's memory is changing */
+	bool call;			/* hypercall that sleeps */
+};
+
+struct lguest;
+
+/*H:030
+ * A virtual CPU.
+ *   o  the owner task only, in read()
+ *   i  set when the vCPU is made, then constant
+ *   w  any task with the file: atomic, or WRITE_ONCE
+ */
+struct lg_cpu {
+	struct lguest *lg;		/* i */
+	unsigned int id;		/* i */
+	struct task_struct *tsk;	/* i owner; referenced */
+
+	struct lg_state *state;		/* o page, also in slot 256 */
+	struct page *idt;		/* i */
+	unsigned long va;		/* i of its pages in slot 256 */
+	void *fpu;			/* o XSAVE area of the guest */
+	u32 pkru;			/* o of guest user */
+	bool user;			/* o mode: in guest user */
+	bool double_fault;		/* o one was delivered */
+
+	struct lguest_shared *shared;	/* o the page's kernel address */
+	struct page *shared_page;	/* o pinned */
+	u64 event_entry, syscall_entry;	/* o */
+	u64 entry_start, entry_end;	/* o no interrupts while rip is inside */
+	unsigned int next_hcall;	/* o cursor in the ring */
+
+	struct lg_root *root;		/* lg->lock */
+	u64 cr2;			/* o of the last hardware page fault */
+	u64 last_stale;			/* o spurious fault address, ... */
+	unsigned int stale_tries;	/* o ... and how often in a row */
+	struct desc_struct tls[3];	/* o */
+	bool tls_used;			/* o */
+
+	bool trap_pending;		/* o state->trapnum is not yet handled */
+	bool hcall_done;		/* o ... but its ring of calls is */
+	bool halted;			/* o */
+	struct lg_need need;		/* o */
+	struct list_head spares;	/* o shadow tables for the next fill */
+	unsigned int nr_spares;		/* o */
+	struct lg_root *spare_root;	/* o */
+	struct lguest_exit exit;	/* o record for the launcher, if kind */
+	bool exit_given;		/* o it was read */
+	int getreg;			/* w armed register, or -1 */
+	int inject;			/* w armed trap, or -1 */
+	u64 inject_error;		/* w */
+
+	DECLARE_BITMAP(irqs_pending, LGUEST_IRQS);	/* w */
+	bool break_out;			/* w */
+	struct hrtimer timer;		/* o */
+	int in_guest;			/* w CPU it runs on, or -1 */
+
+	u64 traps[259];			/* o counters by reason */
+	u64 hcalls[32];			/* o counters by call */
+	u64 counts[16];			/* o enum lg_count */
+};
+
+enum lg_count {
+	LG_COUNT_SWITCHES,		/* world switches */
+	LG_COUNT_FILLS,			/* shadow entries made */
+	LG_COUNT_GUEST_FAULTS,		/* page faults given to the guest */
+	LG_COUNT_SPURIOUS,		/* shadow entry was right already */
+	LG_COUNT_DROPS,			/* shadow entries dropped by flushes */
+	LG_COUNT_TABLES,		/* shadow tables made */
+	LG_COUNT_ROOTS,			/* address spaces made */
+	LG_COUNT_INTERRUPTS,		/* virtual interrupts given */
+	LG_COUNT_EXITS,			/* returns to the launcher */
+	LG_COUNT_SLEEPS,		/* sleeps in HALT */
+	LG_COUNT_MAX
+};
+
+#define LG_MAX_EVENTFDS	64
+struct lg_eventfd {
+	u64 value;
+	struct eventfd_ctx *ctx;
+};
+struct lg_eventfds {
+	struct rcu_head rcu;
+	unsigned int nr;
+	struct lg_eventfd map[];
+};
+
+/*H:040
+ * A guest.
+ *   i  set by INITIALIZE, then constant
+ *   l  lg->lock: the shadow tables; taken by vCPUs and by the mmu notifier,
+ *      never held while anything may sleep
+ *   r  lg->requests: held during a request, may sleep
+ */
+struct lguest {
+	struct mm_struct *mm;		/* i mmgrab()ed */
+	unsigned long base;		/* i launcher address of guest-physical 0 */
+	u64 pfn_limit, device_limit;	/* i */
+	struct lg_slot slot;		/* i */
+	struct mutex requests;
+	struct mmu_notifier notifier;
+
+	spinlock_t lock;
+	struct lg_root *roots[LG_ROOTS];	/* l */
+	u64 root_clock;			/* l */
+	u64 kernel_half[256];		/* l entries that all kernel views share */
+	u64 kernel_guest[256];		/* l guest entries they came from */
+	struct list_head tables;	/* l all shadow tables */
+	unsigned long nr_tables, max_tables;	/* l, i */
+	int changing;			/* l invalidations under way */
+	u64 *buffer;			/* l a page for reading guest tables */
+	wait_queue_head_t changed;
+
+	char *dead;			/* cmpxchg: first reason wins */
+	wait_queue_head_t breakers;
+	struct lg_eventfds __rcu *eventfds;	/* r, read under RCU */
+	unsigned int nr_cpus;		/* i */
+	struct lg_cpu cpus[1];
+	struct dentry *debugfs;
+};
+
+/* One dead value is no sentence but an errno for read(). */
+#define LG_DEAD_RESTART ((char *)ERR_PTR(-ERESTART))
+
+/* core.c */
+ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size);
+__printf(2, 3) void kill_guest(struct lg_cpu *cpu, const char *fmt, ...);
+void kick_cpu(struct lg_cpu *cpu);
+
+/* switcher_map.c */
+int init_switcher(void);
+void free_switcher(void);
+int map_switcher(struct lguest *lg);
+void unmap_switcher(struct lguest *lg);
+int map_vcpu(struct lg_cpu *cpu);
+void unmap_vcpu(struct lg_cpu *cpu);
+void map_shared(struct lg_cpu *cpu, struct page *page);
+void flush_all_cpus(void);
+unsigned long switcher_address(struct lg_cpu *cpu, const char *label);
+extern const char switcher_start[], switcher_end[];
+extern const char switcher_enter[], switcher_syscall[], switcher_compat[];
+
+/* segments.c: everything of a CPU that a guest changes, but its registers */
+int init_cpu_state(void);
+void free_cpu_state(void);
+int init_fpu(struct lg_cpu *cpu);
+void free_fpu(struct lg_cpu *cpu);
+void load_guest_fpu(struct lg_cpu *cpu);
+void save_guest_fpu(struct lg_cpu *cpu);
+void enter_guest(struct lg_cpu *cpu);
+int load_tls_entries(struct lg_cpu *cpu, const u64 desc[3]);
+int check_task(void);
+
+/* interrupts_and_traps.c */
+enum lg_next handle_trap(struct lg_cpu *cpu);
+void deliver_trap(struct lg_cpu *cpu, unsigned int vector, u64 error);
+void deliver_syscall(struct lg_cpu *cpu);
+bool maybe_deliver_interrupt(struct lg_cpu *cpu);
+bool interrupt_waiting(struct lg_cpu *cpu);
+void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
+void return_from_event(struct lg_cpu *cpu);
+void raise_host_vector(unsigned int vector);
+void handle_host_interrupt(struct lg_cpu *cpu);
+enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error);
+
+/* hypercalls.c */
+enum lg_next do_hypercall(struct lg_cpu *cpu);
+void do_sleeping_hypercall(struct lg_cpu *cpu);
+void write_times(struct lg_cpu *cpu);
+
+/* timer.c */
+void init_clockdev(struct lg_cpu *cpu);
+void set_clockevent(struct lg_cpu *cpu, u64 ns);
+void cancel_clockevent(struct lg_cpu *cpu);
+
+/* memory.c */
+bool guest_range_ok(const struct lguest *lg, gpa_t gpa, u64 len);
+unsigned long launcher_address(const struct lguest *lg, gpa_t gpa);
+bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
+int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new);
+void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
+int fault_in(struct lg_cpu *cpu, unsigned long address, bool write);
+
+/* page_tables.c */
+int init_shadow(struct lguest *lg);
+void free_shadow(struct lguest *lg);
+int start_linear(struct lg_cpu *cpu);
+enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error);
+enum lg_next load_root(struct lg_cpu *cpu, u64 cr3);
+void flush_one(struct lg_cpu *cpu, u64 address);
+void flush_user(struct lg_cpu *cpu);
+void flush_everything(struct lg_cpu *cpu);
+void drop_space(struct lg_cpu *cpu, u64 cr3);
+int refill_spares(struct lg_cpu *cpu);
+void free_spares(struct lg_cpu *cpu);
+u64 guest_cr3(struct lg_cpu *cpu);
+size_t read_guest_code(struct lg_cpu *cpu, u64 rip, u8 *to, size_t len);
+void zap_launcher_range(struct lguest *lg, unsigned long start,
+			unsigned long end);
+
+/* notifier.c */
+int watch_launcher(struct lguest *lg);
+void unwatch_launcher(struct lguest *lg);
+
+/* eventfd.c */
+int attach_eventfd(struct lguest *lg, u64 value, int fd);
+bool signal_eventfd(struct lguest *lg, u64 value);
+void free_eventfds(struct lguest *lg);
+
+/* dev.c */
+int init_device(void);
+void free_device(void);
+
+/* stats.c */
+void init_stats(void);
+void free_stats(void);
+void add_stats(struct lguest *lg);
+void remove_stats(struct lguest *lg);
+
+static inline struct user_regs_struct *regs_of(struct lg_cpu *cpu)
+{
+	return &cpu->state->regs;
+}
+
+static inline void count(struct lg_cpu *cpu, enum lg_count what)
+{
+	cpu->counts[what]++;
+}
+
+/* Canonical in 48 bits, which is what every guest sees. */
+static inline bool canonical(u64 address)
+{
+	return (s64)(address << 16) >> 16 == (s64)address;
+}
+
+#endif /* _LG_H */

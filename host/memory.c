@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest memory: the only way from a guest-physical address to bytes.
+ *
+ * Guest-physical p is launcher address base + p.  We are always in the
+ * launcher's own process here, so these are ordinary user accesses; what comes
+ * from the guest is checked once, in guest_range_ok().
+ */
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+#include "lg.h"
+
+/**
+ * guest_range_ok() - is this range all RAM?
+ * @lg: the guest
+ * @gpa: first byte
+ * @len: bytes; an empty range is fine up to and including the limit
+ */
+bool guest_range_ok(const struct lguest *lg, gpa_t gpa, u64 len)
+{
+	u64 limit = lg->pfn_limit << PAGE_SHIFT;
+
+	return len <= limit && gpa.v <= limit - len;
+}
+
+/* The caller has checked the address, or will only hand it to fault_in(). */
+unsigned long launcher_address(const struct lguest *lg, gpa_t gpa)
+{
+	return lg->base + gpa.v;
+}
+
+/**
+ * lgread_atomic() - read guest RAM where sleeping is not possible
+ * @cpu: who asks
+ * @to: kernel buffer
+ * @gpa: checked guest-physical address; the range may not cross a page
+ * @len: bytes
+ *
+ * Return: false if the page is not there; cpu->need then says so.
+ */
+bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
+{
+	unsigned long address = launcher_address(cpu->lg, gpa);
+	unsigned long left;
+
+	pagefault_disable();
+	left = __copy_from_user_inatomic(to, (void __user *)address, len);
+	pagefault_enable();
+	if (!left)
+		return true;
+	cpu->need.page = address & PAGE_MASK;
+	return false;
+}
+
+/**
+ * lgcmpxchg_atomic() - change a table entry of the guest, if it is still @old
+ * @cpu: who asks
+ * @gpa: checked guest-physical address of the entry
+ * @old: what was read there
+ * @new: what is to stand there
+ *
+ * Return: 1 if done, 0 if the entry has changed, -EFAULT if the page cannot be
+ * written now (cpu->need then says so).
+ */
+int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new)
+{
+	unsigned long address = launcher_address(cpu->lg, gpa);
+	u64 __user *entry = (u64 __user *)address;
+	bool same;
+
+	pagefault_disable();
+	if (!user_access_begin(entry, sizeof(*entry)))
+		goto fault;
+	same = unsafe_try_cmpxchg_user(entry, &old, new, fault_end);
+	user_access_end();
+	pagefault_enable();
+	return same;
+
+fault_end:
+	user_access_end();
+fault:
+	pagefault_enable();
+	cpu->need.page = address & PAGE_MASK;
+	cpu->need.write = true;
+	return -EFAULT;
+}
+
+/**
+ * lgread() - read guest RAM; may sleep
+ * @cpu: who asks
+ * @to: kernel buffer
+ * @gpa: guest-physical address, not yet checked
+ * @len: bytes
+ *
+ * A bad range, or memory that the launcher took away, ends the guest, and the
+ * buffer is zeroed: callers need no error path.
+ */
+void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
+{
+	if (guest_range_ok(cpu->lg, gpa, len) &&
+	    !copy_from_user(to, (void __user *)launcher_address(cpu->lg, gpa),
+			    len))
+		return;
+	memset(to, 0, len);
+	kill_guest(cpu, "bad read address %#llx len %llu", gpa.v, len);
+}
+
+/**
+ * fault_in() - make a page of the launcher present; may sleep
+ * @cpu: for whom
+ * @address: launcher address
+ * @write: whether the guest is to write it
+ *
+ * Return: 0, or -EFAULT if the launcher itself could not access it so.
+ */
+int fault_in(struct lg_cpu *cpu, unsigned long address, bool write)
+{
+	struct page *page;
+	int got;
+
+	got = get_user_pages_fast(address & PAGE_MASK, 1,
+				  write ? FOLL_WRITE : 0, &page);
+	if (got != 1)
+		return got == -EINTR || got == -ERESTARTSYS ? -EINTR : -EFAULT;
+	put_page(page);
+	return 0;
+}

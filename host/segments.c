@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The state of a physical CPU that a guest changes, apart from the registers
+ * that the Switcher itself handles: segments, system-call MSRs, extended (FPU)
+ * state, protection keys, debug registers.  enter_guest() is the world switch
+ * as C sees it.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/user-return-notifier.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
+#include <asm/fpu/xcr.h>
+#include <asm/mmu_context.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/pgtable.h>
+#include <asm/special_insns.h>
+#include "lg.h"
+
+/*H:300
+ * The entry points for `syscall` and `sysenter` are three MSRs.  Writing one
+ * is slow, and slower still if the host is a virtual machine itself, so they
+ * are ours from the first entry until this CPU is about to return to any user
+ * space: the kernel then calls our notifier, and they are the host's again.
+ */
+struct cpu_msrs {
+	struct user_return_notifier notifier;
+	bool loaded;
+	u64 lstar, cstar;		/* the host's */
+	u32 sysenter_cs;
+	u64 ours;			/* LSTAR as we have set it */
+	struct lguest *last;		/* guest that ran here last; a tag only */
+};
+
+static DEFINE_PER_CPU(struct cpu_msrs, cpu_msrs);
+static u64 fpu_mask;
+static unsigned int fpu_size;
+
+static void restore_msrs(struct cpu_msrs *msrs)
+{
+	if (!msrs->loaded)
+		return;
+	wrmsrl(MSR_LSTAR, msrs->lstar);
+	wrmsrl(MSR_CSTAR, msrs->cstar);
+	wrmsrl(MSR_IA32_SYSENTER_CS, msrs->sysenter_cs);
+	msrs->loaded = false;
+	user_return_notifier_unregister(&msrs->notifier);
+}
+
+static void on_user_return(struct user_return_notifier *notifier)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	restore_msrs(container_of(notifier, struct cpu_msrs, notifier));
+	local_irq_restore(flags);
+}
+
+static void restore_msrs_here(void *unused)
+{
+	restore_msrs(this_cpu_ptr(&cpu_msrs));
+}
+
+static void load_msrs(struct lg_cpu *cpu)
+{
+	struct cpu_msrs *msrs = this_cpu_ptr(&cpu_msrs);
+	u64 entry = switcher_address(cpu, switcher_syscall);
+
+	if (msrs->loaded && msrs->ours == entry)
+		return;
+	if (!msrs->loaded) {
+		rdmsrl(MSR_LSTAR, msrs->lstar);
+		rdmsrl(MSR_CSTAR, msrs->cstar);
+		rdmsrl(MSR_IA32_SYSENTER_CS, msrs->sysenter_cs);
+		msrs->notifier.on_user_return = on_user_return;
+		user_return_notifier_register(&msrs->notifier);
+		msrs->loaded = true;
+	}
+	msrs->ours = entry;
+	wrmsrl(MSR_LSTAR, entry);
+	wrmsrl(MSR_CSTAR, switcher_address(cpu, switcher_compat));
+	wrmsrl(MSR_IA32_SYSENTER_CS, 0);
+}
+
+/*H:310
+ * Extended state.  The guest runs with the host's XCR0, so what it can touch
+ * is what XCR0 enables: we keep all of that apart for it, except protection
+ * keys, which are handled by hand below, and AMX, which the host arms only for
+ * tasks that asked (and an ordinary launcher never does).
+ */
+#define XFEATURES_NOT_KEPT (XFEATURE_MASK_PKRU | XFEATURE_MASK_XTILE)
+
+/**
+ * init_cpu_state() - find out the size of the extended state
+ *
+ * Return: 0 always.
+ */
+int init_cpu_state(void)
+{
+	u32 eax, ebx, ecx, edx;
+
+	fpu_mask = xgetbv(XCR_XFEATURE_ENABLED_MASK) & ~XFEATURES_NOT_KEPT;
+	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
+	fpu_size = ebx;
+	return 0;
+}
+
+/* No vCPU exists; but a CPU that saw no user space since may have our MSRs. */
+void free_cpu_state(void)
+{
+	on_each_cpu(restore_msrs_here, NULL, 1);
+}
+
+int init_fpu(struct lg_cpu *cpu)
+{
+	struct xregs_state *area;
+
+	area = alloc_pages_exact(fpu_size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!area)
+		return -ENOMEM;
+	/* An empty header is the initial state, but for this register. */
+	area->i387.mxcsr = MXCSR_DEFAULT;
+	cpu->fpu = area;
+	return 0;
+}
+
+void free_fpu(struct lg_cpu *cpu)
+{
+	if (cpu->fpu)
+		free_pages_exact(cpu->fpu, fpu_size);
+	cpu->fpu = NULL;
+}
+
+/* Both between kernel_fpu_begin() and kernel_fpu_end(). */
+void load_guest_fpu(struct lg_cpu *cpu)
+{
+	asm volatile("xrstor64 %0" : : "m" (*(char *)cpu->fpu),
+		     "a" ((u32)fpu_mask), "d" ((u32)(fpu_mask >> 32))
+		     : "memory");
+}
+
+void save_guest_fpu(struct lg_cpu *cpu)
+{
+	asm volatile("xsave64 %0" : "+m" (*(char *)cpu->fpu)
+		     : "a" ((u32)fpu_mask), "d" ((u32)(fpu_mask >> 32))
+		     : "memory");
+}
+
+/*H:320
+ * All guest pages are user pages to the hardware, so protection keys would
+ * work on the guest kernel's too: its accesses are made with all keys open.
+ */
+static u32 swap_pkru(u32 new)
+{
+	u32 old;
+
+	if (!boot_cpu_has(X86_FEATURE_OSPKE))
+		return 0;
+	old = rdpkru();
+	if (old != new)
+		wrpkru(new);
+	return old;
+}
+
+/**
+ * check_task() - may this task run a guest now?
+ *
+ * Return: 0, or -EPERM if its ports or its LDT would be the guest's too.
+ */
+int check_task(void)
+{
+	if (test_thread_flag(TIF_IO_BITMAP))
+		return -EPERM;
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	if (READ_ONCE(current->mm->context.ldt))
+		return -EPERM;
+#endif
+	return 0;
+}
+
+/* Thread-local descriptors: flat or not, but user's, and no system segment. */
+static bool descriptor_ok(struct desc_struct d)
+{
+	if (!*(u64 *)&d)
+		return true;
+	if (!d.p || d.dpl != 3 || !d.s || d.l)
+		return false;
+	/* Conforming code would run at whatever ring jumps there. */
+	return !((d.type & 8) && (d.type & 4));
+}
+
+/**
+ * load_tls_entries() - LOAD_TLS
+ * @cpu: the vCPU
+ * @desc: what is to become GDT entries 12 to 14 while it runs
+ *
+ * Return: 0, or -EINVAL if one is not a descriptor a user may have.
+ */
+int load_tls_entries(struct lg_cpu *cpu, const u64 desc[3])
+{
+	struct desc_struct tls[3];
+	int i;
+
+	memcpy(tls, desc, sizeof(tls));
+	for (i = 0; i < 3; i++) {
+		if (!descriptor_ok(tls[i]))
+			return -EINVAL;
+		/* So that the CPU never has to write the host's GDT. */
+		if (desc[i])
+			tls[i].type |= 1;
+	}
+	memcpy(cpu->tls, tls, sizeof(tls));
+	cpu->tls_used = desc[0] || desc[1] || desc[2];
+	return 0;
+}
+
+static void write_tls(const struct desc_struct tls[3])
+{
+	struct desc_struct *gdt = get_current_gdt_rw();
+
+	memcpy(gdt + GDT_ENTRY_TLS_MIN, tls, 3 * sizeof(*tls));
+}
+
+struct selectors {
+	u16 ds, es, fs, gs;
+};
+
+static void read_selectors(struct selectors *s)
+{
+	savesegment(ds, s->ds);
+	savesegment(es, s->es);
+	savesegment(fs, s->fs);
+	savesegment(gs, s->gs);
+}
+
+/*
+ * Only those that differ.  The bases of FS and GS go wrong with it: the guest's
+ * are loaded by the Switcher afterwards, the host's by our caller.
+ */
+static void load_selectors(const struct selectors *now,
+			   const struct selectors *want)
+{
+	if (now->ds != want->ds)
+		loadsegment(ds, want->ds);
+	if (now->es != want->es)
+		loadsegment(es, want->es);
+	if (now->fs != want->fs)
+		asm volatile("movw %0, %%fs" : : "rm" (want->fs));
+	if (now->gs != want->gs)
+		asm volatile("movw %0, %%gs" : : "rm" (want->gs));
+}
+
+/* Null, the user data segment, or a live TLS entry: what cannot fault. */
+static u16 safe_selector(struct lg_cpu *cpu, u16 sel)
+{
+	unsigned int n = sel >> 3;
+
+	if ((sel & ~3) == 0 || sel == __USER_DS)
+		return sel;
+	if (n >= GDT_ENTRY_TLS_MIN && n <= GDT_ENTRY_TLS_MAX &&
+	    (sel & 7) == 3 && cpu->tls_used &&
+	    cpu->tls[n - GDT_ENTRY_TLS_MIN].p)
+		return sel;
+	return 0;
+}
+
+/* A different guest ran here last: it must not have trained our branches. */
+static void separate_guests(struct lg_cpu *cpu)
+{
+	struct cpu_msrs *msrs = this_cpu_ptr(&cpu_msrs);
+
+	if (msrs->last == cpu->lg)
+		return;
+	msrs->last = cpu->lg;
+	if (boot_cpu_has(X86_FEATURE_IBPB))
+		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
+/**
+ * enter_guest() - the world switch: run the guest until anything happens
+ * @cpu: vCPU with its registers, root and mode set
+ *
+ * Interrupts are off, and guest extended state is loaded.  On return the reason
+ * is in the state page; a host interrupt that caused it is not handled yet.
+ */
+void enter_guest(struct lg_cpu *cpu)
+{
+	struct lg_state *state = cpu->state;
+	struct user_regs_struct *regs = &state->regs;
+	struct selectors host, guest, after;
+	unsigned long dr7 = this_cpu_read(cpu_dr7);
+	void (*enter)(void) = (void *)switcher_address(cpu, switcher_enter);
+	u32 pkru;
+
+	load_msrs(cpu);
+	separate_guests(cpu);
+	if (unlikely(dr7))
+		set_debugreg(0, 7);
+	if (cpu->tls_used)
+		write_tls(cpu->tls);
+
+	state->host_cr3 = __read_cr3();
+	if (__read_cr4() & X86_CR4_PCIDE)
+		state->host_cr3 |= BIT_ULL(63);
+	state->host_fs = rdfsbase();
+	state->host_gs = rdgsbase();
+	store_idt(&state->host_idt);
+	state->guest_cr3 = guest_cr3(cpu);
+	pkru = swap_pkru(cpu->user ? cpu->pkru : 0);
+
+	read_selectors(&host);
+	guest.ds = safe_selector(cpu, regs->ds);
+	guest.es = safe_selector(cpu, regs->es);
+	guest.fs = safe_selector(cpu, regs->fs);
+	guest.gs = safe_selector(cpu, regs->gs);
+	load_selectors(&host, &guest);
+	wrgsbase(state->host_gs);
+
+	enter();
+
+	if (cpu->tls_used)
+		write_tls(current->thread.tls_array);
+	read_selectors(&after);
+	load_selectors(&after, &host);
+	wrfsbase(state->host_fs);
+	wrgsbase(state->host_gs);
+	regs->ds = after.ds;
+	regs->es = after.es;
+	regs->fs = after.fs;
+	regs->gs = after.gs;
+
+	pkru = swap_pkru(pkru);
+	if (cpu->user)
+		cpu->pkru = pkru;
+	if (unlikely(dr7))
+		set_debugreg(dr7, 7);
+	state->nr_stale = 0;
+	state->flush_all = 0;
+	count(cpu, LG_COUNT_SWITCHES);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counters: /sys/kernel/debug/lguest/<process>/stats, one "name value" a line.
+ * They are plain words that only the vCPU's own task changes; a reader may see
+ * them a moment old.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+#include "lg.h"
+
+static struct dentry *top;
+
+static const char *const count_names[LG_COUNT_MAX] = {
+	[LG_COUNT_SWITCHES] = "world_switches",
+	[LG_COUNT_FILLS] = "shadow_fills",
+	[LG_COUNT_GUEST_FAULTS] = "guest_page_faults",
+	[LG_COUNT_SPURIOUS] = "spurious_faults",
+	[LG_COUNT_DROPS] = "shadow_drops",
+	[LG_COUNT_TABLES] = "shadow_tables_made",
+	[LG_COUNT_ROOTS] = "address_spaces_made",
+	[LG_COUNT_INTERRUPTS] = "interrupts_given",
+	[LG_COUNT_EXITS] = "launcher_visits",
+	[LG_COUNT_SLEEPS] = "halt_sleeps",
+};
+
+static const char *const call_names[32] = {
+	[LHCALL_FLUSH_ASYNC] = "FLUSH_ASYNC",
+	[LHCALL_INIT] = "INIT",
+	[LHCALL_SHUTDOWN] = "SHUTDOWN",
+	[LHCALL_LOAD_CR3] = "LOAD_CR3",
+	[LHCALL_FLUSH_TLB] = "FLUSH_TLB",
+	[LHCALL_SET_CLOCKEVENT] = "SET_CLOCKEVENT",
+	[LHCALL_HALT] = "HALT",
+	[LHCALL_LOAD_TLS] = "LOAD_TLS",
+	[LHCALL_NOTIFY] = "NOTIFY",
+	[LHCALL_SEND_INTERRUPTS] = "SEND_INTERRUPTS",
+	[LHCALL_IRET] = "IRET",
+	[LHCALL_GET_TIME] = "GET_TIME",
+	[LHCALL_DROP_SPACE] = "DROP_SPACE",
+};
+
+static void show_cpu(struct seq_file *m, struct lg_cpu *cpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < LG_COUNT_MAX; i++)
+		seq_printf(m, "%s %llu\n", count_names[i], cpu->counts[i]);
+	for (i = 0; i < ARRAY_SIZE(cpu->traps); i++) {
+		if (!cpu->traps[i])
+			continue;
+		if (i == LG_TRAP_SYSCALL)
+			seq_printf(m, "exit_syscall %llu\n", cpu->traps[i]);
+		else if (i == LG_TRAP_COMPAT)
+			seq_printf(m, "exit_compat_syscall %llu\n", cpu->traps[i]);
+		else if (i == LG_TRAP_NONE)
+			seq_printf(m, "exit_not_entered %llu\n", cpu->traps[i]);
+		else
+			seq_printf(m, "exit_vector_%u %llu\n", i, cpu->traps[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(cpu->hcalls); i++)
+		if (cpu->hcalls[i])
+			seq_printf(m, "hypercall_%s %llu\n", call_names[i],
+				   cpu->hcalls[i]);
+}
+
+static int stats_show(struct seq_file *m, void *unused)
+{
+	struct lguest *lg = m->private;
+	unsigned int i;
+
+	seq_printf(m, "shadow_tables %lu\n", READ_ONCE(lg->nr_tables));
+	for (i = 0; i < lg->nr_cpus; i++) {
+		seq_printf(m, "vcpu %u\n", i);
+		show_cpu(m, &lg->cpus[i]);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+void init_stats(void)
+{
+	top = debugfs_create_dir("lguest", NULL);
+}
+
+void free_stats(void)
+{
+	debugfs_remove(top);
+}
+
+void add_stats(struct lguest *lg)
+{
+	char name[12];
+
+	snprintf(name, sizeof(name), "%d", task_tgid_nr(current));
+	lg->debugfs = debugfs_create_dir(name, top);
+	debugfs_create_file("stats", 0400, lg->debugfs, lg, &stats_fops);
+}
+
+/* Waits for readers. */
+void remove_stats(struct lguest *lg)
+{
+	debugfs_remove(lg->debugfs);
+}

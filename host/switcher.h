@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the Switcher's assembler and the Host's C share: where a vCPU's pages
+ * lie in slot 256, and the layout of its state page.  Read switcher.S next.
+ */
+#ifndef _LG_SWITCHER_H
+#define _LG_SWITCHER_H
+
+/*S:010
+ * Slot 256 of the launcher's address space, and of every guest root, holds the
+ * same thing: 64 KiB for each vCPU,
+ *
+ *	page 0, 1	the Switcher's text (an alias of the one copy)
+ *	page 2		the IDT in force while this vCPU runs; its gates lead
+ *			into pages 0 and 1
+ *	page 3		the state page: struct lg_state
+ *	page 4		the page it shares with its guest kernel
+ *	others		not mapped
+ *
+ * all of it supervisor-only.  Text and state are a constant distance apart, so
+ * that the Switcher finds its state relative to rip: in both worlds, without
+ * any register, and whichever vCPU it runs for.
+:*/
+#define LG_TEXT_PAGES		2
+#define LG_IDT_OFFSET		0x2000
+#define LG_STATE_OFFSET		0x3000
+#define LG_SHARED_OFFSET	0x4000
+#define LG_VCPU_STRIDE		0x10000
+#define LG_MAX_VCPUS		32
+
+/* Numbers beyond the 256 vectors, for what else ends a stay in the guest. */
+#define LG_TRAP_SYSCALL		256	/* `syscall` from 64-bit code */
+#define LG_TRAP_COMPAT		257	/* `syscall` from 32-bit code (AMD) */
+#define LG_TRAP_NONE		258	/* never entered: an NMI came on the way */
+#define LG_TRAP_SWITCHER	512	/* + vector: fault inside the Switcher */
+
+/* Offsets into struct lg_state; lg.h checks them. */
+#define LGST_R15	0
+#define LGST_R14	8
+#define LGST_R13	16
+#define LGST_R12	24
+#define LGST_RBP	32
+#define LGST_RBX	40
+#define LGST_R11	48
+#define LGST_R10	56
+#define LGST_R9		64
+#define LGST_R8		72
+#define LGST_RAX	80
+#define LGST_RCX	88
+#define LGST_RDX	96
+#define LGST_RSI	104
+#define LGST_RDI	112
+#define LGST_RIP	128
+#define LGST_CS		136
+#define LGST_RFLAGS	144
+#define LGST_RSP	152
+#define LGST_SS		160
+#define LGST_FS_BASE	168
+#define LGST_GS_BASE	176
+#define LGST_TRAPNUM	216
+#define LGST_ERROR	224
+#define LGST_HOST_CR3	232
+#define LGST_HOST_RSP	240
+#define LGST_HOST_FS	248
+#define LGST_HOST_GS	256
+#define LGST_GUEST_CR3	264
+#define LGST_NMIS	272
+#define LGST_MCES	280
+#define LGST_HOST_IDT	288
+#define LGST_GUEST_IDT	304
+#define LGST_STALE	320
+#define LGST_NR_STALE	352
+#define LGST_FLUSH_ALL	356
+#define LGST_VERW	360
+#define LGST_VERW_SEL	364
+
+#define LG_NR_STALE	4
+
+#endif /* _LG_SWITCHER_H */
