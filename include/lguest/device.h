@@ -72,12 +72,9 @@
  * instruction.  EINVAL: out of range, or the guest has no event entry.
  */
 #define LHREQ_TRAP		7
-/* IRQFD irq fd: each signal of the eventfd fd raises the line.  fd = -1 ends. */
-#define LHREQ_IRQFD		8
-
 #define LHREG_CR2		0x1000
 
-/* What read() gives: one of these, ... */
+/* What read() gives: one of these (other fields zero), ... */
 struct lguest_exit {
 	__u32 kind;		/* LGUEST_EXIT_* */
 	__u32 access;		/* MMIO: LGUEST_ACCESS_* */

@@ -231,7 +231,8 @@ struct lguest_shared {
 	lguest_u64 wall_sec;		/* H wall clock, UTC ... */
 	lguest_u64 wall_nsec;		/* H ... when an event was last given */
 	lguest_u64 vcpu;		/* H number of this vCPU */
-	lguest_u64 reserved2[4];
+	lguest_u64 dr6;			/* H debug status of the last vector 1 */
+	lguest_u64 reserved2[3];
 
 	lguest_u8 hcall_status[LGUEST_RING_SIZE];	/* B */
 	struct lguest_hcall hcalls[LGUEST_RING_SIZE];	/* G */
