@@ -4,7 +4,7 @@
  * from the compiler, the two linked from ld.  All are read here, and nothing
  * in them is believed: whatever elf_open() lets through can be used without
  * another look at the size of the file.
-:*/
+ :*/
 #include <stdlib.h>
 
 #include "elf_file.h"
@@ -147,14 +147,18 @@ static const char *string_at(const struct elf *elf, unsigned int table,
 	return memchr(at, 0, s->sh_size - off) ? (const char *)at : NULL;
 }
 
+const char *elf_section_name(const struct elf *elf, const Elf64_Shdr *section)
+{
+	return string_at(elf, elf->header.e_shstrndx, section->sh_name);
+}
+
 const Elf64_Shdr *elf_section(const struct elf *elf, const char *name)
 {
 	unsigned int i;
 
 	for (i = 0; i < elf->nr_sections; i++) {
 		const Elf64_Shdr *s = &elf->sections[i];
-		const char *n = string_at(elf, elf->header.e_shstrndx,
-					  s->sh_name);
+		const char *n = elf_section_name(elf, s);
 
 		if (n && s->sh_type != SHT_NULL && !strcmp(n, name))
 			return s;

@@ -34,6 +34,9 @@ uint8_t *elf_at(const struct elf *elf, uint64_t va, uint64_t len);
 /* The section called @name, or NULL. */
 const Elf64_Shdr *elf_section(const struct elf *elf, const char *name);
 
+/* The name of a section, or NULL if it is damaged. */
+const char *elf_section_name(const struct elf *elf, const Elf64_Shdr *section);
+
 /* Go through the symbols; stops when @each does not return 0, and returns it. */
 int elf_each_symbol(const struct elf *elf,
 		    int (*each)(void *arg, const char *name,

@@ -6,7 +6,7 @@
  * All of them unpack in one go from memory into memory, so that no library
  * ever allocates what a hostile header asks for, beyond its fixed tables and
  * (xz) a dictionary under a limit.
-:*/
+ :*/
 #include <limits.h>
 #include <lz4.h>
 #include <lzma.h>

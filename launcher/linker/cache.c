@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*P:120
+ * Linking takes half a second, most of it unpacking, so it is done once.  The
+ * name of a file in the cache says what went into it: the release, for people,
+ * and checksums of the kernel's file and of the layer's two files.  If one of
+ * them changes so does the name, and nothing is ever stale.
+ *
+ * The cache is $XDG_CACHE_HOME/lguest, for root /var/cache/lguest, and
+ * otherwise ~/.cache/lguest.
+ :*/
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <lzma.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache.h"
+
+static char *cache_dir(void)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *dir = NULL;
+	int ret = -1;
+
+	/* The XDG specification: a relative path is to be ignored. */
+	if (xdg && *xdg == '/')
+		ret = asprintf(&dir, "%s/lguest", xdg);
+	else if (geteuid() == 0)
+		ret = asprintf(&dir, "/var/cache/lguest");
+	else if (home && *home == '/')
+		ret = asprintf(&dir, "%s/.cache/lguest", home);
+	return ret < 0 ? NULL : dir;
+}
+
+/* mkdir -p */
+static int make_dirs(char *dir, struct lguest_error *err)
+{
+	char *slash = dir;
+	int ret;
+
+	do {
+		slash = strchr(slash + 1, '/');
+		if (slash)
+			*slash = '\0';
+		ret = mkdir(dir, 0755);
+		if (ret < 0 && errno != EEXIST)
+			return link_fail(err, "making the cache directory %s: %s; set XDG_CACHE_HOME to where you may write, or use: lguest link -o FILE",
+					 dir, strerror(errno));
+		if (slash)
+			*slash = '/';
+	} while (slash);
+	return 0;
+}
+
+int cache_path(const struct blob *vmlinuz, const char *release,
+	       const struct layer *layer, char **path,
+	       struct lguest_error *err)
+{
+	uint64_t kernel_sum = lzma_crc64(vmlinuz->data, vmlinuz->size, 0);
+	uint64_t layer_sum = LGUEST_LINK_VERSION;
+	char *dir = cache_dir();
+	int ret;
+
+	if (!dir)
+		return link_fail(err, "linking: no cache directory, because HOME is not set; set it, or use: lguest link -o FILE");
+	ret = make_dirs(dir, err);
+	if (!ret) {
+		layer_sum = lzma_crc64(layer->object_file.data,
+				       layer->object_file.size, layer_sum);
+		layer_sum = lzma_crc64(layer->script_file.data,
+				       layer->script_file.size, layer_sum);
+		if (asprintf(path, "%s/%s-%016llx-%016llx.elf", dir, release,
+			     (unsigned long long)kernel_sum,
+			     (unsigned long long)layer_sum) < 0)
+			ret = link_fail(err, "linking: no memory");
+	}
+	free(dir);
+	return ret;
+}
+
+static bool write_all(int fd, const struct blob *contents)
+{
+	size_t done = 0;
+
+	while (done < contents->size) {
+		ssize_t n = write(fd, contents->data + done,
+				  contents->size - done);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0)
+			done += n;
+	}
+	/* The data must be there before the name is. */
+	return fsync(fd) == 0;
+}
+
+int write_whole(const char *path, const struct blob *contents,
+		struct lguest_error *err)
+{
+	mode_t mask = umask(0);
+	char *temp;
+	int fd, why;
+
+	umask(mask);
+	if (asprintf(&temp, "%s.XXXXXX", path) < 0)
+		return link_fail(err, "writing %s: no memory", path);
+	fd = mkostemp(temp, 0);
+	if (fd < 0) {
+		why = errno;
+	} else {
+		why = write_all(fd, contents) &&
+		      fchmod(fd, 0644 & ~mask) == 0 ? 0 : errno;
+		if (close(fd) < 0 && !why)
+			why = errno;
+		if (!why && rename(temp, path) < 0)
+			why = errno;
+		if (why)
+			unlink(temp);
+	}
+	free(temp);
+	if (why)
+		return link_fail(err, "writing %s: %s; choose another place with: lguest link -o FILE",
+				 path, strerror(why));
+	return 0;
+}
