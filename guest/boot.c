@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How a stock kernel is made a guest.  entry.S comes here with the kernel's
+ * own page tables loaded and nothing else done: the work of the kernel's
+ * x86_64_start_kernel() is ours, and at its end Linux starts as it always does,
+ * with its hooks (pv_ops, x86_init, x86_platform, machine_ops) pointing to us.
+ *
+ * Forcing X86_FEATURE_XENPV makes Linux choose, when it patches itself, the
+ * entry code for a kernel that does not run at ring 0: no swapgs, no CR3
+ * switch, no stack switch.  Xen's drivers stay asleep.
+ *
+ * Reading order: entry.S 010-040, this file, cpu.c, irq.c, mmu.c, time.c,
+ * console.c.
+ */
+#include <linux/acpi.h>
+#include <linux/console.h>
+#include <linux/kernel.h>
+#include <linux/memblock.h>
+#include <linux/notifier.h>
+#include <linux/panic_notifier.h>
+#include <linux/pm.h>
+#include <linux/reboot.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+#include <asm/cpufeature.h>
+#include <asm/desc.h>
+#include <asm/paravirt.h>
+#include <asm/pci_x86.h>
+#include <asm/reboot.h>
+#include <asm/setup.h>
+#include <asm/smp.h>
+#include <asm/tlbflush.h>
+#include <asm/x86_init.h>
+#include "layer.h"
+
+/* The two ends of Linux's return path; see patch_returns(). */
+extern char xen_iret[], early_xen_iret_patch[];
+
+/*G:110
+ * The end.  text appears in the launcher's last message.
+:*/
+
+/**
+ * lguest_shutdown() - end the guest
+ * @text: why, at most 255 characters
+ * @reason: LGUEST_SHUTDOWN_*
+ *
+ * Does not return.
+ */
+void lguest_shutdown(const char *text, unsigned long reason)
+{
+	static char buffer[256];	/* at an address that layer_pa() knows */
+
+	strscpy(buffer, text, sizeof(buffer));
+	for (;;)
+		hcall(LHCALL_SHUTDOWN, layer_pa(buffer), reason, 0);
+}
+
+/* A trap for which there is no handler yet: the layer or the image is wrong. */
+void lguest_unexpected(void)
+{
+	static char text[200];
+	struct lguest_event *e = &lguest_shared.event;
+
+	snprintf(text, sizeof(text),
+		 "Unexpected trap %llu error %#llx at %#llx, cr2 %#llx rsp %#llx",
+		 e->vector, e->error, e->rip, lguest_shared.cr2, e->rsp);
+	lguest_shutdown(text, LGUEST_SHUTDOWN_CRASH);
+}
+
+static int panic_event(struct notifier_block *self, unsigned long event,
+		       void *text)
+{
+	console_flush_on_panic(CONSOLE_FLUSH_PENDING);
+	lguest_shutdown(text, LGUEST_SHUTDOWN_CRASH);
+	return NOTIFY_DONE;
+}
+
+/* Last, so that all others have their say. */
+static struct notifier_block panic_block = {
+	.notifier_call	= panic_event,
+	.priority	= INT_MIN,
+};
+
+static void power_off(void)
+{
+	lguest_shutdown("Power down", LGUEST_SHUTDOWN_POWEROFF);
+}
+
+static void restart(char *command)
+{
+	lguest_shutdown("Restart", LGUEST_SHUTDOWN_RESTART);
+}
+
+static void emergency_restart_now(void)
+{
+	restart(NULL);
+}
+
+static void nothing(void)
+{
+}
+
+static void setup_machine_ops(void)
+{
+	machine_ops.restart = restart;
+	machine_ops.emergency_restart = emergency_restart_now;
+	machine_ops.halt = power_off;
+	machine_ops.power_off = power_off;
+	machine_ops.shutdown = nothing;
+	/* Without it reboot(2) turns a power-off into a halt. */
+	pm_power_off = power_off;
+	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
+}
+
+/*G:120
+ * One CPU for now: nobody else needs to be stopped.
+:*/
+static void stop_nobody(int wait)
+{
+}
+
+/*G:130
+ * A PC without a PC's parts: no firmware, no ports, no legacy devices, no PCI,
+ * no ACPI.  Each line keeps Linux from looking for something, which would cost
+ * a visit to the launcher per access at best.
+:*/
+static unsigned char no_nmi_reason(void)
+{
+	return 0;
+}
+
+static void no_legacy_features(void)
+{
+	x86_platform.legacy.i8042 = X86_LEGACY_I8042_PLATFORM_ABSENT;
+	x86_platform.legacy.rtc = 0;
+	x86_platform.legacy.warm_reset = 0;
+	x86_platform.legacy.no_vga = 1;
+	x86_platform.legacy.reserve_bios_regions = 0;
+	x86_platform.legacy.devices.pnpbios = 0;
+}
+
+static void setup_platform(void)
+{
+	x86_init.resources.probe_roms = x86_init_noop;
+	x86_init.resources.reserve_resources = x86_init_noop;
+	x86_init.resources.dmi_setup = x86_init_noop;
+	x86_init.mpparse.find_smp_config = x86_init_noop;
+	x86_init.mpparse.get_smp_config = x86_init_uint_noop;
+
+	x86_platform.set_legacy_features = no_legacy_features;
+	x86_platform.get_nmi_reason = no_nmi_reason;
+	x86_platform.realmode_reserve = x86_init_noop;
+	x86_platform.realmode_init = x86_init_noop;
+
+	disable_acpi();
+	pci_probe = 0;
+	smp_ops.stop_other_cpus = stop_nobody;
+}
+
+/*G:140
+ * Hooks that Linux calls on its way up: in setup_arch(), when it has looked at
+ * the CPU, and among the initcalls, between those of buses and of devices.
+:*/
+static void arch_setup(void)
+{
+	/*
+	 * Page table isolation is the Host's: guest user has a view without
+	 * the upper half.  So this CPU does not have the bug; and Linux must
+	 * not get the idea, as that would put NX on user's half.
+	 */
+	clear_bit(X86_BUG_CPU_MELTDOWN, (unsigned long *)cpu_caps_set);
+	setup_clear_cpu_cap(X86_BUG_CPU_MELTDOWN);
+	setup_clear_cpu_cap(X86_FEATURE_PTI);
+
+	paravirt_disable_iospace();
+}
+
+static int before_devices(void)
+{
+	start_console();
+	return 0;
+}
+
+/*G:150
+ * The return path.  Under XENPV Linux returns to user by way of xen_iret, and
+ * to itself by way of a jump that is there to be patched.  Both become jumps to
+ * lguest_iret, before the first trap needs one.
+:*/
+static void patch_jump(char *at, const char *to)
+{
+	s32 distance = to - (at + 5);
+
+	at[0] = 0xe9;
+	memcpy(at + 1, &distance, sizeof(distance));
+}
+
+static void patch_returns(void)
+{
+	patch_jump(xen_iret, lguest_iret);
+	patch_jump(early_xen_iret_patch, lguest_iret);
+}
+
+/*G:160
+ * The layer's place: its frames are not free memory, its addresses are not free
+ * for modules.
+:*/
+static struct vm_struct layer_area = {
+	.addr	= (void *)LAYER_VA,
+	.size	= LAYER_SIZE,
+	.flags	= VM_MAP | VM_NO_GUARD,
+	.phys_addr = LAYER_PA,
+};
+
+static void reserve_layer(void)
+{
+	memblock_reserve(LAYER_PA, lguest_layer_end - lguest_layer_start);
+	vm_area_add_early(&layer_area);
+}
+
+/*G:100
+ * The first C code: what must be so before Linux's start_kernel().
+:*/
+
+/**
+ * lguest_start_kernel() - called by lguest_start
+ * @boot_params: guest-physical address of what the launcher tells Linux
+ *
+ * Does not return.
+ */
+void __noreturn lguest_start_kernel(char *boot_params_pa);
+
+void __noreturn lguest_start_kernel(char *boot_params_pa)
+{
+	clear_bss();
+
+	pv_info.name = "lguest";
+	setup_cpu_ops();
+	setup_irq_ops();
+	setup_mmu_ops();
+	patch_returns();
+	/* The first traps, until Linux has its own handlers. */
+	idt_setup_early_handler();
+	setup_early_console();
+
+	/* CR4's shadow, as head_64.S would have left CR4. */
+	this_cpu_write(cpu_tlbstate.cr4, X86_CR4_PAE | X86_CR4_PGE);
+	setup_force_cpu_cap(X86_FEATURE_XENPV);
+	setup_clear_cpu_cap(X86_FEATURE_SYSENTER32);
+	setup_clear_cpu_cap(X86_FEATURE_SYSCALL32);
+
+	setup_platform();
+	setup_machine_ops();
+	setup_time_ops();
+	x86_init.oem.arch_setup = arch_setup;
+	x86_init.iommu.iommu_init = before_devices;
+	reserve_layer();
+
+	/* Copies boot_params and the command line, and calls start_kernel(). */
+	x86_64_start_reservations(boot_params_pa);
+	unreachable();
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The consoles: four ports, each a page with a ring each way (see struct
+ * lguest_console).  Port 0 is the boot console from the first message on, and
+ * then hvc0 with its interrupt; the others are hvc1 to hvc3, where
+ * `lguest run -- COMMAND` finds the command's output and its exit status.
+ */
+#include <linux/console.h>
+#include <linux/err.h>
+#include <linux/interrupt.h>
+#include <linux/irqflags.h>
+#include <linux/printk.h>
+#include <linux/types.h>
+#include "compat/hvc.h"
+#include "layer.h"
+
+/* In the layer, so that they exist before any allocator does. */
+static struct lguest_console ports[LGUEST_CONSOLE_PORTS] __aligned(PAGE_SIZE);
+
+/*G:700
+ * Output: fill the ring and tell the launcher, which empties it before we go
+ * on.  A launcher that does not is no reason to wait: the rest is lost.
+:*/
+static void put(u32 n, const u8 *buf, u32 count)
+{
+	struct lguest_console *port = &ports[n % LGUEST_CONSOLE_PORTS];
+	unsigned long flags;
+	u32 head, room;
+
+	local_irq_save(flags);
+	while (count) {
+		head = port->out_head;
+		room = LGUEST_CONSOLE_OUT -
+			(head - READ_ONCE(port->out_tail));
+		if (!room || room > LGUEST_CONSOLE_OUT)
+			break;
+		for (; room && count; room--, count--)
+			port->out[head++ % LGUEST_CONSOLE_OUT] = *buf++;
+		barrier();
+		WRITE_ONCE(port->out_head, head);
+		hcall(LHCALL_NOTIFY, layer_pa(port), 0, 0);
+	}
+	local_irq_restore(flags);
+}
+
+static long put_chars(u32 vtermno, const u8 *buf, int count)
+{
+	put(vtermno, buf, count);
+	return count;
+}
+
+/*G:710
+ * Input, which the launcher put into the ring before it raised the interrupt.
+:*/
+static long get_chars(u32 vtermno, u8 *buf, int count)
+{
+	struct lguest_console *port = &ports[vtermno % LGUEST_CONSOLE_PORTS];
+	u32 tail = port->in_tail;
+	u32 filled = READ_ONCE(port->in_head) - tail;
+	int n = 0;
+
+	if (filled > LGUEST_CONSOLE_IN)
+		return 0;
+	while (n < count && filled--)
+		buf[n++] = READ_ONCE(port->in[tail++ % LGUEST_CONSOLE_IN]);
+	barrier();
+	WRITE_ONCE(port->in_tail, tail);
+	return n;
+}
+
+static const struct hv_ops port_ops = {
+	.get_chars	= get_chars,
+	.put_chars	= put_chars,
+	.notifier_add	= notifier_add_irq,
+	.notifier_del	= notifier_del_irq,
+	.notifier_hangup = notifier_hangup_irq,
+};
+
+/*G:720
+ * The boot console.  Linux drops it when hvc0 takes over.
+:*/
+static void early_write(struct console *con, const char *s, unsigned int n)
+{
+	const char *line;
+
+	while (n) {
+		for (line = s; n && *s != '\n'; n--)
+			s++;
+		put(LGUEST_PORT_CONSOLE, (const u8 *)line, s - line);
+		if (!n)
+			break;
+		put(LGUEST_PORT_CONSOLE, (const u8 *)"\r\n", 2);
+		s++;
+		n--;
+	}
+}
+
+static struct console early_lguest = {
+	.name	= "earlylguest",
+	.write	= early_write,
+	.flags	= CON_PRINTBUFFER | CON_BOOT | CON_ANYTIME,
+	.index	= -1,
+};
+
+/**
+ * setup_early_console() - messages from now on appear at once
+ */
+void setup_early_console(void)
+{
+	int i;
+
+	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++) {
+		ports[i].magic = LGUEST_CONSOLE_MAGIC;
+		ports[i].port = i;
+		hcall(LHCALL_NOTIFY, layer_pa(&ports[i]), 0, 0);
+	}
+	early_console = &early_lguest;
+	register_console(&early_lguest);
+	/* The default; a console= on the command line wins over it. */
+	add_preferred_console("hvc", 0, NULL);
+}
+
+/**
+ * setup_console() - offer hvc0.. as consoles, before console_init() looks
+ */
+void setup_console(void)
+{
+	int i;
+
+	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++)
+		hvc_instantiate(i, i, &port_ops);
+}
+
+/**
+ * start_console() - make the terminals, when the tty layer is ready
+ *
+ * Only port 0 has input, and so an interrupt; data 0 means none.
+ */
+void start_console(void)
+{
+	int irq = lguest_setup_irq(LGUEST_IRQ_CONSOLE);
+	int i;
+
+	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++)
+		if (IS_ERR(hvc_alloc(i, i == 0 && irq > 0 ? irq : 0,
+				     &port_ops, 256)))
+			pr_err("lguest: no hvc%d\n", i);
+}

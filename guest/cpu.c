@@ -1,0 +1,546 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The guest's CPU as Linux sees it: CPUID, model-specific registers, control
+ * and debug registers, segments.  Everything here runs at ring 3, so what the
+ * hardware would refuse is either kept in memory or answered like hardware
+ * that lacks the feature.
+ */
+#include <linux/kernel.h>
+#include <linux/sched.h>
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fsgsbase.h>
+#include <asm/msr-index.h>
+#include <asm/paravirt.h>
+#include <asm/processor-flags.h>
+#include <asm/segment.h>
+#include <asm/traps.h>
+#include "layer.h"
+
+/*G:300
+ * CPUID.  At ring 3 the instruction gives the raw truth about the machine, and
+ * guest user sees just that; the kernel gets to see, by allow-lists, only what
+ * works here.  A feature unknown to these lists stays hidden.
+:*/
+#define F(name)		BIT(X86_FEATURE_##name & 31)
+
+/* Leaf 1.  AVX and its followers need the Host to have AVX switched on. */
+#define LEAF1_ECX_XSAVE	(F(XSAVE) | F(OSXSAVE))
+#define LEAF1_ECX_AVX	(F(AVX) | F(FMA) | F(F16C))
+#define LEAF1_ECX	(F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(CX16) | \
+			 F(XMM4_1) | F(XMM4_2) | F(MOVBE) | F(POPCNT) | \
+			 F(AES) | F(RDRAND) | LEAF1_ECX_XSAVE | LEAF1_ECX_AVX)
+/* Always shown.  Whether the CPU has PCIDs is the Host's business. */
+#define LEAF1_ECX_SET	(F(PCID) | F(HYPERVISOR))
+/* Not: MCE, APIC, SEP, MTRR, MCA, PAT, PN, DS, ACPI, HT, TM, PBE. */
+#define LEAF1_EDX	(F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | \
+			 F(PAE) | F(CX8) | F(CMOV) | F(PSE36) | F(CLFLUSH) | \
+			 F(MMX) | F(FXSR) | F(XMM) | F(XMM2) | F(SELFSNOOP))
+#define LEAF1_EDX_SET	F(PGE)		/* without it Linux gives up PCID */
+
+/* Leaf 7. */
+#define LEAF7_EBX_AVX512 (F(AVX512F) | F(AVX512DQ) | F(AVX512IFMA) | \
+			 F(AVX512PF) | F(AVX512ER) | F(AVX512CD) | \
+			 F(AVX512BW) | F(AVX512VL))
+#define LEAF7_EBX	(F(FSGSBASE) | F(BMI1) | F(AVX2) | \
+			 F(FDP_EXCPTN_ONLY) | F(BMI2) | F(ERMS) | \
+			 F(ZERO_FCS_FDS) | F(RDSEED) | F(ADX) | \
+			 F(CLFLUSHOPT) | F(CLWB) | F(SHA_NI) | LEAF7_EBX_AVX512)
+#define LEAF7_ECX	(F(AVX512VBMI) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) | \
+			 F(VPCLMULQDQ) | F(AVX512_VNNI) | F(AVX512_BITALG) | \
+			 F(AVX512_VPOPCNTDQ) | F(RDPID) | F(CLDEMOTE) | \
+			 F(MOVDIRI) | F(MOVDIR64B))
+#define LEAF7_EDX	(F(AVX512_4VNNIW) | F(AVX512_4FMAPS) | F(FSRM) | \
+			 F(AVX512_VP2INTERSECT) | F(MD_CLEAR) | F(SERIALIZE) | \
+			 F(AVX512_FP16))
+/* Leaf 7.1: EAX: SHA512 SM3 SM4 AVX_VNNI AVX512_BF16 CMPCCXADD FZRM FSRS FSRC
+ * AVX_IFMA; EDX: AVX_VNNI_INT8 AVX_NE_CONVERT AVX_VNNI_INT16 PREFETCHI. */
+#define LEAF71_EAX	(BIT(0) | BIT(1) | BIT(2) | BIT(4) | BIT(5) | BIT(7) | \
+			 BIT(10) | BIT(11) | BIT(12) | BIT(23))
+#define LEAF71_EDX	(BIT(4) | BIT(5) | BIT(10) | BIT(14))
+
+/* Leaf 0x80000001; EDX repeats leaf 1 on AMD's CPUs. */
+#define EXT1_ECX	(F(LAHF_LM) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) | \
+			 F(3DNOWPREFETCH) | F(XOP) | F(FMA4) | F(TBM))
+#define EXT1_EDX	(LEAF1_EDX | LEAF1_EDX_SET | F(SYSCALL) | F(NX) | \
+			 F(MMXEXT) | F(FXSR_OPT) | F(GBPAGES) | F(RDTSCP) | \
+			 F(LM) | F(3DNOWEXT) | F(3DNOW))
+#define EXT7_EDX	BIT(8)			/* invariant TSC */
+#define EXT8_EBX	(F(CLZERO) | F(XSAVEERPTR) | F(AMD_SSB_NO) | F(BTC_NO))
+/* Leaf 0x80000021, EAX: LFENCE serializes, a null selector clears the base. */
+#define EXT21_EAX	(BIT(2) | BIT(6))
+
+/* XCR0: x87, SSE, AVX, the three of AVX-512.  Not MPX, PKRU, AMX. */
+#define XCR0_SSE		0x3
+#define XCR0_AVX		0x4
+#define XCR0_AVX512		0xe0
+
+#define MAX_LEAF		0xd
+#define MAX_EXT_LEAF		0x80000021
+#define HYPERVISOR_LEAF		0x40000000
+
+struct leaf {
+	u32 a, b, c, d;
+};
+
+static struct leaf raw_cpuid(u32 a, u32 c)
+{
+	struct leaf l = { .a = a, .c = c };
+
+	asm volatile("cpuid"
+		     : "+a" (l.a), "=b" (l.b), "+c" (l.c), "=d" (l.d));
+	return l;
+}
+
+/* The state components that guest Linux may use. */
+static u32 xstate_mask(void)
+{
+	struct leaf one = raw_cpuid(1, 0);
+	u32 low, high, mask = XCR0_SSE | XCR0_AVX | XCR0_AVX512;
+
+	if (!(one.c & F(OSXSAVE)))
+		return 0;
+	asm volatile("xgetbv" : "=a" (low), "=d" (high) : "c" (0));
+	mask &= low;
+	if (!(mask & XCR0_AVX))
+		mask &= ~XCR0_AVX512;
+	if ((mask & XCR0_AVX512) != XCR0_AVX512)
+		mask &= ~XCR0_AVX512;
+	return mask;
+}
+
+static void filter_leaf1(struct leaf *l)
+{
+	u32 mask = xstate_mask();
+
+	/* One CPU with APIC number 0. */
+	l->b = (l->b & 0xff00) | 0x10000;
+	l->c &= LEAF1_ECX;
+	if (!mask)
+		l->c &= ~LEAF1_ECX_XSAVE;
+	if (!(mask & XCR0_AVX))
+		l->c &= ~LEAF1_ECX_AVX;
+	l->c |= LEAF1_ECX_SET;
+	l->d &= LEAF1_EDX;
+	l->d |= LEAF1_EDX_SET;
+}
+
+static void filter_leaf7(struct leaf *l, u32 sub)
+{
+	u32 mask = xstate_mask();
+
+	if (sub == 0) {
+		l->a = min(l->a, 1u);
+		l->b &= LEAF7_EBX;
+		l->c &= LEAF7_ECX;
+		l->d &= LEAF7_EDX;
+		if (!(mask & XCR0_AVX))
+			l->b &= ~F(AVX2);
+		if (!(mask & XCR0_AVX512))
+			l->b &= ~LEAF7_EBX_AVX512;
+	} else if (sub == 1) {
+		*l = (struct leaf){ .a = l->a & LEAF71_EAX,
+				    .d = l->d & LEAF71_EDX };
+	} else {
+		*l = (struct leaf){};
+	}
+}
+
+/*
+ * Leaf 0xd describes the XSAVE area.  Linux checks that the sizes fit the
+ * components, so they are computed from those that are left.
+ */
+static void filter_xstate(struct leaf *l, u32 sub)
+{
+	u32 mask = xstate_mask();
+	u32 size = 512 + 64;
+	struct leaf part;
+	int i;
+
+	if (!mask || (sub > 1 && !(sub < 32 && mask & BIT(sub)))) {
+		*l = (struct leaf){};
+		return;
+	}
+	if (sub > 1)
+		return;
+	for (i = 2; i < 32; i++) {
+		if (!(mask & BIT(i)))
+			continue;
+		part = raw_cpuid(0xd, i);
+		size = max(size, part.a + part.b);
+	}
+	if (sub == 0)
+		*l = (struct leaf){ .a = mask, .b = size, .c = size };
+	else	/* XSAVEOPT and XGETBV(1); not XSAVEC, XSAVES, XFD */
+		*l = (struct leaf){ .a = l->a & (BIT(0) | BIT(2)), .b = size };
+}
+
+static void basic_leaf(struct leaf *l, u32 leaf, u32 sub)
+{
+	switch (leaf) {
+	case 0:
+		l->a = min_t(u32, l->a, MAX_LEAF);
+		break;
+	case 1:
+		filter_leaf1(l);
+		break;
+	case 2:
+		break;
+	case 4:		/* caches: not shared with other CPUs */
+		l->a &= 0x3fff;
+		break;
+	case 7:
+		filter_leaf7(l, sub);
+		break;
+	case 0xd:
+		filter_xstate(l, sub);
+		break;
+	default:
+		*l = (struct leaf){};
+	}
+}
+
+static void extended_leaf(struct leaf *l, u32 leaf)
+{
+	switch (leaf) {
+	case 0x80000000:
+		l->a = min_t(u32, l->a, MAX_EXT_LEAF);
+		break;
+	case 0x80000001:
+		l->b = 0;
+		l->c &= EXT1_ECX;
+		l->d &= EXT1_EDX;
+		break;
+	case 0x80000002 ... 0x80000006:
+		break;
+	case 0x80000007:
+		*l = (struct leaf){ .d = l->d & EXT7_EDX };
+		break;
+	case 0x80000008:
+		*l = (struct leaf){ .a = l->a & 0xffff, .b = l->b & EXT8_EBX };
+		break;
+	case 0x80000021:
+		*l = (struct leaf){ .a = l->a & EXT21_EAX };
+		break;
+	default:
+		*l = (struct leaf){};
+	}
+}
+
+static void lguest_cpuid(unsigned int *a, unsigned int *b,
+			 unsigned int *c, unsigned int *d)
+{
+	u32 leaf = *a, sub = *c;
+	struct leaf l = raw_cpuid(leaf, sub);
+
+	if (leaf <= MAX_LEAF)
+		basic_leaf(&l, leaf, sub);
+	else if (leaf == HYPERVISOR_LEAF)	/* "lguest" */
+		l = (struct leaf){ .a = HYPERVISOR_LEAF,
+				   .b = 0x6575676c, .c = 0x7473 };
+	else if (leaf >= 0x80000000 && leaf <= MAX_EXT_LEAF)
+		extended_leaf(&l, leaf);
+	else	/* and nothing of a hypervisor below ours */
+		l = (struct leaf){};
+
+	*a = l.a;
+	*b = l.b;
+	*c = l.c;
+	*d = l.d;
+}
+
+/*G:310
+ * Model-specific registers.  The three segment bases are real: the instruction
+ * set lets ring 3 have them, and the base that waits for guest user is in the
+ * shared page.  Of the others a few are read by code that must find sense in
+ * them.  What we do not know does not exist: 0, or -EIO for those who ask
+ * carefully.
+:*/
+#define EFER_SCE_LME_LMA_NX	0xd01
+
+static bool read_known_msr(unsigned int msr, u64 *value)
+{
+	switch (msr) {
+	case MSR_FS_BASE:
+		*value = rdfsbase();
+		return true;
+	case MSR_GS_BASE:
+		*value = rdgsbase();
+		return true;
+	case MSR_KERNEL_GS_BASE:
+		*value = lguest_shared.user_gs_base;
+		return true;
+	case MSR_EFER:
+		*value = EFER_SCE_LME_LMA_NX;
+		return true;
+	case MSR_IA32_UCODE_REV:
+		/* So new that no erratum makes Linux give up PCID. */
+		*value = ~0ULL;
+		return true;
+	case MSR_IA32_MISC_ENABLE:
+		*value = MSR_IA32_MISC_ENABLE_FAST_STRING;
+		return true;
+	case MSR_IA32_CR_PAT:
+		*value = 0x0007040600070406ULL;
+		return true;
+	case MSR_IA32_APICBASE:
+	case MSR_STAR:
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+	case MSR_SYSCALL_MASK:
+	case MSR_TSC_AUX:
+	case MSR_IA32_SYSENTER_CS:
+	case MSR_IA32_SYSENTER_ESP:
+	case MSR_IA32_SYSENTER_EIP:
+		*value = 0;
+		return true;
+	default:
+		*value = 0;
+		return false;
+	}
+}
+
+static bool write_known_msr(unsigned int msr, u64 value)
+{
+	u64 ignored;
+
+	switch (msr) {
+	case MSR_FS_BASE:
+		wrfsbase(value);
+		return true;
+	case MSR_GS_BASE:
+		lguest_shared.kernel_gs_base = value;
+		wrgsbase(value);
+		return true;
+	case MSR_KERNEL_GS_BASE:
+		lguest_shared.user_gs_base = value;
+		return true;
+	default:
+		return read_known_msr(msr, &ignored);
+	}
+}
+
+static u64 lguest_read_msr(unsigned int msr)
+{
+	u64 value;
+
+	read_known_msr(msr, &value);
+	return value;
+}
+
+static u64 lguest_read_msr_safe(unsigned int msr, int *err)
+{
+	u64 value;
+
+	*err = read_known_msr(msr, &value) ? 0 : -EIO;
+	return value;
+}
+
+static void lguest_write_msr(unsigned int msr, unsigned int low,
+			     unsigned int high)
+{
+	write_known_msr(msr, low | (u64)high << 32);
+}
+
+static int lguest_write_msr_safe(unsigned int msr, unsigned int low,
+				 unsigned int high)
+{
+	return write_known_msr(msr, low | (u64)high << 32) ? 0 : -EIO;
+}
+
+static u64 lguest_read_pmc(int counter)
+{
+	return 0;
+}
+
+/*G:320
+ * Control registers: the Host owns the real ones, Linux gets its values back.
+ * There is no op for reading CR4: Linux keeps a shadow of it.
+:*/
+static unsigned long cr0 = X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE |
+			   X86_CR0_WP | X86_CR0_AM | X86_CR0_PG;
+
+static unsigned long lguest_read_cr0(void)
+{
+	return cr0;
+}
+
+static void lguest_write_cr0(unsigned long value)
+{
+	cr0 = value;
+}
+
+static void lguest_write_cr4(unsigned long value)
+{
+}
+
+/*
+ * Debug registers: hardware breakpoints never reach the CPU.  DR6 only tells
+ * of single steps (see lguest_debug).
+ */
+static unsigned long debug_registers[8];
+
+static unsigned long lguest_get_debugreg(int n)
+{
+	return n == 6 ? lguest_dr6 : debug_registers[n & 7];
+}
+
+static void lguest_set_debugreg(int n, unsigned long value)
+{
+	if (n == 6)
+		lguest_dr6 = value | DR6_RESERVED;
+	else
+		debug_registers[n & 7] = value;
+}
+
+/*G:330
+ * Segments.  The hardware's GDT is the Host's; of the guest's only the three
+ * thread-local descriptors exist for the CPU, and there are no LDTs.
+:*/
+static u64 tls[GDT_ENTRY_TLS_ENTRIES];
+
+static void lguest_load_tls(struct thread_struct *t, unsigned int cpu)
+{
+	u64 d[GDT_ENTRY_TLS_ENTRIES];
+
+	memcpy(d, t->tls_array, sizeof(d));
+	if (d[0] == tls[0] && d[1] == tls[1] && d[2] == tls[2])
+		return;
+	memcpy(tls, d, sizeof(tls));
+	hcall(LHCALL_LOAD_TLS, d[0], d[1], d[2]);
+}
+
+/* Could guest user load this selector into a data segment register? */
+static bool loadable(unsigned int sel)
+{
+	unsigned int i = (sel >> 3) - GDT_ENTRY_TLS_MIN;
+	bool present, code, readable;
+
+	if (sel == __USER_DS)
+		return true;
+	if ((sel & 7) != 3 || i >= GDT_ENTRY_TLS_ENTRIES)
+		return false;
+	present = tls[i] & BIT_ULL(47);
+	code = tls[i] & BIT_ULL(43);
+	readable = tls[i] & BIT_ULL(41);
+	return present && (!code || readable);
+}
+
+/*
+ * Loading %gs replaces the base under which the kernel finds its per-CPU data,
+ * so an event must not come before the base is back: interrupts are off, and
+ * selectors that would fault become 0, as the native code does it after the
+ * fault.  The base that the selector gave is guest user's.  (AMD's CPUs leave
+ * the base alone when a null selector is loaded.)
+ */
+static void lguest_load_gs_index(unsigned int sel)
+{
+	u64 enabled = lguest_shared.irq_enabled;
+	unsigned long base = 0;
+
+	sel &= 0xffff;
+	WRITE_ONCE(lguest_shared.irq_enabled, 0);
+	barrier();
+	if (sel > 3 && !loadable(sel))
+		sel = 0;
+	asm volatile("movl %0, %%gs" : : "r" (sel) : "memory");
+	if (sel > 3)
+		base = rdgsbase();
+	wrgsbase(lguest_shared.kernel_gs_base);
+	lguest_shared.user_gs_base = base;
+	barrier();
+	WRITE_ONCE(lguest_shared.irq_enabled, enabled);
+	if (enabled && READ_ONCE(lguest_shared.irq_pending))
+		hcall(LHCALL_SEND_INTERRUPTS, 0, 0, 0);
+}
+
+static void lguest_load_sp0(unsigned long sp0)
+{
+	lguest_shared.sp0 = sp0;
+}
+
+static unsigned long lguest_store_tr(void)
+{
+	return GDT_ENTRY_TSS * 8;
+}
+
+/*G:340
+ * The IDT: we keep the handler's address of each gate.  The vectors that have
+ * a stack of their own on hardware go to those variants of Linux's handlers
+ * that can do without.
+:*/
+static bool is_early_handler(void *handler)
+{
+	return handler >= (void *)early_idt_handler_array[0] &&
+	       handler < (void *)early_idt_handler_array[NUM_EXCEPTION_VECTORS];
+}
+
+static void lguest_write_idt_entry(gate_desc *idt, int n,
+				   const gate_desc *gate)
+{
+	void *handler = (void *)gate_offset(gate);
+
+	memcpy(&idt[n], gate, sizeof(*gate));
+	if (!is_early_handler(handler)) {
+		switch (n) {
+		case X86_TRAP_DB:
+			handler = lguest_debug;
+			break;
+		case X86_TRAP_NMI:
+			handler = asm_xenpv_exc_nmi;
+			break;
+		case X86_TRAP_DF:
+			handler = asm_xenpv_exc_double_fault;
+			break;
+#ifdef CONFIG_X86_MCE
+		case X86_TRAP_MC:
+			handler = asm_xenpv_exc_machine_check;
+			break;
+#endif
+		}
+	}
+	lguest_handlers[n & 0xff] = handler;
+}
+
+/* All gates come through the op above, whichever table is loaded. */
+static void lguest_load_dt(const struct desc_ptr *dt)
+{
+}
+
+static void lguest_set_ldt(const void *ldt, unsigned int entries)
+{
+}
+
+/**
+ * setup_cpu_ops() - fill pv_ops.cpu
+ */
+void setup_cpu_ops(void)
+{
+	pv_ops.cpu.io_delay = paravirt_nop;
+	pv_ops.cpu.get_debugreg = lguest_get_debugreg;
+	pv_ops.cpu.set_debugreg = lguest_set_debugreg;
+	pv_ops.cpu.read_cr0 = lguest_read_cr0;
+	pv_ops.cpu.write_cr0 = lguest_write_cr0;
+	pv_ops.cpu.write_cr4 = lguest_write_cr4;
+	pv_ops.cpu.load_tr_desc = paravirt_nop;
+	pv_ops.cpu.load_gdt = lguest_load_dt;
+	pv_ops.cpu.load_idt = lguest_load_dt;
+	pv_ops.cpu.set_ldt = lguest_set_ldt;
+	pv_ops.cpu.store_tr = lguest_store_tr;
+	pv_ops.cpu.load_tls = lguest_load_tls;
+	pv_ops.cpu.load_gs_index = lguest_load_gs_index;
+	pv_ops.cpu.write_idt_entry = lguest_write_idt_entry;
+	pv_ops.cpu.load_sp0 = lguest_load_sp0;
+#ifdef CONFIG_X86_IOPL_IOPERM
+	pv_ops.cpu.invalidate_io_bitmap = paravirt_nop;
+	pv_ops.cpu.update_io_bitmap = paravirt_nop;
+#endif
+	pv_ops.cpu.wbinvd = paravirt_nop;
+	pv_ops.cpu.cpuid = lguest_cpuid;
+	pv_ops.cpu.read_msr = lguest_read_msr;
+	pv_ops.cpu.write_msr = lguest_write_msr;
+	pv_ops.cpu.read_msr_safe = lguest_read_msr_safe;
+	pv_ops.cpu.write_msr_safe = lguest_write_msr_safe;
+	pv_ops.cpu.read_pmc = lguest_read_pmc;
+}

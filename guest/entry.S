@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The guest layer's assembler: the guest's first instructions, the entry of
+ * events and system calls, the way back, and those pv_ops whose callers expect
+ * every register but rax to be kept.
+ *
+ * All of it runs at hardware ring 3.  "Interrupts" means virtual interrupts:
+ * lguest_shared.irq_enabled.  Read boot.c next.
+ */
+#include <linux/linkage.h>
+#include <asm/page_types.h>
+#include <asm/segment.h>
+#include <asm/thread_info.h>
+#include "layer.h"
+
+#define SHARED(field)	lguest_shared + LGS_##field(%rip)
+/* sizeof(struct pt_regs): head_64.S leaves as much at the initial stack's top. */
+#define PT_REGS_SIZE	(21 * 8)
+
+/*G:010
+ * The first instructions of the guest.  The vCPU starts here, at the physical
+ * address of lguest_start (the ELF entry), with virtual = physical, no stack,
+ * interrupts off, and %rsi = guest-physical address of boot_params.
+ *
+ * Two hypercalls: INIT tells the Host where our events arrive, and LOAD_CR3
+ * ends linear mode.  The kernel's init_top_pgt is complete in the image of a
+ * XEN_PV kernel: it maps the first GiB twice (virtual = physical, where we are,
+ * and the direct map), the kernel's image, and, by the linker's doing, us.
+:*/
+	.section .text, "ax"
+SYM_CODE_START(lguest_start)
+	endbr64
+	movq	%rsi, %rbx
+	movl	$(lguest_shared - LAYER_VA + LAYER_PA), %edi
+	movq	$lguest_event_entry, %rsi
+	movq	$lguest_syscall_entry, %rdx
+	movq	$lguest_entry_end, %r10
+	movl	$LHCALL_INIT, %eax
+	syscall
+
+	movl	$(init_top_pgt - __START_KERNEL_map), %edi
+	movl	$LHCALL_LOAD_CR3, %eax
+	syscall
+	movq	$.Lhigh, %rax
+	jmp	*%rax
+
+.Lhigh:
+	endbr64
+	xorl	%eax, %eax
+	movl	%eax, %ds
+	movl	%eax, %es
+	movl	%eax, %fs
+	movl	%eax, %gs
+	wrfsbase %rax
+	/* Per-CPU data: until Linux makes room for it, its initial image. */
+	movq	$init_per_cpu__fixed_percpu_data, %rax
+	movq	%rax, SHARED(KERNEL_GS_BASE)
+	wrgsbase %rax
+
+	movq	$(init_thread_union + THREAD_SIZE - PT_REGS_SIZE), %rsp
+	movq	$(init_thread_union + THREAD_SIZE), %rax
+	movq	%rax, SHARED(SP0)
+	xorl	%ebp, %ebp
+	movq	%rbx, %rdi
+	call	lguest_start_kernel
+	ud2
+SYM_CODE_END(lguest_start)
+
+/*G:020
+ * Entry code: from here to lguest_entry_end the Host delivers no interrupt.
+:*/
+	.section .entry.text, "ax"
+
+/*G:021
+ * A trap or interrupt.  The Host has put what the CPU would have pushed into
+ * the shared page, and left us the stack pointer of the interrupted code, rcx
+ * and r11.  We build the frame that the hardware would have built, on the
+ * stack that it would have taken, and go to the handler that Linux named in
+ * its IDT:
+ *
+ *	ss  rsp  rflags  cs  rip  [error code]  <- rsp
+ *
+ * Once busy is clear the record may be overwritten, so the handler's address
+ * goes to the scratch slot, which nobody but us touches; with interrupts off
+ * there is nothing that could arrive before the jump.
+:*/
+SYM_CODE_START(lguest_event_entry)
+	endbr64
+	testb	$3, SHARED(EVENT_CS)
+	jnz	.Lfrom_user
+	andq	$-16, %rsp
+.Lframe:
+	movl	SHARED(EVENT_VECTOR), %r11d
+	cmpl	$8, %r11d
+	je	.Ldouble_fault
+.Lpush:
+	pushq	SHARED(EVENT_SS)
+	pushq	SHARED(EVENT_RSP)
+	pushq	SHARED(EVENT_RFLAGS)
+	pushq	SHARED(EVENT_CS)
+	pushq	SHARED(EVENT_RIP)
+	/* Vectors with an error code: 8, 10-14, 17, 21, 29, 30. */
+	cmpl	$31, %r11d
+	ja	.Lno_error
+	movl	$0x60227d00, %ecx
+	btl	%r11d, %ecx
+	jnc	.Lno_error
+	pushq	SHARED(EVENT_ERROR)
+.Lno_error:
+	leaq	lguest_handlers(%rip), %rcx
+	movq	(%rcx, %r11, 8), %rcx
+	movq	%rcx, SHARED(SCRATCH)
+	movq	SHARED(EVENT_RCX), %rcx
+	movq	SHARED(EVENT_R11), %r11
+	movq	$0, SHARED(BUSY)
+	jmp	*SHARED(SCRATCH)
+	int3
+
+.Lfrom_user:
+	movq	SHARED(SP0), %rsp
+	jmp	.Lframe
+
+	/* A double fault mostly means that the stack is no good. */
+.Ldouble_fault:
+	leaq	double_fault_stack_end(%rip), %rsp
+	jmp	.Lpush
+SYM_CODE_END(lguest_event_entry)
+
+/*G:022
+ * A system call of guest user.  Only rip, rsp and rflags are in the record;
+ * the selectors are what the hardware's SYSCALL would have loaded, and rcx and
+ * r11 are what it would have left.
+:*/
+SYM_CODE_START(lguest_syscall_entry)
+	endbr64
+	movq	SHARED(SP0), %rsp
+	pushq	$__USER_DS
+	pushq	SHARED(EVENT_RSP)
+	pushq	SHARED(EVENT_RFLAGS)
+	pushq	$__USER_CS
+	pushq	SHARED(EVENT_RIP)
+	movq	SHARED(EVENT_RIP), %rcx
+	movq	SHARED(EVENT_RFLAGS), %r11
+	movq	$0, SHARED(BUSY)
+	jmp	entry_SYSCALL_64_after_hwframe
+	int3
+SYM_CODE_END(lguest_syscall_entry)
+
+/*G:023
+ * The way back.  boot.c makes xen_iret and early_xen_iret_patch, the two ends
+ * of Linux's return path under X86_FEATURE_XENPV, jump here: with the frame on
+ * the stack, all registers as they shall be, and interrupts off.  The frame
+ * and the registers that the hypercall destroys go into the return record.
+:*/
+SYM_CODE_START(lguest_iret)
+	endbr64
+	movq	$0, SHARED(IRQ_ENABLED)
+	movq	%rax, SHARED(IRET_RAX)
+	movq	%rcx, SHARED(IRET_RCX)
+	movq	%r11, SHARED(IRET_R11)
+	popq	SHARED(IRET_RIP)
+	popq	SHARED(IRET_CS)
+	popq	SHARED(IRET_RFLAGS)
+	popq	SHARED(IRET_RSP)
+	popq	SHARED(IRET_SS)
+	movl	$LHCALL_IRET, %eax
+	syscall
+	ud2
+SYM_CODE_END(lguest_iret)
+SYM_INNER_LABEL(lguest_entry_end, SYM_L_GLOBAL)
+
+/*G:030
+ * Interrupt on and off, without a visit to the Host unless an interrupt has
+ * been waiting.  Nothing but rax may change.
+:*/
+	.section .text, "ax"
+SYM_CODE_START(lguest_save_fl)
+	endbr64
+	movq	SHARED(IRQ_ENABLED), %rax
+	ret
+	int3
+SYM_CODE_END(lguest_save_fl)
+
+SYM_CODE_START(lguest_irq_disable)
+	endbr64
+	movq	$0, SHARED(IRQ_ENABLED)
+	ret
+	int3
+SYM_CODE_END(lguest_irq_disable)
+
+/*
+ * An interrupt that comes between the two instructions is delivered at once:
+ * the test then finds nothing, or asks once too often.
+ */
+SYM_CODE_START(lguest_irq_enable)
+	endbr64
+	movq	$LGUEST_IF, SHARED(IRQ_ENABLED)
+	cmpq	$0, SHARED(IRQ_PENDING)
+	jne	1f
+	ret
+	int3
+1:	pushq	%rcx
+	pushq	%r11
+	movl	$LHCALL_SEND_INTERRUPTS, %eax
+	syscall
+	popq	%r11
+	popq	%rcx
+	ret
+	int3
+SYM_CODE_END(lguest_irq_enable)
+
+SYM_CODE_START(lguest_read_cr2)
+	endbr64
+	movq	SHARED(CR2), %rax
+	ret
+	int3
+SYM_CODE_END(lguest_read_cr2)
+
+/*G:040
+ * Handlers of our own, in front of Linux's.  They are entered like those, with
+ * the frame on the stack.
+ *
+ * #DB: the CPU would have set DR6.BS after a single step.  There is no DR6
+ * here, but a debug exception while TF is set is a single step.
+:*/
+SYM_CODE_START(lguest_debug)
+	endbr64
+	testl	$0x100, 16(%rsp)
+	jz	1f
+	orq	$0x4000, lguest_dr6(%rip)
+1:	jmp	asm_xenpv_exc_debug
+	int3
+SYM_CODE_END(lguest_debug)
+
+/* For vectors that Linux has no handler for (yet); does not return. */
+SYM_CODE_START(lguest_no_handler)
+	endbr64
+	cld
+	andq	$-16, %rsp
+	call	lguest_unexpected
+	ud2
+SYM_CODE_END(lguest_no_handler)
+
+	.section .data, "aw"
+	.balign 8
+SYM_DATA_START(lguest_handlers)
+	.rept	256
+	.quad	lguest_no_handler
+	.endr
+SYM_DATA_END(lguest_handlers)
+	/* As after reset: all reserved bits set. */
+SYM_DATA(lguest_dr6, .quad 0xffff0ff0)
+
+	.section .data..page_aligned, "aw"
+	.balign PAGE_SIZE
+SYM_DATA_START(lguest_shared)
+	.fill	PAGE_SIZE, 1, 0
+SYM_DATA_END(lguest_shared)
+	.fill	2 * PAGE_SIZE, 1, 0
+double_fault_stack_end:
+
+/*
+ * The page table of the layer's own 2 MiB.  The linker fills it, as it knows
+ * where the segments begin and end.
+ */
+	.section .lguest.pte, "aw"
+	.balign PAGE_SIZE
+SYM_DATA_START(lguest_layer_pte)
+	.fill	PAGE_SIZE, 1, 0
+SYM_DATA_END(lguest_layer_pte)
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the guest layer share.  The layer lives inside a stock
+ * guest kernel without being part of it: it calls the kernel's functions by
+ * their addresses, and the kernel reaches the layer through pv_ops, x86_init
+ * and the like.  See boot.c for the beginning.
+ */
+#ifndef _GUEST_LAYER_H
+#define _GUEST_LAYER_H
+
+#include <lguest/guest.h>
+
+/* Where layer.lds puts the layer. */
+#define LAYER_VA	0xfffffffffee00000
+#define LAYER_PA	0x800000
+#define LAYER_SIZE	0x200000
+
+#ifndef __ASSEMBLY__
+#include <linux/types.h>
+
+struct pt_regs;
+struct mm_struct;
+
+extern struct lguest_shared lguest_shared;
+
+/*
+ * hcall() - call the Host
+ *
+ * Returns what the call left in rax; see <lguest/guest.h> for the calls.
+ */
+static __always_inline unsigned long
+hcall(unsigned long call, unsigned long a, unsigned long b, unsigned long c)
+{
+	unsigned long result;
+
+	asm volatile("syscall"
+		     : "=a" (result)
+		     : "a" (call), "D" (a), "S" (b), "d" (c)
+		     : "rcx", "r11", "memory");
+	return result;
+}
+
+/*
+ * layer_pa() - guest-physical address of something inside the layer
+ *
+ * The kernel's __pa() is wrong here: the layer is not part of its image.
+ */
+static inline unsigned long layer_pa(const void *p)
+{
+	return (unsigned long)p - LAYER_VA + LAYER_PA;
+}
+
+/* Of layer.lds */
+extern char lguest_layer_start[], lguest_layer_end[];
+
+/* entry.S */
+extern void *lguest_handlers[256];
+extern char lguest_iret[], lguest_debug[];
+extern char lguest_save_fl[], lguest_irq_disable[], lguest_irq_enable[];
+extern char lguest_read_cr2[];
+extern unsigned long lguest_dr6;
+void lguest_unexpected(void);
+
+/* boot.c */
+void lguest_shutdown(const char *text, unsigned long reason);
+
+/* cpu.c */
+void setup_cpu_ops(void);
+
+/* irq.c */
+void setup_irq_ops(void);
+int lguest_setup_irq(unsigned int line);
+
+/* mmu.c */
+void setup_mmu_ops(void);
+
+/* time.c */
+void setup_time_ops(void);
+
+/* console.c */
+void setup_early_console(void);
+void setup_console(void);
+void start_console(void);
+
+#endif /* !__ASSEMBLY__ */
+#endif /* _GUEST_LAYER_H */

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory management ops.  The guest edits its page tables with plain stores:
+ * the Host's shadow tables behave like a TLB, filled on demand and corrected
+ * when the guest flushes.  So the native page-table ops stay, and only what
+ * reads or changes CR2 and CR3, and the flushes, are ours.
+ */
+#include <linux/mm_types.h>
+#include <asm/paravirt.h>
+#include <asm/pgtable.h>
+#include "layer.h"
+
+/*G:500
+ * CR3: the Host has the real one, this is what Linux last loaded.  Bit 63 of a
+ * load says that nothing needs to be flushed; it is not part of the register.
+:*/
+static unsigned long current_cr3;
+
+static unsigned long lguest_read_cr3(void)
+{
+	return current_cr3;
+}
+
+static void lguest_write_cr3(unsigned long cr3)
+{
+	current_cr3 = cr3 & ~LGUEST_CR3_NOFLUSH;
+	hcall(LHCALL_LOAD_CR3, cr3, 0, 0);
+}
+
+static void lguest_write_cr2(unsigned long cr2)
+{
+	lguest_shared.cr2 = cr2;
+}
+
+/*G:510
+ * The three flushes of this CPU.  Other CPUs are reached by Linux's own IPIs.
+ * Like INVLPG, the flush of one address acts on kernel addresses in all
+ * address spaces.
+:*/
+static void lguest_flush_tlb_user(void)
+{
+	hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_USER, 0, 0);
+}
+
+static void lguest_flush_tlb_kernel(void)
+{
+	hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ALL, 0, 0);
+}
+
+static void lguest_flush_tlb_one_user(unsigned long address)
+{
+	hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address, 0);
+}
+
+/*
+ * The last reference to an address space is gone: no CPU has it loaded, not
+ * even lazily.  Spare the Host keeping shadow tables for it.
+ */
+static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
+{
+	hcall(LHCALL_DROP_SPACE, __pa(pgd), 0, 0);
+}
+
+/*G:520
+ * The page tables that the guest starts with map the first GiB of RAM twice:
+ * in the direct map, where it belongs, and virtual = physical, which the first
+ * instructions needed.  The latter goes; and nothing in the direct map shall
+ * be executable.  (RAM above 1 GiB gets mapped by Linux's init_mem_mapping(),
+ * which keeps what it finds.)
+:*/
+static void tidy_page_tables(void)
+{
+	int i;
+
+	init_top_pgt[0] = (pgd_t){};
+	for (i = 0; i < PTRS_PER_PMD; i++)
+		level2_ident_pgt[i].pmd |= _PAGE_NX;
+	lguest_flush_tlb_kernel();
+}
+
+/**
+ * setup_mmu_ops() - fill pv_ops.mmu, and tidy the initial page tables
+ */
+void setup_mmu_ops(void)
+{
+	pv_ops.mmu.flush_tlb_user = lguest_flush_tlb_user;
+	pv_ops.mmu.flush_tlb_kernel = lguest_flush_tlb_kernel;
+	pv_ops.mmu.flush_tlb_one_user = lguest_flush_tlb_one_user;
+	pv_ops.mmu.read_cr2.func = lguest_read_cr2;
+	pv_ops.mmu.write_cr2 = lguest_write_cr2;
+	pv_ops.mmu.read_cr3 = lguest_read_cr3;
+	pv_ops.mmu.write_cr3 = lguest_write_cr3;
+	pv_ops.mmu.pgd_free = lguest_pgd_free;
+
+	current_cr3 = __pa_symbol(init_top_pgt);
+	tidy_page_tables();
+}

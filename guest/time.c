@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Time: the TSC where it is good enough, else the Host's clock; a one-shot
+ * timer on interrupt line 0; and the date from the shared page.
+ */
+#include <linux/clockchips.h>
+#include <linux/clocksource.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/time64.h>
+#include <asm/cpufeature.h>
+#include <asm/paravirt.h>
+#include <asm/timer.h>
+#include <asm/tsc.h>
+#include <asm/x86_init.h>
+#include "layer.h"
+
+/*G:600
+ * The date: time_seq is odd while the Host changes it.  The Host does that
+ * only while this vCPU does not run, but one can be stopped between two reads.
+:*/
+static void get_wallclock(struct timespec64 *now)
+{
+	u32 seq;
+
+	do {
+		seq = READ_ONCE(lguest_shared.time_seq) & ~1;
+		barrier();
+		now->tv_sec = READ_ONCE(lguest_shared.wall_sec);
+		now->tv_nsec = READ_ONCE(lguest_shared.wall_nsec);
+		barrier();
+	} while (seq != READ_ONCE(lguest_shared.time_seq));
+}
+
+static int set_wallclock(const struct timespec64 *now)
+{
+	return -ENODEV;
+}
+
+/*G:610
+ * The clock without a TSC: a call to the Host for each reading.
+:*/
+static u64 host_time(void)
+{
+	return hcall(LHCALL_GET_TIME, 0, 0, 0);
+}
+
+static u64 read_host_clock(struct clocksource *cs)
+{
+	return host_time();
+}
+
+static struct clocksource host_clock = {
+	.name	= "lguest",
+	.rating	= 400,
+	.read	= read_host_clock,
+	.mask	= CLOCKSOURCE_MASK(64),
+	.flags	= CLOCK_SOURCE_IS_CONTINUOUS,
+};
+
+static unsigned long tsc_khz_from_host(void)
+{
+	return lguest_shared.tsc_khz;
+}
+
+/*G:620
+ * The timer: one-shot, in nanoseconds from now.
+:*/
+static int timer_set(unsigned long ns, struct clock_event_device *timer)
+{
+	hcall(LHCALL_SET_CLOCKEVENT, max(ns, 1UL), 0, 0);
+	return 0;
+}
+
+static int timer_off(struct clock_event_device *timer)
+{
+	hcall(LHCALL_SET_CLOCKEVENT, 0, 0, 0);
+	return 0;
+}
+
+static struct clock_event_device timer = {
+	.name			= "lguest",
+	.features		= CLOCK_EVT_FEAT_ONESHOT,
+	.set_next_event		= timer_set,
+	.set_state_shutdown	= timer_off,
+	.set_state_oneshot_stopped = timer_off,
+	.rating			= 400,
+	.irq			= LGUEST_IRQ_TIMER,
+};
+
+static irqreturn_t timer_interrupt(int irq, void *data)
+{
+	timer.event_handler(&timer);
+	return IRQ_HANDLED;
+}
+
+static void timer_init(void)
+{
+	int irq = lguest_setup_irq(LGUEST_IRQ_TIMER);
+
+	if (irq < 0 ||
+	    request_irq(irq, timer_interrupt,
+			IRQF_NOBALANCING | IRQF_IRQPOLL | IRQF_TIMER,
+			"timer", NULL))
+		lguest_shutdown("No timer interrupt", LGUEST_SHUTDOWN_CRASH);
+
+	timer.cpumask = cpumask_of(0);
+	clockevents_config_and_register(&timer, NSEC_PER_SEC, 1, LONG_MAX);
+	if (!lguest_shared.tsc_khz)
+		clocksource_register_hz(&host_clock, NSEC_PER_SEC);
+}
+
+/* After static calls work, before Linux calibrates anything. */
+static void init_platform(void)
+{
+	if (!lguest_shared.tsc_khz)
+		paravirt_set_sched_clock(host_time);
+}
+
+/**
+ * setup_time_ops() - tell Linux where time comes from
+ *
+ * With a usable TSC Linux's own clock source and vDSO do the work; they only
+ * need to hear that it can be trusted.  Otherwise there is no TSC for Linux.
+ */
+void setup_time_ops(void)
+{
+	x86_platform.calibrate_tsc = tsc_khz_from_host;
+	x86_platform.calibrate_cpu = tsc_khz_from_host;
+	x86_platform.get_wallclock = get_wallclock;
+	x86_platform.set_wallclock = set_wallclock;
+	x86_init.timers.wallclock_init = x86_init_noop;
+	x86_init.timers.timer_init = timer_init;
+	x86_init.timers.setup_percpu_clockev = x86_init_noop;
+	x86_init.hyper.init_platform = init_platform;
+
+	if (lguest_shared.tsc_khz) {
+		setup_force_cpu_cap(X86_FEATURE_CONSTANT_TSC);
+		setup_force_cpu_cap(X86_FEATURE_NONSTOP_TSC);
+		setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
+		setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
+	} else {
+		setup_clear_cpu_cap(X86_FEATURE_TSC);
+		/* No measuring of delay loops: any sane value will do. */
+		preset_lpj = 1000000;
+	}
+}
