@@ -15,18 +15,19 @@
 
 /*
  * Exit statuses.  This list is the only one: `lguest help` prints it.  A
- * COMMAND in the guest gives its own status, 0 to 255, instead of 0.
+ * COMMAND in the guest gives its own status, 0 to 255, instead of 0.  The lab,
+ * timeout(1) and shells use 123 and up themselves.
  */
 #define EXIT_STATUSES(S)						\
 	S(0,   DONE,	"the guest powered off (or COMMAND succeeded)")	\
 	S(1,   FAILED,	"`check` found something missing, `link` failed") \
 	S(2,   USAGE,	"bad usage: unknown option, bad value")		\
+	S(117, TIME,	"the time limit was reached")			\
+	S(118, NO_STATUS, "the guest powered off before COMMAND ended")	\
+	S(119, ESCAPE,	"ended from the keyboard (Ctrl-A x, or three ^C)") \
 	S(120, PANIC,	"the guest's kernel panicked")			\
 	S(121, KILLED,	"the Host killed the guest")			\
-	S(122, HOST,	"no /dev/lguest, kernel, memory, file ... to start with") \
-	S(123, TIME,	"the time limit was reached")			\
-	S(124, NO_STATUS, "the guest powered off before COMMAND ended")	\
-	S(125, ESCAPE,	"ended from the keyboard (Ctrl-A x)")
+	S(122, HOST,	"the guest could not be started or run: no /dev/lguest, kernel ...")
 
 #define S(number, name, text) STATUS_##name = number,
 enum status { EXIT_STATUSES(S) };

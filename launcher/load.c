@@ -147,7 +147,7 @@ bool load_kernel(const struct memory *memory, const char *path,
 		why = load_segments(memory, fd, &header, kernel);
 	close(fd);
 	if (why)
-		problem("cannot load the kernel %s: %s; try more memory (-m 512M) or `lguest link --force`",
+		problem("cannot load the kernel %s: %s; try -m 512M, or name another with -k",
 			path, why);
 	return !why;
 }

@@ -17,7 +17,7 @@
 #include "lguest.h"
 #include "terminal.h"
 
-static struct termios saved;
+static struct termios saved, ours;
 static atomic_bool raw;
 
 bool terminal_is_ours(int fd)
@@ -65,8 +65,6 @@ static void catch_crashes(void)
 bool terminal_raw(void)
 {
 	static bool prepared;
-	struct termios now;
-
 	if (tcgetattr(STDIN_FILENO, &saved)) {
 		problem("cannot read the terminal's settings: %s; try `lguest run </dev/null`",
 			strerror(errno));
@@ -77,19 +75,25 @@ bool terminal_raw(void)
 		catch_crashes();
 		prepared = true;
 	}
-	now = saved;
-	cfmakeraw(&now);
-	now.c_cc[VMIN] = 1;
-	now.c_cc[VTIME] = 0;
+	ours = saved;
+	cfmakeraw(&ours);
+	ours.c_cc[VMIN] = 1;
+	ours.c_cc[VTIME] = 0;
 	/* TCSADRAIN keeps what was typed ahead. */
 	atomic_store(&raw, true);
-	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &now)) {
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &ours)) {
 		atomic_store(&raw, false);
 		problem("cannot make the terminal raw: %s; try `lguest run </dev/null`",
 			strerror(errno));
 		return false;
 	}
 	return true;
+}
+
+void terminal_raw_again(void)
+{
+	if (terminal_is_raw())
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &ours);
 }
 
 bool terminal_size(int fd, unsigned int *rows, unsigned int *columns)

@@ -11,6 +11,8 @@ bool terminal_is_ours(int fd);
 /* Make stdin's terminal raw; false (and a message) if that failed. */
 bool terminal_raw(void);
 bool terminal_is_raw(void);
+/* After a stop, a shell may have changed it. */
+void terminal_raw_again(void);
 /* Put it back as it was.  Safe in a signal handler, and when called twice. */
 void terminal_restore(void);
 

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * `lguest check`: is this machine ready?  One line for each thing a guest
+ * needs; where something is missing, the next line is the command that mends
+ * it, or says that nothing does.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "host.h"
+#include "initramfs.h"
+#include "kernels.h"
+#include "lguest.h"
+#include "options.h"
+
+static const struct option check_options[] = { { .name = NULL } };
+
+const struct command check_command = {
+	"check", "", "Say whether this machine can run guests, and what to do if not.",
+	check_options, cmd_check,
+};
+
+static bool all_good;
+
+static void good(const char *what, const char *detail)
+{
+	printf("ok  %s%s%s\n", what, *detail ? ": " : "", detail);
+}
+
+static void bad(const char *what, const char *why, const char *fix)
+{
+	printf("no  %s: %s\n      %s\n", what, why, fix);
+	all_good = false;
+}
+
+static void verdict(bool ok, const char *what, const char *why, const char *fix)
+{
+	if (ok)
+		good(what, "");
+	else
+		bad(what, why, fix);
+}
+
+/* Is word one of the space-separated words of line? */
+bool has_word(const char *line, const char *word)
+{
+	size_t length = strlen(word);
+	const char *at = line;
+
+	while ((at = strstr(at, word))) {
+		bool begins = at == line || at[-1] == ' ' || at[-1] == '\t';
+		char after = at[length];
+
+		if (begins && (after == ' ' || after == '\n' || !after))
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+/* The first "flags" line of /proc/cpuinfo, to be freed. */
+static char *cpu_flags(void)
+{
+	FILE *file = fopen("/proc/cpuinfo", "re");
+	char *line = NULL;
+	size_t room = 0;
+
+	while (file && getline(&line, &room, file) > 0) {
+		if (strncmp(line, "flags", 5))
+			continue;
+		fclose(file);
+		return line;
+	}
+	if (file)
+		fclose(file);
+	free(line);
+	return NULL;
+}
+
+/*L:040
+ * Linux lists fred and lass only where it uses them, which is what matters.
+ :*/
+static void check_cpu(void)
+{
+	const char *nothing = "nothing mends this: another machine is needed";
+	char *flags = cpu_flags();
+
+	if (!flags) {
+		bad("CPU", "/proc/cpuinfo does not tell its features",
+		    "mount -t proc proc /proc");
+		return;
+	}
+	verdict(has_word(flags, "lm"), "64-bit x86 CPU", "it is not one", nothing);
+	verdict(has_word(flags, "nx"), "CPU has NX", "it has not, or it is off",
+		"switch on 'execute disable' in the firmware, drop noexec=off");
+	verdict(has_word(flags, "fsgsbase"), "CPU has FSGSBASE",
+		"it has not, or it is off", "drop nofsgsbase from the kernel's parameters");
+	verdict(!has_word(flags, "fred"), "CPU does not use FRED",
+		"lguest cannot run with it yet",
+		"boot with the kernel parameter fred=off");
+	verdict(!has_word(flags, "lass"), "CPU does not use LASS",
+		"lguest cannot run with it yet",
+		"boot with the kernel parameter clearcpuid=lass");
+	free(flags);
+}
+
+static bool on_xen_pv(void)
+{
+	FILE *file = fopen("/sys/hypervisor/guest_type", "re");
+	char line[16] = "";
+	bool pv;
+
+	if (!file)
+		return false;
+	pv = fgets(line, sizeof(line), file) && !strncmp(line, "PV", 2) &&
+	     line[2] != 'H';
+	fclose(file);
+	return pv;
+}
+
+static void check_module(void)
+{
+	int fd = host_open();
+
+	verdict(!on_xen_pv(), "not a Xen PV machine", "its kernel runs at ring 3",
+		"nothing mends this: use a Xen PVH or HVM machine");
+	if (fd >= 0) {
+		good(HOST_DEVICE " can be used", "");
+		host_close(fd);
+	} else if (fd == -EACCES || fd == -EPERM) {
+		bad(HOST_DEVICE " can be used", strerror(-fd),
+		    "sudo lguest ..., or join the group that owns it");
+	} else if (!access("/sys/module/lg", F_OK)) {
+		bad(HOST_DEVICE " can be used", strerror(-fd),
+		    "mount -t devtmpfs dev /dev   (the module is loaded)");
+	} else {
+		bad(HOST_DEVICE " can be used", "the module is not loaded",
+		    "modprobe lg   (from a source tree: insmod host/lg.ko)");
+	}
+}
+
+/* Everything behind the last "; " of a message is what to try. */
+static void bad_message(const char *what, char *message)
+{
+	char *fix = NULL, *at = message;
+
+	while ((at = strstr(at, "; ")))
+		fix = at++;
+	if (fix) {
+		*fix = '\0';
+		fix += 2;
+	}
+	bad(what, message, fix ? fix : "see above");
+}
+
+static void check_kernel(void)
+{
+	char *vmlinuz, *why;
+	char *linked = newest_kernel(&vmlinuz, &why);
+
+	if (linked) {
+		good("a kernel for guests", vmlinuz);
+		good("it is linked", linked);
+	} else if (why) {
+		bad_message("a kernel for guests", why);
+	}
+	free(linked);
+	free(vmlinuz);
+	free(why);
+}
+
+/* Only a first link needs it: without ld, what is linked still runs. */
+static bool find_program(const char *name, char *path, size_t size)
+{
+	const char *directories = getenv("PATH");
+	char *copy = strdup(directories ? directories : "/usr/bin:/bin"), *next = copy;
+	const char *directory;
+	bool found = false;
+
+	while (copy && !found && (directory = strsep(&next, ":"))) {
+		snprintf(path, size, "%s/%s", directory, name);
+		found = !access(path, X_OK);
+	}
+	free(copy);
+	return found;
+}
+
+static void check_programs(void)
+{
+	const char *busybox = find_busybox();
+	char path[4096];
+
+	if (busybox)
+		good("a static busybox", busybox);
+	else
+		bad("a static busybox", "there is none in /bin or /usr/bin",
+		    "apt-get install busybox-static");
+	if (find_program("ld", path, sizeof(path)))
+		good("ld, to link kernels", path);
+	else
+		bad("ld, to link kernels", "it is not installed",
+		    "apt-get install binutils");
+}
+
+int cmd_check(int argc, char **argv)
+{
+	int first = parse_options(&check_command, argc, argv, NULL, NULL);
+
+	if (first == OPTIONS_HELP)
+		return STATUS_DONE;
+	if (first != argc) {
+		if (first >= 0)
+			problem("check: it takes no argument; leave out '%s'",
+				argv[first]);
+		return STATUS_USAGE;
+	}
+	all_good = true;
+	check_cpu();
+	check_module();
+	check_kernel();
+	check_programs();
+	puts(all_good ? "This machine is ready: try `lguest run`." :
+			"This machine is not ready yet.");
+	return all_good ? STATUS_DONE : STATUS_FAILED;
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * `lguest run`: from options to a running guest, and from its end to an exit
+ * status.  The steps are those of prepare() and run(); each has its own file.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/user.h>
+
+#include "guest.h"
+#include "host.h"
+#include "initramfs.h"
+#include "kernels.h"
+#include "lguest.h"
+#include "load.h"
+#include "mmio.h"
+#include "options.h"
+#include "output.h"
+#include "restart.h"
+#include "terminal.h"
+#include "watch.h"
+
+struct run_settings {
+	const char *kernel;
+	const char *initrd;
+	uint64_t memory;
+	const char *params;
+	uint64_t time_limit;	/* ns, 0: none */
+	bool verbose;
+	/* Not options: */
+	char **command;		/* NULL-ended, or NULL */
+	bool terminal;		/* raw, a person is there */
+};
+
+#define DEFAULT_MEMORY	(256ULL << 20)
+
+#define AT(field) offsetof(struct run_settings, field)
+static const struct option run_options[] = {
+	{ 'k', "kernel", OPTION_TEXT, AT(kernel), "VMLINUZ",
+	  "kernel to boot (default: the newest usable " KERNELS_PLACE ")" },
+	{ 'i', "initrd", OPTION_TEXT, AT(initrd), "FILE",
+	  "its initrd (default: a small system made of busybox)" },
+	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",
+	  "memory of the guest, with K, M or G (default 256M)" },
+	{ 'p', "params", OPTION_TEXT, AT(params), "PARAMS",
+	  "more parameters for the guest's kernel" },
+	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
+	  "end the guest after S seconds" },
+	{ 'v', "verbose", OPTION_FLAG, AT(verbose), NULL,
+	  "say what is done, show kernel messages, print counters at the end" },
+	{ .name = NULL },
+};
+
+const struct command run_command = {
+	"run", "[-- COMMAND...]",
+	"Boot a guest. With COMMAND: run that in it, give its output and its status.\n"
+	"On a terminal, Ctrl-A x (or three ^C within a second) ends the guest at once.",
+	run_options, cmd_run,
+};
+
+/*L:020
+ * A COMMAND needs our own initramfs: only its /init knows what to do with it.
+ :*/
+static int read_settings(int argc, char **argv, struct run_settings *set)
+{
+	bool dashes;
+	int first = parse_options(&run_command, argc, argv, set, &dashes);
+
+	if (first == OPTIONS_HELP)
+		return STATUS_DONE;
+	if (first < 0)
+		return STATUS_USAGE;
+	if (first < argc && !dashes) {
+		problem("run: what is '%s'? a command for the guest comes after --; try `lguest run -- %s`",
+			argv[first], argv[first]);
+		return STATUS_USAGE;
+	}
+	if (first < argc)
+		set->command = argv + first;
+	if (set->command && set->initrd) {
+		problem("run: COMMAND needs the built-in initrd; leave out -i or COMMAND");
+		return STATUS_USAGE;
+	}
+	if (set->memory < MEMORY_LEAST || set->memory > MEMORY_MOST) {
+		problem("run: --memory: a guest takes 16M to 1024G; try -m 256M");
+		return STATUS_USAGE;
+	}
+	return -1;
+}
+
+static void tell_command_line(const struct run_settings *set, const char *kernel)
+{
+	note("same again: lguest run -k %s%s%s -m %lluK -p '%s'%s", kernel,
+	     set->initrd ? " -i " : "", set->initrd ? set->initrd : "",
+	     (unsigned long long)set->memory >> 10, set->params,
+	     set->command ? " -- COMMAND" : "");
+}
+
+static int open_host(void)
+{
+	int fd = host_open();
+	const char *advice = "load the module: `modprobe lg`";
+
+	if (fd >= 0)
+		return fd;
+	if (fd == -EACCES || fd == -EPERM)
+		advice = "be root, or in the group that owns it";
+	problem("cannot open %s: %s; %s (`lguest check` tells more)", HOST_DEVICE,
+		strerror(-fd), advice);
+	return -1;
+}
+
+static void describe_session(const struct run_settings *set, struct session *session)
+{
+	memset(session, 0, sizeof(*session));
+	session->command = set->command;
+	session->terminal = set->terminal;
+	session->split_stderr = !isatty(STDERR_FILENO);
+	session->term = getenv("TERM");
+	if (set->terminal)
+		terminal_size(STDOUT_FILENO, &session->rows, &session->columns);
+}
+
+static bool load_initrd(const struct run_settings *set, const struct memory *memory,
+			const struct kernel *kernel, struct initrd *initrd)
+{
+	struct archive archive;
+	struct session session;
+	bool ok;
+
+	if (set->initrd)
+		return load_initrd_file(memory, kernel, set->initrd, initrd);
+	describe_session(set, &session);
+	if (!build_initramfs(&session, &archive))
+		return false;
+	ok = load_initrd_bytes(memory, kernel, archive.bytes, archive.size, initrd);
+	archive_free(&archive);
+	return ok;
+}
+
+static bool initialize(struct guest *guest, const struct kernel *kernel)
+{
+	uint64_t limit = mmio_limit(guest->memory.size);
+	int error = host_initialize(guest->fd, &guest->memory, kernel->entry, limit);
+
+	if (!error)
+		error = host_set_register(guest->fd,
+					  offsetof(struct user_regs_struct, rsi),
+					  BOOT_PARAMS_AT.v);
+	if (error)
+		problem("cannot make a guest: %s: %s; `lguest check` and the Host's log (dmesg) may tell why",
+			HOST_DEVICE, strerror(-error));
+	return !error;
+}
+
+/* Everything up to the guest's first instruction. */
+static bool prepare(struct guest *guest, const struct run_settings *set)
+{
+	struct initrd initrd = { .size = 0 };
+	struct kernel kernel;
+	char *linked;
+	bool ok;
+
+	guest->fd = open_host();
+	if (guest->fd < 0)
+		return false;
+	linked = choose_kernel(set->kernel);
+	if (!linked)
+		return false;
+	tell_command_line(set, linked);
+	ok = memory_create(&guest->memory, set->memory) &&
+	     load_kernel(&guest->memory, linked, &kernel) &&
+	     load_initrd(set, &guest->memory, &kernel, &initrd) &&
+	     load_boot_params(&guest->memory, set->params, &initrd);
+	free(linked);
+	if (!ok)
+		return false;
+	note("kernel at %#llx, initrd of %llu KiB at %#llx, %llu MiB of memory",
+	     (unsigned long long)kernel.entry.v,
+	     (unsigned long long)initrd.size >> 10,
+	     (unsigned long long)initrd.at.v,
+	     (unsigned long long)guest->memory.size >> 20);
+	console_init(&guest->console, &guest->memory);
+	guest->console.output = guest_output;
+	guest->console.owner = guest;
+	guest->command = set->command;
+	return initialize(guest, &kernel);
+}
+
+/*L:300
+ * Who gets the keyboard: a person on a terminal talks to the console, or to
+ * the COMMAND; bytes from a file or pipe are a script for the guest's shell,
+ * which gets them when it is ready and ends with them.  A COMMAND without a
+ * terminal has no input.
+ :*/
+static bool start_watching(struct guest *guest, const struct run_settings *set)
+{
+	bool terminal_elsewhere = isatty(STDIN_FILENO) &&
+				  !terminal_is_ours(STDIN_FILENO);
+	struct watch_settings watch = {
+		.input = set->terminal || (!set->command && !terminal_elsewhere),
+		.raw = set->terminal,
+		.wait_ready = !set->terminal && !set->initrd,
+		.send_eof = !set->initrd,
+		.port = set->command ? LGUEST_PORT_STDOUT : LGUEST_PORT_CONSOLE,
+	};
+
+	if (set->time_limit)
+		watch.deadline = restart_deadline(set->time_limit);
+	return watch_start(guest, &watch);
+}
+
+/* End as the signal would have ended us, for the sake of whoever waits. */
+static int end_by_signal(int number)
+{
+	sigset_t set;
+
+	fflush(NULL);
+	signal(number, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	raise(number);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	return 128 + number;
+}
+
+static int ended(const struct guest *guest)
+{
+	switch (guest->end) {
+	case END_TIME:
+		show_log(&guest->console);
+		problem("the guest was ended: its time limit was reached; --time-limit sets it");
+		return STATUS_TIME;
+	case END_ESCAPE:
+		problem("the guest was ended from the keyboard");
+		return STATUS_ESCAPE;
+	default:
+		note("the guest was ended by signal %d", guest->end - END_SIGNAL);
+		return end_by_signal(guest->end - END_SIGNAL);
+	}
+}
+
+static int run(const struct run_settings *set)
+{
+	static struct guest guest;
+	int status;
+
+	if (!prepare(&guest, set) || !start_watching(&guest, set))
+		return STATUS_HOST;
+	status = run_guest(&guest);
+	watch_stop();
+	if (verbose)
+		print_stats();
+	if (verbose && restart_count())
+		note("restarted %u times", restart_count());
+	if (status == RUN_ENDED)
+		return ended(&guest);
+	if (status == RUN_RESTART) {
+		note("the guest restarts");
+		restart_now();
+		return STATUS_HOST;
+	}
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_settings set = { .memory = DEFAULT_MEMORY, .params = "" };
+	int status = read_settings(argc, argv, &set);
+
+	if (status >= 0)
+		return status;
+	verbose = set.verbose;
+	set.terminal = terminal_is_ours(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	return run(&set);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The console device: up to four ports, each a page with two rings. */
+#ifndef LGUEST_CONSOLE_DEVICE_H
+#define LGUEST_CONSOLE_DEVICE_H
+
+#include <lguest/guest.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "memory.h"
+
+#define CONSOLE_LOG	65536
+
+/*
+ * Our own copies of the counters that we move: what the guest writes over
+ * them in its page is nobody's concern but its own.
+ */
+struct console_port {
+	struct lguest_console *page;	/* NULL: not known yet */
+	uint32_t out_tail;
+	uint32_t in_head;
+	bool complained;
+};
+
+struct console {
+	const struct memory *memory;
+	/* Takes output; the port tells where it goes. */
+	void (*output)(struct console *console, unsigned int port,
+		       const uint8_t *bytes, size_t size);
+	void *owner;
+	pthread_mutex_t lock;		/* of ports: vCPU and input threads */
+	struct console_port ports[LGUEST_CONSOLE_PORTS];
+
+	/* Control port, used by the vCPU's thread; ready by both. */
+	char line[64];
+	size_t line_size;
+	int status;			/* "exit N", or -1 */
+	atomic_bool ready;		/* "ready" came: input is wanted */
+
+	/* The last output of port 0, when it is not shown. */
+	uint8_t log[CONSOLE_LOG];
+	uint64_t logged;		/* bytes ever */
+};
+
+void console_init(struct console *console, const struct memory *memory);
+/*
+ * A NOTIFY with this value came: take the page's output.  False if it does not
+ * name a console page.  On the vCPU's thread.
+ */
+bool console_notify(struct console *console, uint64_t value);
+/* Take what all known pages still hold; at the end. */
+void console_drain(struct console *console);
+/* Hand input to a port; gives the number of bytes taken, maybe 0. Any thread. */
+size_t console_input(struct console *console, unsigned int port,
+		     const uint8_t *bytes, size_t size);
+
+/* For output(): what the control port said; the log of port 0. */
+void console_control(struct console *console, const uint8_t *bytes, size_t size);
+void console_keep(struct console *console, const uint8_t *bytes, size_t size);
+/* Copies the log's end to a buffer of CONSOLE_LOG bytes; gives the size. */
+size_t console_log(const struct console *console, uint8_t *to);
+
+#endif /* LGUEST_CONSOLE_DEVICE_H */

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests to the Host, as <lguest/device.h> has them: arrays of 64-bit words
+ * written to /dev/lguest; reading runs the guest.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host.h"
+
+#define VCPU 0	/* the file offset names the vCPU */
+
+static int request(int fd, const uint64_t *words, size_t count)
+{
+	ssize_t done;
+
+	do {
+		done = pwrite(fd, words, count * sizeof(*words), VCPU);
+	} while (done < 0 && errno == EINTR);
+	return done < 0 ? -errno : 0;
+}
+
+#define REQUEST(fd, ...) \
+	request(fd, (uint64_t[]){ __VA_ARGS__ }, \
+		sizeof((uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+
+int host_open(void)
+{
+	int fd = open(HOST_DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void host_close(int fd)
+{
+	close(fd);
+}
+
+int host_initialize(int fd, const struct memory *memory, gpa_t start,
+		    uint64_t device_limit)
+{
+	return REQUEST(fd, LHREQ_INITIALIZE, (uintptr_t)memory->base,
+		       memory->size / MEMORY_PAGE, start.v,
+		       device_limit / MEMORY_PAGE);
+}
+
+int host_run(int fd, struct lguest_exit *exit)
+{
+	ssize_t got = pread(fd, exit, sizeof(*exit), VCPU);
+
+	if (got < 0)
+		return -errno;
+	return got == sizeof(*exit) ? 0 : -EPROTO;
+}
+
+void host_reason(int fd, char *text, size_t size)
+{
+	ssize_t got;
+
+	do {
+		got = pread(fd, text, size - 1, VCPU);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		snprintf(text, size, "it did not say why (%s)", strerror(errno));
+	else
+		text[got] = '\0';
+}
+
+int host_irq(int fd, unsigned int line)
+{
+	return REQUEST(fd, LHREQ_IRQ, line);
+}
+
+int host_trap(int fd, unsigned int number, uint64_t error)
+{
+	return REQUEST(fd, LHREQ_TRAP, number, error);
+}
+
+/*L:420
+ * GETREG arms a register, and the next read() gives its value instead of
+ * running the guest.
+ :*/
+int host_get_register(int fd, size_t offset, uint64_t *value)
+{
+	int error = REQUEST(fd, LHREQ_GETREG, offset);
+	ssize_t got;
+
+	if (error)
+		return error;
+	do {
+		got = pread(fd, value, sizeof(*value), VCPU);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	return got == sizeof(*value) ? 0 : -EPROTO;
+}
+
+int host_set_register(int fd, size_t offset, uint64_t value)
+{
+	return REQUEST(fd, LHREQ_SETREG, offset, value);
+}

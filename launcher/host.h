@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The launcher's end of /dev/lguest: the only file that knows how requests
+ * travel.  Each function gives 0 or a negative errno.  The unit tests put a
+ * Host of their own in its place.
+ */
+#ifndef LGUEST_HOST_H
+#define LGUEST_HOST_H
+
+#include <lguest/device.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "memory.h"
+
+#define HOST_DEVICE "/dev/lguest"
+
+/* Descriptor, or a negative errno. */
+int host_open(void);
+void host_close(int fd);
+int host_initialize(int fd, const struct memory *memory, gpa_t start,
+		    uint64_t device_limit);
+
+/* Run vCPU 0 until something happens. */
+int host_run(int fd, struct lguest_exit *exit);
+/* Why the guest is dead; always leaves a string. */
+void host_reason(int fd, char *text, size_t size);
+
+int host_irq(int fd, unsigned int line);
+int host_trap(int fd, unsigned int number, uint64_t error);
+/* Registers by their offset in struct user_regs_struct, or LHREG_CR2. */
+int host_get_register(int fd, size_t offset, uint64_t *value);
+int host_set_register(int fd, size_t offset, uint64_t value);
+
+#endif /* LGUEST_HOST_H */

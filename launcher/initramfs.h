@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The small system that a guest without -i boots into. */
+#ifndef LGUEST_INITRAMFS_H
+#define LGUEST_INITRAMFS_H
+
+#include <stdbool.h>
+
+#include "cpio.h"
+
+/* How the guest's /init shall behave; see there. */
+struct session {
+	char **command;		/* NULL-ended, or NULL: a shell */
+	bool terminal;		/* a person is there, on a raw terminal */
+	bool split_stderr;	/* stderr goes another way than stdout */
+	unsigned int rows, columns;	/* of the terminal, 0: unknown */
+	const char *term;	/* its TERM, or NULL */
+};
+
+/* Path of a static x86-64 busybox of this machine, or NULL. */
+const char *find_busybox(void);
+bool is_static_program(const char *path);
+/* Build it; false after a message. */
+bool build_initramfs(const struct session *session, struct archive *archive);
+/* The same from a given busybox, without looking for one. */
+bool pack_initramfs(const struct session *session, const void *busybox,
+		    size_t size, struct archive *archive);
+
+/* The guest's /init (init.c). */
+extern const char guest_init[];
+
+#endif /* LGUEST_INITRAMFS_H */

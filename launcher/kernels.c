@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which kernel a guest boots: the one the user names, a distribution's vmlinuz
+ * or a file that is linked already, or else the newest in /boot that can be
+ * used.  Linking happens at its first use; linker/linker.h tells how.
+ */
+#define _GNU_SOURCE 1
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernels.h"
+#include "lguest.h"
+#include "linker/linker.h"
+#include "load.h"
+
+int compare_kernels(const void *a, const void *b)
+{
+	const char *const *left = a, *const *right = b;
+
+	return strverscmp(*right, *left);
+}
+
+static char *link_kernel(const char *vmlinuz, struct lguest_error *error)
+{
+	struct lguest_link_options options = {
+		.verbose = verbose ? stderr : NULL,
+	};
+	char *linked = NULL;
+
+	if (lguest_link(vmlinuz, &options, &linked, error) < 0)
+		return NULL;
+	return linked;
+}
+
+/* If none can be used, the newest one's trouble is what to repair. */
+static char *try_kernels(const glob_t *found, char **vmlinuz, char **why)
+{
+	size_t i;
+
+	for (i = 0; i < found->gl_pathc; i++) {
+		struct lguest_error error;
+		char *linked = link_kernel(found->gl_pathv[i], &error);
+
+		if (linked) {
+			*vmlinuz = strdup(found->gl_pathv[i]);
+			return linked;
+		}
+		if (!*why)
+			*why = strdup(error.text);
+		note("%s", error.text);
+	}
+	return NULL;
+}
+
+char *newest_kernel(char **vmlinuz, char **why)
+{
+	char *linked = NULL;
+	glob_t found;
+
+	*vmlinuz = *why = NULL;
+	if (!glob(KERNELS_PLACE, GLOB_NOSORT, NULL, &found)) {
+		qsort(found.gl_pathv, found.gl_pathc, sizeof(*found.gl_pathv),
+		      compare_kernels);
+		linked = try_kernels(&found, vmlinuz, why);
+		globfree(&found);
+	}
+	if (!linked && !*why)
+		*why = strdup("no kernel to boot: there is no " KERNELS_PLACE
+			      "; name one with -k, or `apt-get install linux-image-cloud-amd64`");
+	return linked;
+}
+
+static char *named_kernel(const char *wanted)
+{
+	struct lguest_error error;
+	struct lguest_link_note link_note;
+	char *linked;
+
+	/* Any other ELF file is a guest of its own kind, a test for instance. */
+	if (is_elf(wanted) && lguest_linked(wanted, &link_note, &error) == 0)
+		return strdup(wanted);
+	linked = link_kernel(wanted, &error);
+	if (!linked)
+		problem("%s", error.text);
+	return linked;
+}
+
+char *choose_kernel(const char *wanted)
+{
+	char *linked, *vmlinuz, *why;
+
+	if (wanted)
+		return named_kernel(wanted);
+	linked = newest_kernel(&vmlinuz, &why);
+	if (!linked)
+		problem("%s", why ? why : "out of memory");
+	else if (verbose || isatty(STDERR_FILENO))
+		problem("booting %s", vmlinuz);
+	free(vmlinuz);
+	free(why);
+	return linked;
+}

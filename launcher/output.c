@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where the guest's output goes: port 0 to stdout, or, when a COMMAND runs,
+ * into a log that is shown only if something goes wrong; the command's output
+ * and errors to stdout and stderr; the control port to the launcher itself.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lguest.h"
+#include "output.h"
+#include "terminal.h"
+
+/* A reader that is slow or stopped must not keep the guest from being ended. */
+static void write_all(struct guest *guest, int fd, const uint8_t *bytes, size_t size)
+{
+	while (size) {
+		ssize_t done = write(fd, bytes, size);
+
+		if (done > 0) {
+			bytes += done;
+			size -= done;
+		} else if (done < 0 && errno == EAGAIN) {
+			poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, -1);
+		} else if (done < 0 && errno == EPIPE) {
+			/* As any program whose reader went away. */
+			request_end(guest, END_SIGNAL + SIGPIPE);
+			return;
+		} else if (done == 0 || errno != EINTR) {
+			return;
+		}
+		if (guest->end)
+			return;
+	}
+}
+
+/*L:520
+ * A console ends its lines with "\r\n", for terminals.  Into a file or a pipe
+ * go plain newlines.
+ :*/
+static void write_lines(struct guest *guest, int fd, const uint8_t *bytes, size_t size)
+{
+	static bool held;	/* a '\r' whose successor has not come */
+	uint8_t plain[2 * LGUEST_CONSOLE_OUT + 1];
+	size_t used = 0, i;
+
+	for (i = 0; i < size && i < LGUEST_CONSOLE_OUT; i++) {
+		if (held && bytes[i] != '\n' && bytes[i] != '\r')
+			plain[used++] = '\r';
+		held = bytes[i] == '\r';
+		if (!held)
+			plain[used++] = bytes[i];
+	}
+	write_all(guest, fd, plain, used);
+}
+
+static void show_console(struct guest *guest, int fd, const uint8_t *bytes, size_t size)
+{
+	if (isatty(fd))
+		write_all(guest, fd, bytes, size);
+	else
+		write_lines(guest, fd, bytes, size);
+}
+
+void guest_output(struct console *console, unsigned int port,
+		  const uint8_t *bytes, size_t size)
+{
+	struct guest *guest = console->owner;
+
+	switch (port) {
+	case LGUEST_PORT_CONSOLE:
+		if (!guest->command) {
+			show_console(guest, STDOUT_FILENO, bytes, size);
+			break;
+		}
+		console_keep(console, bytes, size);
+		if (verbose)
+			show_console(guest, STDERR_FILENO, bytes, size);
+		break;
+	case LGUEST_PORT_STDOUT:
+		if (guest->command)
+			write_all(guest, STDOUT_FILENO, bytes, size);
+		break;
+	case LGUEST_PORT_STDERR:
+		if (guest->command)
+			write_all(guest, STDERR_FILENO, bytes, size);
+		break;
+	case LGUEST_PORT_CONTROL:
+		console_control(console, bytes, size);
+		break;
+	}
+}
+
+void show_log(const struct console *console)
+{
+	static uint8_t log[CONSOLE_LOG];
+	size_t size = console_log(console, log), i;
+
+	if (!size || verbose)
+		return;
+	problem("the last messages of the guest's kernel:");
+	for (i = 0; i < size; i++)
+		if (log[i] != '\r')
+			fputc(log[i], stderr);
+	if (log[size - 1] != '\n')
+		fputc('\n', stderr);
+	fflush(stderr);
+}

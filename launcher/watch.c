@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The launcher's second thread.  The first one sleeps in read() of
+ * /dev/lguest; this one waits for everything else: input on stdin, signals
+ * that ask the launcher to end, and the time limit.  To end the guest it notes
+ * why, then kicks the first thread with a signal until that has noticed; a
+ * kick that comes just before the read() is lost, the next one is not.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "lguest.h"
+#include "terminal.h"
+#include "watch.h"
+
+#define KICK		SIGUSR1
+#define KICK_EVERY	50		/* ms */
+#define KICKS		100		/* then the Host does not let go */
+#define RETRY_INPUT	5		/* ms, while the guest's ring is full */
+#define RETRY_READY	50		/* ms, while it boots */
+#define MILLISECOND	1000000ULL
+#define CTRL_D		0x04
+
+static struct watch {
+	struct guest *guest;
+	struct watch_settings settings;
+	pthread_t thread, vcpu_thread;
+	int signals;			/* signalfd */
+	int stop;			/* eventfd */
+	bool started;
+
+	struct escape escape;
+	bool at_eof;
+	uint8_t last;			/* byte that went to the guest */
+	uint8_t waiting[256];		/* input the guest has no room for */
+	size_t waiting_size;
+} watch;
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void kicked(int number)
+{
+	(void)number;
+}
+
+/* Hand over what waits, and wake the guest for it. */
+static void push_input(struct watch *w)
+{
+	struct console *console = &w->guest->console;
+	size_t done;
+
+	if (!w->waiting_size)
+		return;
+	done = console_input(console, w->settings.port, w->waiting, w->waiting_size);
+	if (!done)
+		return;
+	w->waiting_size -= done;
+	memmove(w->waiting, w->waiting + done, w->waiting_size);
+	host_irq(w->guest->fd, LGUEST_IRQ_CONSOLE);
+}
+
+/*
+ * End of input.  A terminal's way to say so is ^D: after an unfinished line
+ * it only sends that line off, so it takes a second one.
+ */
+static void end_of_input(struct watch *w)
+{
+	w->at_eof = true;
+	if (!w->settings.send_eof)
+		return;
+	if (w->last != '\n')
+		w->waiting[w->waiting_size++] = CTRL_D;
+	w->waiting[w->waiting_size++] = CTRL_D;
+}
+
+static void read_input(struct watch *w)
+{
+	uint8_t keys[sizeof(w->waiting) - 2];
+	ssize_t size = read(STDIN_FILENO, keys, sizeof(keys));
+	bool end = false;
+
+	if (size < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (size <= 0) {
+		end_of_input(w);
+		return;
+	}
+	w->last = keys[size - 1];
+	if (w->settings.raw) {
+		w->waiting_size = escape_filter(&w->escape, keys, size, now_ns(),
+						w->waiting, &end);
+	} else {
+		memcpy(w->waiting, keys, size);
+		w->waiting_size = size;
+	}
+	if (end)
+		request_end(w->guest, END_ESCAPE);
+}
+
+static void read_signal(struct watch *w)
+{
+	struct signalfd_siginfo info;
+
+	if (read(w->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCONT)
+		terminal_raw_again();
+	else
+		request_end(w->guest, END_SIGNAL + info.ssi_signo);
+}
+
+static bool ready(const struct watch *w)
+{
+	return !w->settings.wait_ready || atomic_load(&w->guest->console.ready);
+}
+
+static bool wants_input(const struct watch *w)
+{
+	return w->settings.input && !w->at_eof && !w->waiting_size && ready(w);
+}
+
+/* Milliseconds until there is something to do without being told. */
+static int patience(const struct watch *w)
+{
+	int least = -1;
+
+	if (w->waiting_size)
+		least = RETRY_INPUT;
+	else if (w->settings.input && !w->at_eof && !ready(w))
+		least = RETRY_READY;
+	if (w->settings.deadline) {
+		uint64_t now = now_ns(), left = 0;
+
+		if (w->settings.deadline > now)
+			left = (w->settings.deadline - now) / MILLISECOND + 1;
+		if (left > 1000000)
+			left = 1000000;
+		if (least < 0 || (int)left < least)
+			least = left;
+	}
+	return least;
+}
+
+/*L:320
+ * The end was asked for.  If the first thread does not come back at all, the
+ * Host is in trouble; the user still gets the terminal back, and a status.
+ :*/
+static void kick_until_stopped(struct watch *w)
+{
+	struct pollfd stop = { .fd = w->stop, .events = POLLIN };
+	int end, i;
+
+	for (i = 0; i < KICKS; i++) {
+		pthread_kill(w->vcpu_thread, KICK);
+		if (poll(&stop, 1, KICK_EVERY) == 1)
+			return;
+	}
+	terminal_restore();
+	problem("the Host does not stop the guest: its read() takes no signal; see dmesg");
+	end = w->guest->end;
+	if (end == END_TIME)
+		_exit(STATUS_TIME);
+	_exit(end >= END_SIGNAL ? 128 + end - END_SIGNAL : STATUS_ESCAPE);
+}
+
+static void *watch_thread(void *argument)
+{
+	struct watch *w = argument;
+	struct pollfd fds[3] = {
+		{ .fd = w->stop, .events = POLLIN },
+		{ .fd = w->signals, .events = POLLIN },
+		{ .events = POLLIN },
+	};
+
+	while (!w->guest->end) {
+		fds[2].fd = wants_input(w) ? STDIN_FILENO : -1;
+		if (poll(fds, 3, patience(w)) < 0 && errno != EINTR)
+			break;
+		if (fds[0].revents)
+			return NULL;
+		if (fds[1].revents)
+			read_signal(w);
+		if (fds[2].fd >= 0 && fds[2].revents)
+			read_input(w);
+		push_input(w);
+		if (w->settings.deadline && now_ns() >= w->settings.deadline)
+			request_end(w->guest, END_TIME);
+	}
+	kick_until_stopped(w);
+	return NULL;
+}
+
+/* Signals that end us are read by the thread; the kick must reach the vCPU. */
+static bool take_signals(struct watch *w)
+{
+	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT };
+	struct sigaction kick = { .sa_handler = kicked }, old;
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		/* nohup and the like asked for some to be ignored. */
+		if (sigaction(ending[i], NULL, &old) || old.sa_handler != SIG_IGN)
+			sigaddset(&set, ending[i]);
+	}
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigaction(KICK, &kick, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return w->signals >= 0;
+}
+
+bool watch_start(struct guest *guest, const struct watch_settings *settings)
+{
+	struct watch *w = &watch;
+	int error = 0;
+
+	memset(w, 0, sizeof(*w));
+	w->guest = guest;
+	w->settings = *settings;
+	w->last = '\n';
+	w->vcpu_thread = pthread_self();
+	w->stop = eventfd(0, EFD_CLOEXEC);
+	if (settings->raw && !terminal_raw())
+		return false;
+	if (w->stop < 0 || !take_signals(w))
+		error = errno;
+	else
+		error = pthread_create(&w->thread, NULL, watch_thread, w);
+	if (error) {
+		terminal_restore();
+		problem("cannot start the launcher's second thread: %s; check `ulimit -u -n`",
+			strerror(error));
+		return false;
+	}
+	w->started = true;
+	return true;
+}
+
+void watch_stop(void)
+{
+	struct watch *w = &watch;
+	uint64_t one = 1;
+
+	if (!w->started)
+		return;
+	if (write(w->stop, &one, sizeof(one)) == sizeof(one))
+		pthread_join(w->thread, NULL);
+	w->started = false;
+	terminal_restore();
+	close(w->stop);
+	close(w->signals);
+}
