@@ -9,6 +9,9 @@
 
 #include "elf_file.h"
 
+/* A kernel has five. */
+#define SEGMENTS_MAX	64
+
 /*
  * Copy a table of @nr entries of @size bytes at @off.  Program and section
  * headers have different types but the same needs.
@@ -66,7 +69,7 @@ static int read_tables(struct elf *elf, const char *name,
 
 	if ((h->e_phnum && h->e_phentsize != sizeof(Elf64_Phdr)) ||
 	    (h->e_shnum && h->e_shentsize != sizeof(Elf64_Shdr)) ||
-	    h->e_phnum == PN_XNUM)
+	    h->e_phnum > SEGMENTS_MAX)
 		return link_fail(err, "reading %s: its ELF tables have a format unknown to lguest",
 				 name);
 	elf->nr_segments = h->e_phnum;

@@ -36,6 +36,7 @@
 #define NAME_MAX_LEN	512	/* KSYM_NAME_LEN */
 #define SYMS_MIN	16	/* fewer is no kernel */
 #define SYMS_MAX	(1U << 22)
+#define KERNEL_HALF	0xffff800000000000ULL
 
 /* The tables, as file offsets; all have been checked to lie in the file. */
 struct tables {
@@ -314,13 +315,14 @@ static bool address_ok(const struct elf *elf, uint64_t va)
 /*
  * Read the addresses as if they were encoded that way.  The wrong encoding
  * gives addresses outside of the kernel, or in no order; with the right one
- * hardly any is, but there are a few oddities in every kernel.
+ * hardly any is, but there are a few oddities in every kernel.  Zeros would
+ * pass as per-cpu data, so half of them at least must be real addresses.
  */
 static bool try_encoding(const struct tables *t, const struct encoding *e,
 			 struct kallsyms *ks)
 {
 	size_t len = align_up(4ULL * t->nr, 8), off;
-	uint32_t i, outside = 0, unsorted = 0;
+	uint32_t i, outside = 0, unsorted = 0, upper = 0;
 	uint64_t base = 0, here;
 
 	if (e->before) {
@@ -332,8 +334,11 @@ static bool try_encoding(const struct tables *t, const struct encoding *e,
 		if (!range_ok(off, len + (e->has_base ? 8 : 0), t->size))
 			return false;
 	}
-	if (e->has_base)
+	if (e->has_base) {
 		base = get64(t->data + off + len);
+		if (base < KERNEL_HALF || !address_ok(t->elf, base))
+			return false;
+	}
 	here = address_of(t->elf, off);
 
 	for (i = 0; i < t->nr; i++) {
@@ -344,8 +349,9 @@ static bool try_encoding(const struct tables *t, const struct encoding *e,
 		outside += (s->type & ~0x20) != 'A' &&
 			   !address_ok(t->elf, s->address);
 		unsorted += i && s->address < s[-1].address;
+		upper += s->address >= KERNEL_HALF;
 	}
-	return outside <= t->nr / 100 && unsorted <= t->nr / 100;
+	return upper >= t->nr / 2 && outside <= t->nr / 100 && unsorted <= t->nr / 100;
 }
 
 static int compare(const void *a, const void *b, void *arg)

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+// SOURCES: launcher/linker/bzimage.c launcher/linker/unpack.c launcher/linker/util.c
+/*
+ * Tiny bzImages, one for each way of packing, unpacked; cut short at every
+ * byte; damaged at random; and all that is not a kernel refused by a sentence
+ * that says so.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <lz4.h>
+#include <lzma.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "linker/bzimage.h"
+
+#define INSIDE	5000		/* bytes of the packed "kernel" */
+#define CODE	0x400		/* one setup sector: the code begins here */
+#define PAYLOAD	0x20		/* behind the code's beginning */
+
+static uint8_t inside[INSIDE];
+static uint8_t image[16384];
+static struct blob file;
+static struct lguest_error err;
+
+static size_t pack_gzip(uint8_t *out, size_t room)
+{
+	z_stream z = { .next_in = inside, .avail_in = INSIDE,
+		       .next_out = out, .avail_out = room };
+
+	deflateInit2(&z, 9, Z_DEFLATED, 31, 9, Z_DEFAULT_STRATEGY);
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	deflateEnd(&z);
+	return z.total_out;
+}
+
+/* All but gzip have their length put behind them by the kernel's build. */
+static size_t add_length(uint8_t *out, size_t n)
+{
+	uint32_t len = INSIDE;
+
+	memcpy(out + n, &len, 4);
+	return n + 4;
+}
+
+static size_t pack_xz(uint8_t *out, size_t room)
+{
+	size_t pos = 0;
+
+	assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL,
+						 inside, INSIDE, out, &pos,
+						 room), LZMA_OK);
+	return add_length(out, pos);
+}
+
+static size_t pack_zstd(uint8_t *out, size_t room)
+{
+	return add_length(out, ZSTD_compress(out, room, inside, INSIDE, 3));
+}
+
+/* Two blocks, to see that they are put together. */
+static size_t pack_lz4(uint8_t *out, size_t room)
+{
+	size_t n = 4, from;
+
+	memcpy(out, "\x02\x21\x4c\x18", 4);
+	for (from = 0; from < INSIDE; from += INSIDE / 2) {
+		uint32_t len = LZ4_compress_default((char *)inside + from,
+						    (char *)out + n + 4,
+						    INSIDE / 2, room - n - 4);
+
+		memcpy(out + n, &len, 4);
+		n += 4 + len;
+	}
+	return add_length(out, n);
+}
+
+static size_t (*const packers[])(uint8_t *out, size_t room) = {
+	pack_gzip, pack_xz, pack_zstd, pack_lz4,
+};
+
+static void make(size_t (*pack)(uint8_t *out, size_t room))
+{
+	static size_t (*made)(uint8_t *out, size_t room);
+	static uint8_t copy[sizeof(image)];
+	static size_t size;
+	uint8_t *d = image;
+	uint32_t off = PAYLOAD, len;
+
+	/* Packing is slow, and the tests do this for every byte. */
+	if (made == pack) {
+		memcpy(image, copy, sizeof(image));
+		file = (struct blob) { image, size };
+		return;
+	}
+	memset(image, 0, sizeof(image));
+	d[0x1f1] = 1;				/* setup_sects */
+	memcpy(d + 0x202, "HdrS\x0f\x02", 6);	/* magic, version 2.15 */
+	d[0x20e] = 0x80;			/* release at 0x280 */
+	d[0x211] = 1;				/* loadflags */
+	d[0x236] = 1;				/* xloadflags */
+	strcpy((char *)d + 0x280, "6.1.0-9-amd64 (builder) #1 SMP");
+	len = pack(d + CODE + PAYLOAD, sizeof(image) - CODE - PAYLOAD);
+	memcpy(d + 0x248, &off, 4);
+	memcpy(d + 0x24c, &len, 4);
+	file = (struct blob) { image, CODE + PAYLOAD + len };
+	made = pack;
+	size = file.size;
+	memcpy(copy, image, sizeof(copy));
+}
+
+/* In memory of its own size, so that ASan sees the end. */
+static int unpack_copy(size_t size, struct blob *out)
+{
+	struct blob copy = { malloc(size ? size : 1), size };
+	char *release;
+	int ret;
+
+	memcpy(copy.data, image, size);
+	if (bzimage_release(&copy, "test", &release, &err) == 0)
+		free(release);
+	ret = bzimage_unpack(&copy, "test", out, &err);
+	blob_free(&copy);
+	return ret;
+}
+
+static void test_unpack(void **state)
+{
+	struct blob out;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		make(packers[i]);
+		if (unpack_copy(file.size, &out) < 0)
+			fail_msg("packer %u: %s", i, err.text);
+		assert_int_equal(out.size, INSIDE);
+		assert_memory_equal(out.data, inside, INSIDE);
+		blob_free(&out);
+	}
+}
+
+static void test_truncated(void **state)
+{
+	struct blob out;
+	unsigned int i;
+	size_t n;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		make(packers[i]);
+		for (n = 0; n < file.size; n++) {
+			err.text[0] = '\0';
+			assert_int_equal(unpack_copy(n, &out), -1);
+			assert_null(out.data);
+			assert_true(err.text[0]);
+			if (n >= 0x250)
+				assert_non_null(strstr(err.text, "cut short"));
+		}
+	}
+}
+
+/* The payload itself ends early, though the header agrees with the file. */
+static void test_payload_truncated(void **state)
+{
+	uint32_t len, cut, size = INSIDE;
+	struct blob out;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		make(packers[i]);
+		len = get32(image + 0x24c);
+		for (cut = 0; cut < len - 4; cut++) {
+			make(packers[i]);
+			memcpy(image + 0x24c, &cut, 4);
+			if (cut >= 8)
+				memcpy(image + CODE + PAYLOAD + cut - 4, &size,
+				       4);
+			assert_int_equal(unpack_copy(CODE + PAYLOAD + cut,
+						     &out), -1);
+			assert_null(out.data);
+		}
+	}
+}
+
+static void test_damaged(void **state)
+{
+	struct blob out;
+	unsigned int i, j;
+
+	(void)state;
+	srand(1);
+	for (i = 0; i < 8000; i++) {
+		make(packers[i / 2000]);
+		for (j = rand() % 4 + 1; j; j--)
+			image[0x1f0 + rand() % (file.size - 0x1f0)] = rand();
+		/* half a gigabyte, over and over, would only be slow */
+		memset(image + file.size - 2, 0, 2);
+		if (unpack_copy(file.size, &out) == 0)
+			blob_free(&out);
+	}
+}
+
+static void refused(const char *because)
+{
+	struct blob out;
+
+	assert_int_equal(bzimage_unpack(&file, "test", &out, &err), -1);
+	assert_null(out.data);
+	if (!strstr(err.text, because))
+		fail_msg("said: %s", err.text);
+	make(pack_gzip);
+}
+
+static void refused_packer(const char *magic, size_t len, const char *because)
+{
+	memcpy(image + CODE + PAYLOAD, magic, len);
+	refused(because);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	make(pack_gzip);
+	memcpy(image + 0x202, "HdrT", 4);
+	refused("not a Linux kernel");
+	image[0x207] = 1;
+	refused("too old");
+	image[0x211] = 0;
+	refused("too old");
+	image[0x236] = 0;
+	refused("32-bit kernel");
+	memset(image + 0x24c, 0, 4);
+	refused("no kernel inside");
+	memset(image + 0x248, 0xff, 8);
+	refused("cut short");
+	memset(image + file.size - 4, 0xff, 4);
+	refused("more than the 512 MiB");
+	image[file.size - 4]++;
+	refused("gzip data is damaged");
+	make(pack_lz4);
+	image[file.size - 4]++;
+	refused("less came out");
+	make(pack_lz4);
+	image[file.size - 4]--;
+	refused("lz4 data is damaged");
+	refused_packer("BZh9", 4, "packed with bzip2");
+	refused_packer("\x5d\0\0\0", 4, "packed with lzma");
+	refused_packer("\x89LZO", 4, "packed with lzo");
+	refused_packer("what", 4, "a way lguest does not know");
+	file.size = 0;
+	refused("not a Linux kernel");
+}
+
+static void test_plain_elf(void **state)
+{
+	struct blob out;
+	char *release;
+
+	(void)state;
+	make(pack_gzip);
+	memcpy(image, "\177ELF", 4);
+	assert_int_equal(bzimage_unpack(&file, "test", &out, &err), 0);
+	assert_int_equal(out.size, file.size);
+	assert_memory_equal(out.data, image, out.size);
+	blob_free(&out);
+
+	assert_int_equal(bzimage_release(&file, "test", &release, &err), -1);
+	strcpy((char *)image + 0x1000, "Linux version 6.12.3 (me)");
+	file.size = 0x2000;
+	assert_int_equal(bzimage_release(&file, "test", &release, &err), 0);
+	assert_string_equal(release, "6.12.3");
+	free(release);
+}
+
+static void test_release(void **state)
+{
+	char *release;
+
+	(void)state;
+	make(pack_gzip);
+	assert_int_equal(bzimage_release(&file, "test", &release, &err), 0);
+	assert_string_equal(release, "6.1.0-9-amd64");
+	free(release);
+
+	/* It becomes part of a path, so this is no release: */
+	strcpy((char *)image + 0x280, "6.1/../../etc (builder)");
+	assert_int_equal(bzimage_release(&file, "test", &release, &err), -1);
+	strcpy((char *)image + 0x280, ".. (builder)");
+	assert_int_equal(bzimage_release(&file, "test", &release, &err), -1);
+	memset(image + 0x280, '6', 0x180);
+	assert_int_equal(bzimage_release(&file, "test", &release, &err), -1);
+	assert_null(release);
+}
+
+static void test_files(void **state)
+{
+	char path[] = "/tmp/lguest-test-XXXXXX";
+	struct blob blob;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(write(fd, "abc", 3), 3);
+	close(fd);
+	assert_int_equal(blob_read(&blob, path, 3, &err), 0);
+	assert_int_equal(blob.size, 3);
+	blob_free(&blob);
+	assert_int_equal(blob_read(&blob, path, 2, &err), -1);
+	unlink(path);
+	assert_int_equal(blob_read(&blob, path, 3, &err), -1);
+	assert_non_null(strstr(err.text, "No such file"));
+	assert_int_equal(blob_read(&blob, "/", 3, &err), -1);
+	assert_non_null(strstr(err.text, "not a regular file"));
+}
+
+static int setup(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	/* neither all the same nor beyond packing */
+	for (i = 0; i < INSIDE; i++)
+		inside[i] = i % 7 ? i % 251 : i * i >> 5;
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unpack),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_payload_truncated),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_plain_elf),
+		cmocka_unit_test(test_release),
+		cmocka_unit_test(test_files),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
