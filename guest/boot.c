@@ -241,13 +241,13 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 	patch_returns();
 	/* The first traps, until Linux has its own handlers. */
 	idt_setup_early_handler();
-	setup_early_console();
 
 	/* CR4's shadow, as head_64.S would have left CR4. */
 	this_cpu_write(cpu_tlbstate.cr4, X86_CR4_PAE | X86_CR4_PGE);
 	setup_force_cpu_cap(X86_FEATURE_XENPV);
 	setup_clear_cpu_cap(X86_FEATURE_SYSENTER32);
 	setup_clear_cpu_cap(X86_FEATURE_SYSCALL32);
+	setup_early_console();
 
 	setup_platform();
 	setup_machine_ops();

@@ -376,20 +376,20 @@ static void lguest_write_cr4(unsigned long value)
 }
 
 /*
- * Debug registers: hardware breakpoints never reach the CPU.  DR6 only tells
- * of single steps (see lguest_debug).
+ * Debug registers: hardware breakpoints never reach the CPU.  DR6, as the Host
+ * found it after a debug exception, tells of single steps.
  */
 static unsigned long debug_registers[8];
 
 static unsigned long lguest_get_debugreg(int n)
 {
-	return n == 6 ? lguest_dr6 : debug_registers[n & 7];
+	return n == 6 ? lguest_shared.dr6 : debug_registers[n & 7];
 }
 
 static void lguest_set_debugreg(int n, unsigned long value)
 {
 	if (n == 6)
-		lguest_dr6 = value | DR6_RESERVED;
+		lguest_shared.dr6 = value;
 	else
 		debug_registers[n & 7] = value;
 }
@@ -485,7 +485,7 @@ static void lguest_write_idt_entry(gate_desc *idt, int n,
 	if (!is_early_handler(handler)) {
 		switch (n) {
 		case X86_TRAP_DB:
-			handler = lguest_debug;
+			handler = asm_xenpv_exc_debug;
 			break;
 		case X86_TRAP_NMI:
 			handler = asm_xenpv_exc_nmi;
@@ -517,6 +517,8 @@ static void lguest_set_ldt(const void *ldt, unsigned int entries)
  */
 void setup_cpu_ops(void)
 {
+	lguest_shared.dr6 = DR6_RESERVED;
+
 	pv_ops.cpu.io_delay = paravirt_nop;
 	pv_ops.cpu.get_debugreg = lguest_get_debugreg;
 	pv_ops.cpu.set_debugreg = lguest_set_debugreg;

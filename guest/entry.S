@@ -7,6 +7,7 @@
  * All of it runs at hardware ring 3.  "Interrupts" means virtual interrupts:
  * lguest_shared.irq_enabled.  Read boot.c next.
  */
+#include <generated/utsrelease.h>
 #include <linux/linkage.h>
 #include <asm/page_types.h>
 #include <asm/segment.h>
@@ -217,22 +218,9 @@ SYM_CODE_START(lguest_read_cr2)
 SYM_CODE_END(lguest_read_cr2)
 
 /*G:040
- * Handlers of our own, in front of Linux's.  They are entered like those, with
- * the frame on the stack.
- *
- * #DB: the CPU would have set DR6.BS after a single step.  There is no DR6
- * here, but a debug exception while TF is set is a single step.
+ * For vectors that Linux has no handler for (yet).  Entered like those, with
+ * the frame on the stack; does not return.
 :*/
-SYM_CODE_START(lguest_debug)
-	endbr64
-	testl	$0x100, 16(%rsp)
-	jz	1f
-	orq	$0x4000, lguest_dr6(%rip)
-1:	jmp	asm_xenpv_exc_debug
-	int3
-SYM_CODE_END(lguest_debug)
-
-/* For vectors that Linux has no handler for (yet); does not return. */
 SYM_CODE_START(lguest_no_handler)
 	endbr64
 	cld
@@ -248,8 +236,6 @@ SYM_DATA_START(lguest_handlers)
 	.quad	lguest_no_handler
 	.endr
 SYM_DATA_END(lguest_handlers)
-	/* As after reset: all reserved bits set. */
-SYM_DATA(lguest_dr6, .quad 0xffff0ff0)
 
 	.section .data..page_aligned, "aw"
 	.balign PAGE_SIZE
@@ -268,5 +254,9 @@ double_fault_stack_end:
 SYM_DATA_START(lguest_layer_pte)
 	.fill	PAGE_SIZE, 1, 0
 SYM_DATA_END(lguest_layer_pte)
+
+/* Which kernel this was compiled for: the linker takes no other. */
+	.section .lguest.release, "", @progbits
+	.asciz	UTS_RELEASE
 
 	.section .note.GNU-stack, "", @progbits
