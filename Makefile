@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0
+# lguest: build, run and test. `make help` lists the targets.
+
+KVER		?= $(shell ls -d /usr/src/linux-headers-*-cloud-amd64 2>/dev/null | \
+		     sed 's,.*/linux-headers-,,' | sort -V | tail -n 1)
+HOST_KVER	?= $(KVER)
+GUEST_KVER	?= $(KVER)
+HOST_KDIR	?= $(or $(KDIR),/usr/src/linux-headers-$(HOST_KVER))
+GUEST_KDIR	?= /usr/src/linux-headers-$(GUEST_KVER)
+PREFIX		?= /usr
+DESTDIR		?=
+
+build		:= $(CURDIR)/build
+layer		 = $(build)/layers/$(GUEST_KVER)
+vmlinuz		 = $(build)/kernels/$(GUEST_KVER)/boot/vmlinuz-$(GUEST_KVER)
+
+# make V=1 shows the commands.
+ifeq ($(V),1)
+Q :=
+else
+Q := @
+MAKEFLAGS += --no-print-directory
+quiet := -s
+endif
+say = @echo "  $(1)"
+
+help:
+	@echo "make run        boot a stock Debian kernel under lguest, in the lab"
+	@echo "                (a shell; without a terminal: a short report)"
+	@echo "make test       run all tests in the lab"
+	@echo "make all        build the module, the guest layer and the launcher"
+	@echo "make lab        a root shell on the disposable host; see lab/lab --help"
+	@echo "make check      sparse and warnings for the module, checkpatch if installed"
+	@echo "make install    install the module, the launcher and the layer here"
+	@echo "make uninstall  remove them"
+	@echo "make clean      remove what was built (downloads stay in build/)"
+	@echo "make distclean  remove those too"
+	@echo
+	@echo "KVER=$(KVER)  the kernel to build for, as host and as guest"
+	@echo "HOST_KVER, GUEST_KVER, KDIR, PREFIX, DESTDIR and V=1 can be set."
+
+# Packages come first, and may decide KVER: so the build is another make.
+all: packages
+	$(Q)$(MAKE) parts
+
+packages:
+	$(Q)lab/install-packages
+
+parts: module launcher linked
+
+module:
+	$(call say,building the module for $(HOST_KVER))
+	$(Q)$(MAKE) $(quiet) -C $(HOST_KDIR) M=$(CURDIR)/host modules
+
+layer:
+	$(call say,building the guest layer for $(GUEST_KVER))
+	$(Q)mkdir -p $(layer)
+	$(Q)$(MAKE) $(quiet) -C guest KDIR=$(GUEST_KDIR) O=$(layer)
+	$(Q)cp --remove-destination -L guest/layer.lds $(layer)/layer.lds
+
+launcher:
+	$(call say,building the launcher)
+	$(Q)$(MAKE) $(quiet) -C launcher
+
+# Linking needs ld, which the lab has only on request, so the guest kernel is
+# linked here. The cache's names are checksums: what is not current goes.
+linked: layer launcher
+	$(call say,linking the guest kernel $(GUEST_KVER))
+	$(Q)lab/fetch-kernel $(GUEST_KVER) >/dev/null
+	$(Q)file=$$(XDG_CACHE_HOME=$(build)/cache LGUEST_LAYERS=$(build)/layers \
+		launcher/lguest link $(vmlinuz)) && \
+		find $(build)/cache/lguest -name '$(GUEST_KVER)-*' ! -path "$$file" -delete
+
+run: all
+	@echo "  booting the lab, and in it the guest"
+	$(Q)if [ -t 0 ] && [ -t 1 ]; then \
+		lab/lab --tty -- lguest run; \
+	else \
+		lab/lab -- lguest run -- sh -c \
+			'uname -a; grep MemTotal /proc/meminfo; dmesg | grep -i lguest' </dev/null; \
+	fi
+
+test: all
+	$(Q)tests/run
+
+lab: all
+	$(Q)lab/lab
+
+checkpatch = $(firstword $(wildcard $(HOST_KDIR)/scripts/checkpatch.pl \
+	/usr/lib/linux-kbuild-*/scripts/checkpatch.pl \
+	/usr/src/linux-headers-*/scripts/checkpatch.pl))
+
+check: packages
+	$(call say,sparse and W=1 on the module)
+	$(Q)rm -rf $(build)/check && mkdir -p $(build)/check
+	$(Q)cp -r host include $(build)/check/
+	$(Q)$(MAKE) $(quiet) -C $(HOST_KDIR) M=$(build)/check/host clean
+	$(Q)$(MAKE) $(quiet) -C $(HOST_KDIR) M=$(build)/check/host W=1 C=2 modules 2>&1 | \
+		tee $(build)/check/log; ! grep -q 'warning\|error' $(build)/check/log
+ifneq ($(checkpatch),)
+	$(call say,checkpatch)
+	$(Q)git ls-files 'host/*.[chS]' 'guest/*.[chS]' 'launcher/*.[ch]' 'include/*.h' | \
+		xargs perl $(checkpatch) --no-tree --strict --terse --show-types --file -q \
+		--ignore SPDX_LICENSE_TAG,FILE_PATH_CHANGES,LINUX_VERSION_CODE
+else
+	@echo "  checkpatch.pl is not installed here: skipped"
+endif
+
+moddir	= $(DESTDIR)/lib/modules/$(HOST_KVER)/updates
+libdir	= $(DESTDIR)$(PREFIX)/lib/lguest
+
+install: parts
+	install -D -m 644 host/lg.ko $(moddir)/lg.ko
+	install -D -m 755 launcher/lguest $(DESTDIR)$(PREFIX)/bin/lguest
+	install -D -m 644 -t $(libdir)/layers/$(GUEST_KVER) $(layer)/layer.o $(layer)/layer.lds
+	$(if $(DESTDIR),,depmod $(HOST_KVER))
+
+uninstall:
+	rm -f $(moddir)/lg.ko $(DESTDIR)$(PREFIX)/bin/lguest
+	rm -rf $(libdir)
+	$(if $(DESTDIR),,depmod $(HOST_KVER))
+
+clean:
+	$(Q)[ ! -e $(HOST_KDIR)/Makefile ] || \
+		$(MAKE) $(quiet) -C $(HOST_KDIR) M=$(CURDIR)/host clean
+	$(Q)[ ! -e launcher/Makefile ] || $(MAKE) $(quiet) -C launcher clean
+	$(Q)rm -rf $(build)/layers $(build)/cache $(build)/check $(build)/tests \
+		$(build)/lab $(build)/lab-base
+
+distclean: clean
+	$(Q)rm -rf $(build)
+
+.PHONY: help all packages parts module layer launcher linked run test lab check \
+	install uninstall clean distclean
