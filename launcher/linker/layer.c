@@ -53,20 +53,32 @@ static void search_list(struct layer *l, const char *list, const char *release,
 	free(copy);
 }
 
+/* Say how to get a layer for @release, as the end of the sentence in @err. */
+static int advise(const char *release, struct lguest_error *err)
+{
+	size_t len = strlen(err->text);
+	char headers[128], apt[192] = "";
+
+	snprintf(headers, sizeof(headers), "/lib/modules/%s/build", release);
+	if (access(headers, F_OK) < 0)
+		snprintf(apt, sizeof(apt),
+			 "install its headers with: apt install linux-headers-%s, and ",
+			 release);
+	snprintf(err->text + len, sizeof(err->text) - len,
+		 "; %sbuild one in lguest's source with: make layer GUEST_KVER=%s, and set LGUEST_LAYERS to its build/layers",
+		 apt, release);
+	return -1;
+}
+
 static int not_found(const struct layer *l, const char *release,
 		     const char *tried, struct lguest_error *err)
 {
-	char build[128];
-
 	if (l->object)
 		return link_fail(err, "linking: found %s, but no %s for it (looked for:%s); keep the two together",
 				 l->object, LAYER_SCRIPT, tried);
-	snprintf(build, sizeof(build), "/lib/modules/%s/build", release);
-	if (access(build, F_OK) == 0)
-		return link_fail(err, "linking: there is no guest layer for Linux %s (looked for:%s); build it with: make -C guest KDIR=%s",
-				 release, tried, build);
-	return link_fail(err, "linking: there is no guest layer for Linux %s (looked for:%s); install the headers with: apt install linux-headers-%s, and build it with: make -C guest KDIR=%s",
-			 release, tried, release, build);
+	link_fail(err, "linking: there is no guest layer for Linux %s (looked for:%s)",
+		  release, tried);
+	return advise(release, err);
 }
 
 static int find(struct layer *l, const char *dir, const char *release,
@@ -101,16 +113,19 @@ static int check_release(const struct layer *l, const char *release,
 	const Elf64_Shdr *s = elf_section(&l->elf, ".lguest.release");
 	char found[64] = "";
 
-	if (!s || s->sh_type == SHT_NOBITS || !s->sh_size)
-		return link_fail(err, "linking: %s does not say for which kernel it is (no section .lguest.release); build it with: make -C guest KDIR=/lib/modules/%s/build",
-				 l->object, release);
+	if (!s || s->sh_type == SHT_NOBITS || !s->sh_size) {
+		link_fail(err, "linking: %s does not say for which kernel it is (no section .lguest.release)",
+			  l->object);
+		return advise(release, err);
+	}
 	snprintf(found, sizeof(found), "%.*s", (int)
 		 (s->sh_size < sizeof(found) ? s->sh_size : sizeof(found)),
 		 (const char *)l->elf.file->data + s->sh_offset);
 	if (!strcmp(found, release))
 		return 0;
-	return link_fail(err, "linking: %s is for Linux %s, but the kernel is %s; install the headers with: apt install linux-headers-%s, and build a layer for it with: make -C guest KDIR=/lib/modules/%s/build",
-			 l->object, found, release, release, release);
+	link_fail(err, "linking: %s is for Linux %s, but the kernel is %s",
+		  l->object, found, release);
+	return advise(release, err);
 }
 
 int layer_open(struct layer *l, const char *dir, const char *release,

@@ -61,6 +61,27 @@ static bool script_has(const struct blob *script, const char *name,
 	return false;
 }
 
+/*
+ * One family of names is left out of kallsyms, because they are absolute: the
+ * kernel's linker script (vmlinux.lds.S, INIT_PER_CPU) makes them from others.
+ * init_per_cpu__X is X's place in the image, before there are per-CPU areas.
+ */
+static unsigned int lookup(const struct kallsyms *ks, const char *name,
+			   uint64_t *va)
+{
+	static const char prefix[] = "init_per_cpu__";
+	const size_t len = sizeof(prefix) - 1;
+	uint64_t load;
+	unsigned int found = kallsyms_lookup(ks, name, va);
+
+	if (found || strncmp(name, prefix, len) ||
+	    kallsyms_lookup(ks, "__per_cpu_load", &load) != 1)
+		return found;
+	found = kallsyms_lookup(ks, name + len, va);
+	*va += load;
+	return found;
+}
+
 static int resolve(void *arg, const char *name, const Elf64_Sym *sym)
 {
 	struct resolver *r = arg;
@@ -71,7 +92,7 @@ static int resolve(void *arg, const char *name, const Elf64_Sym *sym)
 	    ELF64_ST_BIND(sym->st_info) == STB_LOCAL ||
 	    script_has(&r->layer->script_file, name, true))
 		return 0;
-	found = kallsyms_lookup(&r->kernel->ks, name, &va);
+	found = lookup(&r->kernel->ks, name, &va);
 	if (found == 1)
 		fprintf(r->out, "\"%s\" = %#llx;\n", name,
 			(unsigned long long)va);
