@@ -56,7 +56,8 @@ static const struct option run_options[] = {
 
 const struct command run_command = {
 	"run", "[-- COMMAND...]",
-	"Boot a guest. With COMMAND: run that in it, give its output and its status.\n"
+	"Boot a guest, to a shell or to run COMMAND.\n"
+	"COMMAND's output and exit status become those of lguest.\n"
 	"On a terminal, Ctrl-A x (or three ^C within a second) ends the guest at once.",
 	run_options, cmd_run,
 };

@@ -20,11 +20,12 @@
 #define MEMORY_ONLY	0x20	/* ModRM must name memory ... */
 #define ZERO_REG_FIELD	0x40	/* ... and must have reg = 0 */
 #define WORD_SOURCE	0x80	/* movzx, movsx: 2 bytes in memory */
+#define REGISTERS	0x100	/* ModRM whose mod counts as 3, 8 bytes */
 
 struct opcode {
 	uint8_t code;
 	uint8_t meaning;
-	uint8_t flags;
+	uint16_t flags;
 };
 
 static const struct opcode one_byte[] = {
@@ -52,10 +53,10 @@ static const struct opcode two_byte[] = {
 	{ 0x06, INSN_SKIP, 0 },				/* clts */
 	{ 0x08, INSN_SKIP, 0 },				/* invd */
 	{ 0x09, INSN_SKIP, 0 },				/* wbinvd, wbnoinvd */
-	{ 0x20, INSN_FROM_CR, 0 },
-	{ 0x21, INSN_FROM_DR, 0 },
-	{ 0x22, INSN_TO_CR, 0 },
-	{ 0x23, INSN_TO_DR, 0 },
+	{ 0x20, INSN_FROM_CR, REGISTERS },
+	{ 0x21, INSN_FROM_DR, REGISTERS },
+	{ 0x22, INSN_TO_CR, REGISTERS },
+	{ 0x23, INSN_TO_DR, REGISTERS },
 	{ 0x30, INSN_WRMSR, 0 },
 	{ 0x32, INSN_RDMSR, 0 },
 	{ 0x33, INSN_RDPMC, 0 },
@@ -172,13 +173,19 @@ static uint8_t prefixes(struct reader *r)
 	}
 }
 
-static unsigned int operand_width(const struct reader *r, uint8_t flags)
+static unsigned int operand_width(const struct reader *r, uint16_t flags)
 {
 	if (flags & BYTE_OP)
 		return 1;
 	if (r->rex & REX_W)
 		return 8;
 	return r->short_operand ? 2 : 4;
+}
+
+static void registers(const struct reader *r, struct insn *insn, uint8_t byte)
+{
+	insn->reg = (byte >> 3 & 7) | (r->rex & REX_R ? 8 : 0);
+	insn->rm = (byte & 7) | (r->rex & REX_B ? 8 : 0);
 }
 
 /*
@@ -191,8 +198,7 @@ static uint8_t modrm(struct reader *r, struct insn *insn)
 	uint8_t byte = next(r), mod = byte >> 6, rm = byte & 7;
 	unsigned int displacement = mod == 1 ? 1 : mod == 2 ? 4 : 0;
 
-	insn->reg = (byte >> 3 & 7) | (r->rex & REX_R ? 8 : 0);
-	insn->rm = rm | (r->rex & REX_B ? 8 : 0);
+	registers(r, insn, byte);
 	insn->memory = mod != 3;
 	if (!insn->memory)
 		return byte;
@@ -249,9 +255,8 @@ static bool opcode(struct reader *r, const struct opcode *op, struct insn *insn)
 	/* No port is wider than 4 bytes. */
 	if ((op->meaning == INSN_IN || op->meaning == INSN_OUT) && width == 8)
 		insn->width = 4;
-	/* mov to and from CR and DR: always 8 bytes, always a register. */
-	if (op->code >= 0x20 && op->code <= 0x23) {
-		modrm(r, insn);
+	if (op->flags & REGISTERS) {
+		registers(r, insn, next(r));
 		insn->width = 8;
 	}
 	name_byte_register(r, insn);

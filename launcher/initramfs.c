@@ -48,7 +48,7 @@ static void quote(FILE *out, const char *word)
 
 static void write_command(FILE *out, char **command)
 {
-	fputs("exec --", out);
+	fputs("exec", out);
 	for (; *command; command++) {
 		fputc(' ', out);
 		quote(out, *command);

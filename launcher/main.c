@@ -48,7 +48,9 @@ static void print_overview(FILE *out)
 	fputs("lguest runs virtual machines without hardware support for them.\n\n"
 	      "Usage: lguest COMMAND [options]\n\nCommands:\n", out);
 	for (i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(out, "  %-10s %.*s\n", commands[i]->name,
+			(int)strcspn(commands[i]->summary, "\n"),
+			commands[i]->summary);
 	fputs("\n`lguest COMMAND --help` lists its options.\n\nExit status:\n", out);
 #define S(number, name, text) fprintf(out, "  %-10d %s\n", number, text);
 	EXIT_STATUSES(S)
