@@ -294,8 +294,8 @@ static enum lg_next exit_to_emulate(struct lg_cpu *cpu, u32 kind, u64 value,
 {
 	struct lguest_exit *exit = &cpu->exit;
 
-	exit->insn_len = read_guest_code(cpu, regs_of(cpu)->ip, exit->insn,
-					 sizeof(exit->insn));
+	exit->insn_len = read_virtual(cpu, regs_of(cpu)->ip, exit->insn,
+				      sizeof(exit->insn));
 	if (!exit->insn_len && cpu->need.page)
 		return LG_RETRY;
 	memset(&cpu->need, 0, sizeof(cpu->need));
@@ -340,6 +340,48 @@ static void handle_debug(struct lg_cpu *cpu)
 	deliver_trap(cpu, X86_TRAP_DB, 0);
 }
 
+/*H:440
+ * Ring 3 may execute IRET to ring 3, and Linux does in its sync_core().  Some
+ * emulators (QEMU's TCG before 9.1) pop its frame with a supervisor's access,
+ * which SMAP then forbids: a page fault of ring 3 that is no user access, of a
+ * page that is present.  No real CPU says that of an IRET, so we finish it.
+ */
+static bool iret_was_refused(struct lg_cpu *cpu)
+{
+	u8 insn[2];
+
+	if (cpu->state->error & X86_PF_USER || !(cpu->state->error & X86_PF_PROT))
+		return false;
+	return read_virtual(cpu, regs_of(cpu)->ip, insn, 2) == 2 &&
+	       insn[0] == 0x48 && insn[1] == 0xcf;
+}
+
+static enum lg_next finish_iret(struct lg_cpu *cpu)
+{
+	struct user_regs_struct *regs = regs_of(cpu);
+	struct { u64 rip, cs, rflags, rsp, ss; } frame;
+
+	if (read_virtual(cpu, regs->sp, &frame, sizeof(frame)) != sizeof(frame))
+		return LG_RETRY;
+	if (!user_segments_ok(frame.cs, frame.ss) || !canonical(frame.rip)) {
+		deliver_trap(cpu, X86_TRAP_GP, frame.cs & 0xfffc);
+		return LG_RUN;
+	}
+	regs->ip = frame.rip;
+	regs->cs = frame.cs;
+	regs->flags = (frame.rflags & (cpu->user ? FLAGS_USER : FLAGS_KERNEL)) |
+		      FLAGS_ALWAYS;
+	regs->sp = frame.rsp;
+	return LG_RUN;
+}
+
+static enum lg_next handle_page_fault(struct lg_cpu *cpu)
+{
+	if (unlikely(iret_was_refused(cpu)))
+		return finish_iret(cpu);
+	return demand_page(cpu, cpu->cr2, cpu->state->error);
+}
+
 static enum lg_next handle_syscall(struct lg_cpu *cpu)
 {
 	if (!cpu->user)
@@ -352,7 +394,7 @@ static enum lg_next handle_other(struct lg_cpu *cpu, u64 trap)
 {
 	switch (trap) {
 	case X86_TRAP_PF:
-		return demand_page(cpu, cpu->cr2, cpu->state->error);
+		return handle_page_fault(cpu);
 	case X86_TRAP_GP:
 		return handle_gp(cpu);
 	case X86_TRAP_DB:

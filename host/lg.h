@@ -334,7 +334,7 @@ void drop_space(struct lg_cpu *cpu, u64 cr3);
 int refill_spares(struct lg_cpu *cpu);
 void free_spares(struct lg_cpu *cpu);
 u64 guest_cr3(struct lg_cpu *cpu);
-size_t read_guest_code(struct lg_cpu *cpu, u64 rip, u8 *to, size_t len);
+size_t read_virtual(struct lg_cpu *cpu, u64 address, void *to, size_t len);
 void zap_launcher_range(struct lguest *lg, unsigned long start,
 			unsigned long end);
 

@@ -893,21 +893,21 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error)
 }
 
 /**
- * read_guest_code() - copy instruction bytes from the guest's address space
+ * read_virtual() - copy from the guest's present address space
  * @cpu: the vCPU
- * @rip: virtual address in the present address space
+ * @address: virtual address
  * @to: buffer
- * @len: at most 15
+ * @len: bytes
  *
  * Return: how many bytes could be read; 0 with cpu->need set: try again.
  */
-size_t read_guest_code(struct lg_cpu *cpu, u64 rip, u8 *to, size_t len)
+size_t read_virtual(struct lg_cpu *cpu, u64 address, void *to, size_t len)
 {
 	size_t done = 0;
 
 	spin_lock(&cpu->lg->lock);
 	while (done < len) {
-		struct walk w = { .address = rip + done };
+		struct walk w = { .address = address + done };
 		u64 gpa, part;
 
 		if (!canonical(w.address) || walk_guest(cpu, &w) != WALK_FOUND ||
