@@ -33,8 +33,8 @@
 #include <asm/x86_init.h>
 #include "layer.h"
 
-/* The two ends of Linux's return path; see patch_returns(). */
-extern char xen_iret[], early_xen_iret_patch[];
+/* See patch_text(). */
+extern char xen_iret[], early_xen_iret_patch[], this_cpu_cmpxchg16b_emu[];
 
 /*G:110
  * The end.  text appears in the launcher's last message.
@@ -183,9 +183,10 @@ static int before_devices(void)
 }
 
 /*G:150
- * The return path.  Under XENPV Linux returns to user by way of xen_iret, and
- * to itself by way of a jump that is there to be patched.  Both become jumps to
- * lguest_iret, before the first trap needs one.
+ * Three places of Linux's text that no op reaches.  Under XENPV Linux returns
+ * to user by way of xen_iret, and to itself by way of a jump that is there to
+ * be patched: both become jumps to lguest_iret, before the first trap needs
+ * one.  The third executes `cli` before Linux has patched itself.
 :*/
 static void patch_jump(char *at, const char *to)
 {
@@ -195,10 +196,11 @@ static void patch_jump(char *at, const char *to)
 	memcpy(at + 1, &distance, sizeof(distance));
 }
 
-static void patch_returns(void)
+static void patch_text(void)
 {
 	patch_jump(xen_iret, lguest_iret);
 	patch_jump(early_xen_iret_patch, lguest_iret);
+	patch_jump(this_cpu_cmpxchg16b_emu, lguest_cmpxchg16b);
 }
 
 /*G:160
@@ -238,7 +240,7 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 	setup_cpu_ops();
 	setup_irq_ops();
 	setup_mmu_ops();
-	patch_returns();
+	patch_text();
 	/* The first traps, until Linux has its own handlers. */
 	idt_setup_early_handler();
 

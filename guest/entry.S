@@ -12,6 +12,7 @@
 #include <asm/page_types.h>
 #include <asm/segment.h>
 #include <asm/thread_info.h>
+#include "compat/cmpxchg16b.h"
 #include "layer.h"
 
 #define SHARED(field)	lguest_shared + LGS_##field(%rip)
@@ -216,6 +217,19 @@ SYM_CODE_START(lguest_read_cr2)
 	ret
 	int3
 SYM_CODE_END(lguest_read_cr2)
+
+/*
+ * In place of this_cpu_cmpxchg16b_emu(), which Linux uses until it has patched
+ * itself, and which begins with a `cli` that no op replaces.  Every CPU with
+ * FSGSBASE has the instruction.
+ */
+SYM_CODE_START(lguest_cmpxchg16b)
+	endbr64
+	cmpxchg16b %gs:(%rsi)
+	CMPXCHG16B_RESULT
+	ret
+	int3
+SYM_CODE_END(lguest_cmpxchg16b)
 
 /*G:040
  * For vectors that Linux has no handler for (yet).  Entered like those, with

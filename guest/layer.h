@@ -55,7 +55,7 @@ extern char lguest_layer_start[], lguest_layer_end[];
 
 /* entry.S */
 extern void *lguest_handlers[256];
-extern char lguest_iret[];
+extern char lguest_iret[], lguest_cmpxchg16b[];
 extern char lguest_save_fl[], lguest_irq_disable[], lguest_irq_enable[];
 extern char lguest_read_cr2[];
 void lguest_unexpected(void);

@@ -6,9 +6,11 @@
  * reads or changes CR2 and CR3, and the flushes, are ours.
  */
 #include <linux/mm_types.h>
+#include <linux/pgtable.h>
 #include <asm/paravirt.h>
-#include <asm/pgtable.h>
 #include "layer.h"
+
+extern pgd_t early_top_pgt[PTRS_PER_PGD];
 
 /*G:500
  * CR3: the Host has the real one, this is what Linux last loaded.  Bit 63 of a
@@ -62,24 +64,27 @@ static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 }
 
 /*G:520
- * The page tables that the guest starts with map the first GiB of RAM twice:
- * in the direct map, where it belongs, and virtual = physical, which the first
- * instructions needed.  The latter goes; and nothing in the direct map shall
- * be executable.  (RAM above 1 GiB gets mapped by Linux's init_mem_mapping(),
- * which keeps what it finds.)
+ * init_top_pgt, which the guest starts with, maps the first GiB twice: in the
+ * direct map, where it belongs, and virtual = physical, which our first
+ * instructions needed.  But Linux wants to build its direct map in there from
+ * nothing, while it runs on early_top_pgt; if that lacks something (RAM above
+ * 1 GiB), do_early_exception() adds it.  So: early_top_pgt gets what is needed,
+ * init_top_pgt keeps the kernel's image and us.
 :*/
-static void tidy_page_tables(void)
+static void change_to_early_tables(void)
 {
+	const int direct = pgd_index(PAGE_OFFSET), image = PTRS_PER_PGD - 1;
 	int i;
 
-	init_top_pgt[0] = (pgd_t){};
-	for (i = 0; i < PTRS_PER_PMD; i++)
-		level2_ident_pgt[i].pmd |= _PAGE_NX;
-	lguest_flush_tlb_kernel();
+	early_top_pgt[direct] = init_top_pgt[direct];
+	early_top_pgt[image] = init_top_pgt[image];
+	lguest_write_cr3(__pa_symbol(early_top_pgt));
+	for (i = 0; i < image; i++)
+		init_top_pgt[i] = (pgd_t){};
 }
 
 /**
- * setup_mmu_ops() - fill pv_ops.mmu, and tidy the initial page tables
+ * setup_mmu_ops() - fill pv_ops.mmu, and load the page tables of early boot
  */
 void setup_mmu_ops(void)
 {
@@ -92,6 +97,5 @@ void setup_mmu_ops(void)
 	pv_ops.mmu.write_cr3 = lguest_write_cr3;
 	pv_ops.mmu.pgd_free = lguest_pgd_free;
 
-	current_cr3 = __pa_symbol(init_top_pgt);
-	tidy_page_tables();
+	change_to_early_tables();
 }
