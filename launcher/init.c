@@ -87,7 +87,7 @@ const char guest_init[] =
 "else\n"
 "	stty -echo\n"
 "	[ -c /dev/hvc3 ] && echo ready >&3\n"
-"	setsid -c sh 3>&-\n"
+"	setsid -c sh /dev/stdin 3>&-\n"
 "fi\n"
 "[ -c /dev/hvc3 ] && exec 3>&-\n"
 "finish\n";
