@@ -165,6 +165,17 @@ static int act(int fd, const struct insn *insn)
 	}
 }
 
+int refuse_instruction(int fd, const struct lguest_exit *exit)
+{
+	char bytes[3 * sizeof(exit->insn) + 1] = "";
+	unsigned int i;
+
+	for (i = 0; i < exit->insn_len && i < sizeof(exit->insn); i++)
+		snprintf(bytes + 3 * i, 4, " %02x", exit->insn[i]);
+	note("not emulated, so the guest takes a fault:%s", bytes);
+	return host_trap(fd, GENERAL_PROTECTION, 0);
+}
+
 int emulate_trap(int fd, const struct lguest_exit *exit)
 {
 	struct insn insn;
@@ -173,6 +184,6 @@ int emulate_trap(int fd, const struct lguest_exit *exit)
 	if (decode(exit->insn, exit->insn_len, &insn))
 		error = act(fd, &insn);
 	if (error == -ENOSYS)
-		return host_trap(fd, GENERAL_PROTECTION, 0);
+		return refuse_instruction(fd, exit);
 	return error ? error : finish_instruction(fd, &insn);
 }

@@ -11,8 +11,6 @@
 #include "host.h"
 #include "mmio.h"
 
-#define GENERAL_PROTECTION 13
-
 static const struct device_memory *devices;
 
 void mmio_add(struct device_memory *device)
@@ -97,7 +95,7 @@ int emulate_mmio(int fd, const struct lguest_exit *exit)
 
 	if ((exit->access & LGUEST_ACCESS_FETCH) ||
 	    !decode(exit->insn, exit->insn_len, &insn))
-		return host_trap(fd, GENERAL_PROTECTION, 0);
+		return refuse_instruction(fd, exit);
 	switch (insn.meaning) {
 	case INSN_LOAD:
 	case INSN_LOAD_ZERO:
@@ -112,6 +110,6 @@ int emulate_mmio(int fd, const struct lguest_exit *exit)
 		error = -ENOSYS;
 	}
 	if (error == -ENOSYS)
-		return host_trap(fd, GENERAL_PROTECTION, 0);
+		return refuse_instruction(fd, exit);
 	return error ? error : finish_instruction(fd, &insn);
 }
