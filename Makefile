@@ -58,7 +58,7 @@ module:
 layer:
 	$(call say,building the guest layer for $(GUEST_KVER))
 	$(Q)mkdir -p $(layer)
-	$(Q)$(MAKE) $(quiet) -C guest KDIR=$(GUEST_KDIR) O=$(layer)
+	$(Q)$(MAKE) $(quiet) -C guest KDIR=$(GUEST_KDIR) O=$(layer) >$(layer).log
 	$(Q)cp --remove-destination -L guest/layer.lds $(layer)/layer.lds
 
 launcher:
