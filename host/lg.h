@@ -2,7 +2,7 @@
 /*
  * The Host's private header: its structures, and who may touch what.
  * The way through the Host: core.c (the run loop), switcher.S,
- * interrupts_and_traps.c, hypercalls.c, page_tables.c, and the rest as needed.
+ * interrupts_and_traps.c, hypercalls.c, shadow_tables.c, and the rest as needed.
  */
 #ifndef _LG_H
 #define _LG_H
@@ -93,7 +93,7 @@ LGST_CHECK(LGST_VERW_SEL, verw_sel);
 /*H:020
  * One page of shadow table.  Beside each present entry we keep the guest's
  * entry that it was made from, which is all that is needed to bring it up to
- * date later (page_tables.c).
+ * date later (shadow_tables.c).
  */
 struct shadow_table {
 	struct list_head list;		/* lg->tables, or a vCPU's spare ones */
@@ -321,22 +321,24 @@ int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new);
 void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
 int fault_in(struct lg_cpu *cpu, unsigned long address, bool write);
 
-/* page_tables.c */
+/* shadow_tables.c */
 int init_shadow(struct lguest *lg);
 void free_shadow(struct lguest *lg);
 int start_linear(struct lg_cpu *cpu);
-enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error);
 enum lg_next load_root(struct lg_cpu *cpu, u64 cr3);
-void flush_one(struct lg_cpu *cpu, u64 address);
-void flush_user(struct lg_cpu *cpu);
-void flush_everything(struct lg_cpu *cpu);
 void drop_space(struct lg_cpu *cpu, u64 cr3);
 int refill_spares(struct lg_cpu *cpu);
 void free_spares(struct lg_cpu *cpu);
 u64 guest_cr3(struct lg_cpu *cpu);
-size_t read_virtual(struct lg_cpu *cpu, u64 address, void *to, size_t len);
 void zap_launcher_range(struct lguest *lg, unsigned long start,
 			unsigned long end);
+
+/* page_walk.c, page_tables.c, page_sync.c */
+size_t read_virtual(struct lg_cpu *cpu, u64 address, void *to, size_t len);
+enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error);
+void flush_one(struct lg_cpu *cpu, u64 address);
+void flush_user(struct lg_cpu *cpu);
+void flush_everything(struct lg_cpu *cpu);
 
 /* notifier.c */
 int watch_launcher(struct lguest *lg);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What page_tables.c (structure, fill) and page_sync.c (bringing up to date)
- * share.  All of it under lg->lock.
+ * What the shadow tables' files share: shadow_tables.c (the structure),
+ * page_walk.c (the guest's tables), page_tables.c (the fill) and page_sync.c
+ * (bringing up to date).  All of it under lg->lock.
  */
 #ifndef _LG_PAGE_TABLES_H
 #define _LG_PAGE_TABLES_H
@@ -13,6 +14,13 @@
 #define SYNC_BUFFER	(5 * PAGE_SIZE)
 /* A hardware PCID for guests: Linux uses neither it nor any above it. */
 #define LG_PCID		2056
+
+/* Entries of the top level. */
+#define LOWER_HALF	256
+#define SWITCHER_SLOT	256
+#define ENTRY_AREA_SLOT	508
+
+#define TABLE_BITS (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED)
 
 /* A walk through the guest's tables; arrays are indexed by level, 4 to 1. */
 struct walk {
@@ -27,16 +35,39 @@ struct walk {
 };
 
 enum walk_result { WALK_FOUND, WALK_ABSENT, WALK_RESERVED, WALK_STOP };
-enum walk_result walk_guest(struct lg_cpu *cpu, struct walk *w);
 
+static inline unsigned int index_of(u64 address, int level)
+{
+	return (address >> (PAGE_SHIFT + 9 * (level - 1))) & 511;
+}
+
+/* Pages of 4 KiB behind one entry. */
+static inline u64 pages_of(int level)
+{
+	return 1ULL << (9 * (level - 1));
+}
+
+/* page_walk.c */
+enum walk_result walk_guest(struct lg_cpu *cpu, struct walk *w);
+int set_accessed_dirty(struct lg_cpu *cpu, struct walk *w, bool write);
+u32 violation(struct lg_cpu *cpu, struct walk *w, u32 error);
+void give_fault(struct lg_cpu *cpu, u64 address, u32 error, u32 why);
+
+/* shadow_tables.c */
 struct shadow_table *table_of(u64 entry);
+u64 entry_to(u64 *table, u64 bits);
 bool leads_to_table(const struct shadow_table *t, u64 entry);
+struct shadow_table *take_spare(struct lg_cpu *cpu, int level);
 u64 top_entry(struct lguest *lg, struct lg_root *root, unsigned int i);
 u64 *top_guest(struct lguest *lg, struct lg_root *root, unsigned int i);
+void set_top(struct lguest *lg, struct lg_root *root, unsigned int i, u64 entry);
 void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i);
 void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i);
 void drop_lower_half(struct lguest *lg, struct lg_root *root);
+void drop_all(struct lguest *lg);
+void make_kernel_only(struct lguest *lg, struct lg_root *root);
 
+/* page_sync.c */
 bool entry_stale(u64 then, u64 now);
 void sync_lower_half(struct lg_cpu *cpu, struct lg_root *root);
 

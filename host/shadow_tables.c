@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The shadow tables: what the CPU really walks while a guest runs.
+ *
+ * The guest edits its own tables with plain stores, and we neither see nor
+ * forbid that.  Our tables behave like a TLB: filled on demand (demand_page),
+ * and brought up to date when the guest says that entries changed (flush_*,
+ * load_root) by comparing.  This file has the tables themselves and the roots:
+ * making, finding, dropping.  Read next: page_walk.c (the guest's tables),
+ * page_tables.c (the fill), page_sync.c (the comparing).
+ *
+ * Everything in these four files runs under lg->lock and never sleeps: where a
+ * page of the launcher is not present, or memory is needed, it says so in
+ * cpu->need and is called again.
+ */
+#include <linux/mem_encrypt.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <asm/pgtable.h>
+#include "lg.h"
+#include "page_tables.h"
+
+/*H:600
+ * An x86-64 address names one entry in each of four tables:
+ *
+ *	 63    48 47  39 38  30 29  21 20  12 11      0
+ *	| sign   | L4   | L3   | L2   | L1   | offset  |
+ *
+ * and an entry (SDM 3A, 4.5.4) looks like this:
+ *
+ *	 63  62..52 51          12 11..9 8 7  6 5 4   3   2  1 0
+ *	|NX| soft  | frame        |soft |G|PS|D|A|PCD|PWT|US|RW|P|
+ *
+ * PS ends the walk early: a 1 GiB page in L3, a 2 MiB page in L2.
+ *
+ * A guest address space (lg_root) has two shadow L4 tables, one for each view.
+ * What hangs below entries 0-255 is shared by both; entries 256-511 exist in
+ * the kernel view only, and what hangs below them is shared by all address
+ * spaces of the guest.  Each shadow table belongs to just one path, so the
+ * rights of the path are known when a leaf is made, and go into the leaf: the
+ * entries above it allow everything.
+:*/
+#define SPARES_KEPT	8
+
+struct shadow_table *table_of(u64 entry)
+{
+	struct page *page = pfn_to_page((entry & FRAME & ~sme_me_mask)
+					>> PAGE_SHIFT);
+
+	return (struct shadow_table *)page_private(page);
+}
+
+u64 entry_to(u64 *table, u64 bits)
+{
+	return __pa(table) | bits | sme_me_mask;
+}
+
+/* A shadow entry with a table below it: L1 has none, L2 unless PS. */
+bool leads_to_table(const struct shadow_table *t, u64 entry)
+{
+	return (entry & _PAGE_PRESENT) && t->level > 1 && !(entry & _PAGE_PSE);
+}
+
+/* Tables come from a vCPU's spares, which are filled where sleeping is allowed. */
+
+static void free_one(struct shadow_table *t)
+{
+	if (!t)
+		return;
+	if (t->entries)
+		set_page_private(virt_to_page(t->entries), 0);
+	free_page((unsigned long)t->entries);
+	free_page((unsigned long)t->guest);
+	kfree(t);
+}
+
+static struct shadow_table *make_one(void)
+{
+	struct shadow_table *t = kzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
+
+	if (!t)
+		return NULL;
+	t->entries = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	t->guest = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!t->entries || !t->guest) {
+		free_one(t);
+		return NULL;
+	}
+	set_page_private(virt_to_page(t->entries), (unsigned long)t);
+	return t;
+}
+
+static void free_root_memory(struct lg_root *root)
+{
+	int view;
+
+	if (!root)
+		return;
+	for (view = 0; view < 2; view++) {
+		free_page((unsigned long)root->pml4[view]);
+		free_page((unsigned long)root->pml5[view]);
+	}
+	kfree(root);
+}
+
+static struct lg_root *make_root(void)
+{
+	struct lg_root *root = kzalloc(sizeof(*root), GFP_KERNEL_ACCOUNT);
+	bool five = pgtable_l5_enabled();
+	int view;
+
+	if (!root)
+		return NULL;
+	for (view = 0; view < 2; view++) {
+		root->pml4[view] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (five)
+			root->pml5[view] =
+				(u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!root->pml4[view] || (five && !root->pml5[view])) {
+			free_root_memory(root);
+			return NULL;
+		}
+	}
+	return root;
+}
+
+/**
+ * refill_spares() - allocate what the next fill may need; may sleep
+ * @cpu: the vCPU
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int refill_spares(struct lg_cpu *cpu)
+{
+	struct shadow_table *t;
+
+	while (cpu->nr_spares < SPARES_KEPT) {
+		t = make_one();
+		if (!t)
+			return -ENOMEM;
+		list_add(&t->list, &cpu->spares);
+		cpu->nr_spares++;
+	}
+	if (!cpu->spare_root)
+		cpu->spare_root = make_root();
+	return cpu->spare_root ? 0 : -ENOMEM;
+}
+
+void free_spares(struct lg_cpu *cpu)
+{
+	struct shadow_table *t, *next;
+
+	list_for_each_entry_safe(t, next, &cpu->spares, list)
+		free_one(t);
+	INIT_LIST_HEAD(&cpu->spares);
+	cpu->nr_spares = 0;
+	free_root_memory(cpu->spare_root);
+	cpu->spare_root = NULL;
+}
+
+struct shadow_table *take_spare(struct lg_cpu *cpu, int level)
+{
+	struct shadow_table *t;
+
+	t = list_first_entry(&cpu->spares, struct shadow_table, list);
+	list_move(&t->list, &cpu->lg->tables);
+	cpu->nr_spares--;
+	cpu->lg->nr_tables++;
+	t->level = level;
+	count(cpu, LG_COUNT_TABLES);
+	return t;
+}
+
+/* Free a table and all below it.  No CPU is in the guest with it loaded. */
+static void free_tree(struct lguest *lg, struct shadow_table *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < 512; i++)
+		if (leads_to_table(t, t->entries[i]))
+			free_tree(lg, table_of(t->entries[i]));
+	list_del(&t->list);
+	lg->nr_tables--;
+	free_one(t);
+}
+
+/* Drop one shadow entry, with all that hangs below it. */
+void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i)
+{
+	u64 entry = t->entries[i];
+
+	WRITE_ONCE(t->entries[i], 0);
+	if (leads_to_table(t, entry))
+		free_tree(lg, table_of(entry));
+}
+
+/*
+ * Entries of the top level.  They stand in both views (lower half), or in the
+ * kernel view of every address space.
+ */
+u64 top_entry(struct lguest *lg, struct lg_root *root, unsigned int i)
+{
+	return i < LOWER_HALF ? root->pml4[LG_KERNEL][i] : lg->kernel_half[i - 256];
+}
+
+u64 *top_guest(struct lguest *lg, struct lg_root *root, unsigned int i)
+{
+	return i < LOWER_HALF ? &root->guest[i] : &lg->kernel_guest[i - 256];
+}
+
+/*
+ * NX in the kernel view: the guest kernel cannot execute what its user could
+ * have written (SMEP).  In an address space that holds kernel pages below, and
+ * so has no user view, it may execute those.
+ */
+static void set_lower(struct lg_root *root, unsigned int i, u64 entry)
+{
+	bool both = entry && !root->kernel_only;
+
+	WRITE_ONCE(root->pml4[LG_KERNEL][i], both ? entry | _PAGE_NX : entry);
+	WRITE_ONCE(root->pml4[LG_USER][i], both ? entry : 0);
+}
+
+static void set_upper(struct lguest *lg, unsigned int i, u64 entry)
+{
+	unsigned int n;
+
+	lg->kernel_half[i - 256] = entry;
+	for (n = 0; n < LG_ROOTS; n++)
+		if (lg->roots[n])
+			WRITE_ONCE(lg->roots[n]->pml4[LG_KERNEL][i], entry);
+}
+
+void set_top(struct lguest *lg, struct lg_root *root, unsigned int i, u64 entry)
+{
+	if (i < LOWER_HALF)
+		set_lower(root, i, entry);
+	else
+		set_upper(lg, i, entry);
+}
+
+void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i)
+{
+	u64 entry = top_entry(lg, root, i);
+
+	if (!entry)
+		return;
+	set_top(lg, root, i, 0);
+	free_tree(lg, table_of(entry));
+}
+
+void drop_lower_half(struct lguest *lg, struct lg_root *root)
+{
+	unsigned int i;
+
+	for (i = 0; i < LOWER_HALF; i++)
+		drop_top(lg, root, i);
+	root->kernel_only = false;
+}
+
+static void drop_kernel_half(struct lguest *lg)
+{
+	unsigned int i;
+
+	for (i = LOWER_HALF; i < 512; i++)
+		drop_top(lg, NULL, i);
+}
+
+void drop_all(struct lguest *lg)
+{
+	unsigned int n;
+
+	for (n = 0; n < LG_ROOTS; n++)
+		if (lg->roots[n])
+			drop_lower_half(lg, lg->roots[n]);
+	drop_kernel_half(lg);
+}
+
+void make_kernel_only(struct lguest *lg, struct lg_root *root)
+{
+	unsigned int i;
+
+	if (root->kernel_only)
+		return;
+	root->kernel_only = true;
+	for (i = 0; i < LOWER_HALF; i++)
+		set_lower(root, i, root->pml4[LG_KERNEL][i] & ~_PAGE_NX);
+}
+
+/* Roots. */
+
+static bool in_use(struct lguest *lg, struct lg_root *root)
+{
+	unsigned int i;
+
+	for (i = 0; i < lg->nr_cpus; i++)
+		if (lg->cpus[i].root == root)
+			return true;
+	return false;
+}
+
+static void free_root(struct lguest *lg, unsigned int n)
+{
+	struct lg_root *root = lg->roots[n];
+
+	drop_lower_half(lg, root);
+	lg->roots[n] = NULL;
+	free_root_memory(root);
+}
+
+static int find_root(struct lguest *lg, u64 pfn)
+{
+	unsigned int n;
+
+	for (n = 0; n < LG_ROOTS; n++)
+		if (lg->roots[n] && !lg->roots[n]->linear &&
+		    lg->roots[n]->pfn == pfn)
+			return n;
+	return -1;
+}
+
+/* A free place, or that of the least recently used. */
+static unsigned int root_place(struct lguest *lg)
+{
+	unsigned int n, oldest = 0;
+	u64 when = U64_MAX;
+
+	for (n = 0; n < LG_ROOTS; n++) {
+		struct lg_root *root = lg->roots[n];
+
+		if (!root)
+			return n;
+		if (!in_use(lg, root) && root->last_use < when) {
+			when = root->last_use;
+			oldest = n;
+		}
+	}
+	free_root(lg, oldest);
+	return oldest;
+}
+
+static void fill_fixed_slots(struct lguest *lg, struct lg_root *root)
+{
+	int view;
+
+	for (view = 0; view < 2; view++) {
+		u64 *pml4 = root->pml4[view], *pml5 = root->pml5[view];
+
+		pml4[ENTRY_AREA_SLOT] = lg->slot.entry_area;
+		if (!pml5) {
+			pml4[SWITCHER_SLOT] = lg->slot.entry;
+			continue;
+		}
+		pml5[0] = entry_to(pml4, TABLE_BITS);
+		pml5[511] = pml5[0];
+		pml5[SWITCHER_SLOT] = lg->slot.entry;
+	}
+}
+
+static struct lg_root *new_root(struct lg_cpu *cpu, u64 pfn, bool linear)
+{
+	struct lguest *lg = cpu->lg;
+	unsigned int n = root_place(lg);
+	struct lg_root *root = cpu->spare_root;
+
+	cpu->spare_root = NULL;
+	root->pfn = pfn;
+	root->linear = linear;
+	memcpy(root->pml4[LG_KERNEL] + LOWER_HALF, lg->kernel_half,
+	       sizeof(lg->kernel_half));
+	fill_fixed_slots(lg, root);
+	lg->roots[n] = root;
+	count(cpu, LG_COUNT_ROOTS);
+	return root;
+}
+
+static void use_root(struct lg_cpu *cpu, struct lg_root *root)
+{
+	cpu->root = root;
+	root->last_use = ++cpu->lg->root_clock;
+}
+
+/**
+ * load_root() - LOAD_CR3
+ * @cpu: the vCPU
+ * @cr3: as the guest gave it
+ */
+enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
+{
+	struct lguest *lg = cpu->lg;
+	u64 pfn = (cr3 & FRAME) >> PAGE_SHIFT;
+	struct lg_root *root, *old = cpu->root;
+	int n;
+
+	if (pfn >= lg->pfn_limit) {
+		kill_guest(cpu, "bad page directory %#llx", cr3);
+		return LG_RUN;
+	}
+	spin_lock(&lg->lock);
+	n = find_root(lg, pfn);
+	if (n < 0 && !cpu->spare_root) {
+		spin_unlock(&lg->lock);
+		cpu->need.tables = true;
+		return LG_RETRY;
+	}
+	root = n < 0 ? new_root(cpu, pfn, false) : lg->roots[n];
+	use_root(cpu, root);
+	if (n >= 0 && (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale))
+		sync_lower_half(cpu, root);
+	if (old->linear) {
+		for (n = 0; lg->roots[n] != old; n++)
+			;
+		free_root(lg, n);
+	}
+	spin_unlock(&lg->lock);
+	return LG_RUN;
+}
+
+/* DROP_SPACE: not the space in use. */
+void drop_space(struct lg_cpu *cpu, u64 cr3)
+{
+	struct lguest *lg = cpu->lg;
+	int n;
+
+	spin_lock(&lg->lock);
+	n = find_root(lg, (cr3 & FRAME) >> PAGE_SHIFT);
+	if (n >= 0 && !in_use(lg, lg->roots[n]))
+		free_root(lg, n);
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * guest_cr3() - the CR3 for the vCPU's address space in its present mode
+ * @cpu: the vCPU
+ *
+ * No no-flush bit: each world switch begins with an empty TLB for this PCID.
+ * PCIDs from 2056 up are never used by Linux (see docs/MEMORY.md).
+ */
+u64 guest_cr3(struct lg_cpu *cpu)
+{
+	int view = cpu->user ? LG_USER : LG_KERNEL;
+	struct lg_root *root = cpu->root;
+	u64 *top = root->pml5[view] ?: root->pml4[view];
+	u64 cr3 = __pa(top) | sme_me_mask;
+
+	if (__read_cr4() & X86_CR4_PCIDE)
+		cr3 |= LG_PCID;
+	return cr3;
+}
+
+static bool leaf_overlaps(struct shadow_table *t, unsigned int i, u64 first,
+			  u64 end)
+{
+	u64 pfn = (t->guest[i] & FRAME) >> PAGE_SHIFT;
+
+	if (!t->entries[i] || leads_to_table(t, t->entries[i]))
+		return false;
+	return pfn < end && first < pfn + pages_of(t->level);
+}
+
+/**
+ * zap_launcher_range() - drop every shadow leaf for a range of the launcher
+ * @lg: the guest
+ * @start: launcher address
+ * @end: first address after it
+ *
+ * Called under lg->lock by the notifier.
+ */
+void zap_launcher_range(struct lguest *lg, unsigned long start,
+			unsigned long end)
+{
+	unsigned long size = lg->pfn_limit << PAGE_SHIFT;
+	struct shadow_table *t;
+	u64 first, last;
+	unsigned int i;
+
+	if (end <= lg->base || start >= lg->base + size)
+		return;
+	first = (max(start, lg->base) - lg->base) >> PAGE_SHIFT;
+	last = (min(end, lg->base + size) - lg->base + PAGE_SIZE - 1)
+		>> PAGE_SHIFT;
+	list_for_each_entry(t, &lg->tables, list)
+		for (i = 0; t->level <= 2 && i < 512; i++)
+			if (leaf_overlaps(t, i, first, last))
+				WRITE_ONCE(t->entries[i], 0);
+}
+
+/**
+ * init_shadow() - prepare the shadow tables of a new guest
+ * @lg: the guest
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int init_shadow(struct lguest *lg)
+{
+	INIT_LIST_HEAD(&lg->tables);
+	/* 3 pages for reading guest tables, one for each level. */
+	lg->buffer = alloc_pages_exact(SYNC_BUFFER, GFP_KERNEL_ACCOUNT);
+	if (!lg->buffer)
+		return -ENOMEM;
+	lg->max_tables = 2048 + lg->pfn_limit / 128;
+	return 0;
+}
+
+/* vCPU 0's first address space: virtual = physical. */
+int start_linear(struct lg_cpu *cpu)
+{
+	if (refill_spares(cpu))
+		return -ENOMEM;
+	use_root(cpu, new_root(cpu, 0, true));
+	return 0;
+}
+
+/* No vCPU runs, and the notifier is gone. */
+void free_shadow(struct lguest *lg)
+{
+	unsigned int n;
+
+	if (!lg->buffer)
+		return;
+	for (n = 0; n < LG_ROOTS; n++)
+		if (lg->roots[n])
+			free_root(lg, n);
+	drop_kernel_half(lg);
+	free_pages_exact(lg->buffer, SYNC_BUFFER);
+	lg->buffer = NULL;
+}
