@@ -25,7 +25,7 @@ const struct command check_command = {
 	check_options, cmd_check,
 };
 
-static bool all_good;
+static bool all_good, have_kernel;
 
 static void good(const char *what, const char *detail)
 {
@@ -166,6 +166,7 @@ static void check_kernel(void)
 	if (linked) {
 		good("a kernel for guests", vmlinuz);
 		good("it is linked", linked);
+		have_kernel = true;
 	} else if (why) {
 		bad_message("a kernel for guests", why);
 	}
@@ -202,6 +203,8 @@ static void check_programs(void)
 		    "apt-get install busybox-static");
 	if (find_program("ld", path, sizeof(path)))
 		good("ld, to link kernels", path);
+	else if (have_kernel)
+		good("ld, to link kernels", "there is none, and no need for it now");
 	else
 		bad("ld, to link kernels", "it is not installed",
 		    "apt-get install binutils");

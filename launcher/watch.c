@@ -27,6 +27,7 @@
 #define RETRY_INPUT	5		/* ms, while the guest's ring is full */
 #define RETRY_READY	50		/* ms, while it boots */
 #define MILLISECOND	1000000ULL
+#define INPUT_MOST	256		/* bytes read at once */
 #define CTRL_D		0x04
 
 static struct watch {
@@ -40,7 +41,7 @@ static struct watch {
 	struct escape escape;
 	bool at_eof;
 	uint8_t last;			/* byte that went to the guest */
-	uint8_t waiting[256];		/* input the guest has no room for */
+	uint8_t waiting[INPUT_MOST + 2];	/* for the guest; room for ^D ^D */
 	size_t waiting_size;
 } watch;
 
@@ -87,11 +88,29 @@ static void end_of_input(struct watch *w)
 	w->waiting[w->waiting_size++] = CTRL_D;
 }
 
+/*
+ * A guest that takes no input must still hear the escape keys: from a terminal
+ * we always read, and what finds no room is lost, as on any terminal.
+ */
+static void take_keys(struct watch *w, const uint8_t *keys, size_t size)
+{
+	uint8_t wanted[INPUT_MOST];
+	size_t room = sizeof(w->waiting) - 2 - w->waiting_size;
+	bool end = false;
+
+	size = escape_filter(&w->escape, keys, size, now_ns(), wanted, &end);
+	if (size > room)
+		size = room;
+	memcpy(w->waiting + w->waiting_size, wanted, size);
+	w->waiting_size += size;
+	if (end)
+		request_end(w->guest, END_ESCAPE);
+}
+
 static void read_input(struct watch *w)
 {
-	uint8_t keys[sizeof(w->waiting) - 2];
+	uint8_t keys[INPUT_MOST];
 	ssize_t size = read(STDIN_FILENO, keys, sizeof(keys));
-	bool end = false;
 
 	if (size < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -101,14 +120,11 @@ static void read_input(struct watch *w)
 	}
 	w->last = keys[size - 1];
 	if (w->settings.raw) {
-		w->waiting_size = escape_filter(&w->escape, keys, size, now_ns(),
-						w->waiting, &end);
+		take_keys(w, keys, size);
 	} else {
 		memcpy(w->waiting, keys, size);
 		w->waiting_size = size;
 	}
-	if (end)
-		request_end(w->guest, END_ESCAPE);
 }
 
 static void read_signal(struct watch *w)
@@ -130,7 +146,9 @@ static bool ready(const struct watch *w)
 
 static bool wants_input(const struct watch *w)
 {
-	return w->settings.input && !w->at_eof && !w->waiting_size && ready(w);
+	if (!w->settings.input || w->at_eof)
+		return false;
+	return w->settings.raw || (!w->waiting_size && ready(w));
 }
 
 /* Milliseconds until there is something to do without being told. */

@@ -1,0 +1,197 @@
+// SOURCES: launcher/terminal.c launcher/watch.c launcher/escape.c launcher/vcpu.c launcher/output.c launcher/devices/console.c launcher/emulate.c launcher/decode.c launcher/mmio.c launcher/memory.c launcher/message.c
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The terminal is raw while a guest runs, and as it was after every way out.
+ * Each test starts a launcher of ours on a pseudo-terminal, with a guest that
+ * never ends by itself, then types or kills.
+ */
+#include <errno.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "guest.h"
+#include "host.h"
+#include "lguest.h"
+#include "output.h"
+#include "terminal.h"
+#include "watch.h"
+
+static int crash_with;
+
+int host_run(int fd, struct lguest_exit *exit)
+{
+	(void)fd;
+	(void)exit;
+	if (crash_with) {
+		usleep(300000);
+		raise(crash_with);
+	}
+	return nanosleep(&(struct timespec){ .tv_sec = 3 }, NULL) ? -EINTR : -EIO;
+}
+
+void host_reason(int fd, char *text, size_t size)
+{
+	(void)fd;
+	snprintf(text, size, "no reason");
+}
+
+int host_irq(int fd, unsigned int line)
+{
+	(void)fd;
+	(void)line;
+	return 0;
+}
+
+int host_trap(int fd, unsigned int number, uint64_t error)
+{
+	(void)fd;
+	(void)number;
+	(void)error;
+	return 0;
+}
+
+int host_get_register(int fd, size_t offset, uint64_t *value)
+{
+	(void)fd;
+	(void)offset;
+	*value = 0;
+	return 0;
+}
+
+int host_set_register(int fd, size_t offset, uint64_t value)
+{
+	(void)fd;
+	(void)offset;
+	(void)value;
+	return 0;
+}
+
+static int master, slave;
+static pid_t child;
+
+static void run_child(void)
+{
+	static struct guest guest;
+	struct watch_settings settings = { .input = true, .raw = true };
+
+	setsid();
+	ioctl(slave, TIOCSCTTY, 0);
+	dup2(slave, 0);
+	if (!terminal_is_ours(0) || !memory_create(&guest.memory, 16 << 20))
+		_exit(99);
+	console_init(&guest.console, &guest.memory);
+	guest.console.output = guest_output;
+	guest.console.owner = &guest;
+	if (!watch_start(&guest, &settings) || run_guest(&guest) != RUN_ENDED)
+		_exit(98);
+	watch_stop();
+	_exit(guest.end >= END_SIGNAL ? 10 + guest.end - END_SIGNAL : guest.end);
+}
+
+static bool is_raw(void)
+{
+	struct termios now;
+
+	assert_int_equal(tcgetattr(slave, &now), 0);
+	return !(now.c_lflag & (ICANON | ECHO | ISIG)) && !(now.c_oflag & OPOST);
+}
+
+static void start(int crash)
+{
+	int i;
+
+	crash_with = crash;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	fflush(NULL);
+	child = fork();
+	if (!child)
+		run_child();
+	for (i = 0; i < 300 && !is_raw(); i++)
+		usleep(10000);
+	assert_true(is_raw());
+}
+
+static void type(const char *keys)
+{
+	assert_int_equal(write(master, keys, strlen(keys)), strlen(keys));
+	usleep(50000);
+}
+
+static int finish(void)
+{
+	struct termios now;
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_false(is_raw());
+	assert_int_equal(tcgetattr(slave, &now), 0);
+	assert_true((now.c_lflag & ICANON) && (now.c_lflag & ECHO) &&
+		    (now.c_lflag & ISIG) && (now.c_oflag & OPOST));
+	close(slave);
+	close(master);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void test_keys(void **state)
+{
+	(void)state;
+	start(0);
+	type("\3\3");
+	type("abc\1\1");
+	usleep(1100000);
+	type("\3\3");
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+	type("\3");
+	assert_int_equal(finish(), END_ESCAPE);
+	start(0);
+	type("\1x");
+	assert_int_equal(finish(), END_ESCAPE);
+}
+
+static void test_signals(void **state)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		start(0);
+		kill(child, numbers[i]);
+		assert_int_equal(finish(), 10 + numbers[i]);
+	}
+}
+
+static void test_crashes(void **state)
+{
+	static const int numbers[] = { SIGSEGV, SIGABRT, SIGBUS, SIGILL };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		start(numbers[i]);
+		assert_int_equal(finish(), -numbers[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_crashes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
