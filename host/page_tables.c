@@ -209,6 +209,7 @@ static enum lg_next not_ram(struct lg_cpu *cpu, struct walk *w, u32 error)
 			      (w->address & ~PAGE_MASK), error);
 }
 
+/* LG_LEAVE: it is device memory. */
 static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
 				       u32 error)
 {
@@ -237,7 +238,7 @@ static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
 	if (w->pfn >= lg->pfn_limit) {
 		if (cpu->root->linear && w->pfn >= lg->device_limit)
 			kill_guest(cpu, "nothing at %#llx", w->address);
-		return not_ram(cpu, w, error);
+		return LG_LEAVE;
 	}
 	did = set_accessed_dirty(cpu, w, error & X86_PF_WRITE);
 	if (did == 0)
@@ -289,5 +290,6 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error)
 		next = demand_page_locked(cpu, &w, error);
 	}
 	spin_unlock(&lg->lock);
-	return next;
+	/* This reads the instruction, and takes the lock for it. */
+	return next == LG_LEAVE ? not_ram(cpu, &w, error) : next;
 }
