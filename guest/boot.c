@@ -241,6 +241,7 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 	setup_irq_ops();
 	setup_mmu_ops();
 	patch_text();
+	skip_sync_irets();
 	/* The first traps, until Linux has its own handlers. */
 	idt_setup_early_handler();
 

@@ -63,6 +63,9 @@ void lguest_unexpected(void);
 /* boot.c */
 void lguest_shutdown(const char *text, unsigned long reason);
 
+/* emulator.c */
+void skip_sync_irets(void);
+
 /* cpu.c */
 void setup_cpu_ops(void);
 
