@@ -207,7 +207,7 @@ static enum lg_next do_ring(struct lg_cpu *cpu)
 	unsigned int i;
 
 	for (i = 0; i < LGUEST_RING_SIZE; i++) {
-		unsigned int n = cpu->next_hcall;
+		unsigned int n = cpu->state->next_hcall;
 		struct lguest_hcall call;
 		enum lg_next next;
 
@@ -225,7 +225,7 @@ static enum lg_next do_ring(struct lg_cpu *cpu)
 		if (next == LG_RETRY)
 			return next;
 		cpu->hcalls[call.number]++;
-		cpu->next_hcall = (n + 1) % LGUEST_RING_SIZE;
+		cpu->state->next_hcall = (n + 1) % LGUEST_RING_SIZE;
 		WRITE_ONCE(shared->hcall_status[n], 0xff);
 	}
 	return LG_RUN;

@@ -39,6 +39,7 @@ void handle_host_interrupt(struct lg_cpu *cpu)
 		state->nmis--;
 		raise_host_vector(X86_TRAP_NMI);
 	}
+	state->come_home = 0;
 	while (unlikely(state->mces)) {
 		state->mces--;
 		raise_host_vector(X86_TRAP_MC);
@@ -384,6 +385,11 @@ static enum lg_next handle_page_fault(struct lg_cpu *cpu)
 
 static enum lg_next handle_syscall(struct lg_cpu *cpu)
 {
+	/* `syscall` as the last instruction below the hole. */
+	if (!cpu->user && !canonical(regs_of(cpu)->ip)) {
+		deliver_trap(cpu, X86_TRAP_GP, 0);
+		return LG_RUN;
+	}
 	if (!cpu->user)
 		return do_hypercall(cpu);
 	deliver_syscall(cpu);

@@ -46,6 +46,19 @@ struct lg_state {
 	u32 flush_all;
 	u32 verw;			/* non-zero: clear CPU buffers */
 	u16 verw_sel;
+	/* Direct switches; see direct.c. */
+	u32 user;			/* mode: in guest user */
+	u32 not_direct;			/* non-zero: always go to the host */
+	u32 come_home;			/* non-zero: an NMI or #MC is waiting */
+	u32 has_pku;
+	u64 space_kernel, space_user;	/* CR3 for each view; 0: none */
+	u64 space_index;		/* of the root in lg->roots */
+	u64 syscall_entry;
+	u64 next_hcall;			/* cursor in the ring of calls */
+	u64 direct[LG_NR_DIRECT];
+	struct lg_space {
+		u64 cr3, kernel, user, index;
+	} spaces[LG_NR_SPACES];
 };
 
 #define LGST_CHECK(off, field) \
@@ -88,6 +101,19 @@ LGST_CHECK(LGST_NR_STALE, nr_stale);
 LGST_CHECK(LGST_FLUSH_ALL, flush_all);
 LGST_CHECK(LGST_VERW, verw);
 LGST_CHECK(LGST_VERW_SEL, verw_sel);
+LGST_CHECK(LGST_USER, user);
+LGST_CHECK(LGST_NOT_DIRECT, not_direct);
+LGST_CHECK(LGST_COME_HOME, come_home);
+LGST_CHECK(LGST_HAS_PKU, has_pku);
+LGST_CHECK(LGST_SPACE_KERNEL, space_kernel);
+LGST_CHECK(LGST_SPACE_USER, space_user);
+LGST_CHECK(LGST_SPACE_INDEX, space_index);
+LGST_CHECK(LGST_SYSCALL_ENTRY, syscall_entry);
+LGST_CHECK(LGST_NEXT_HCALL, next_hcall);
+LGST_CHECK(LGST_DIRECT, direct);
+LGST_CHECK(LGST_SPACES, spaces);
+static_assert(sizeof(struct lg_space) == LG_SPACE_SIZE);
+static_assert(sizeof(struct lg_state) < PAGE_SIZE / 2, "the rest is a stack");
 #undef LGST_CHECK
 
 /*H:020
@@ -105,6 +131,7 @@ struct shadow_table {
 
 /* One address space of the guest: both its views. */
 struct lg_root {
+	unsigned int index;		/* in lg->roots */
 	u64 pfn;			/* guest frame of its top-level table */
 	bool linear;			/* virtual = physical, before any CR3 */
 	bool kernel_only;		/* holds supervisor pages below: no user view */
@@ -168,9 +195,8 @@ struct lg_cpu {
 	struct page *shared_page;	/* o pinned */
 	u64 event_entry, syscall_entry;	/* o */
 	u64 entry_start, entry_end;	/* o no interrupts while rip is inside */
-	unsigned int next_hcall;	/* o cursor in the ring */
 
-	struct lg_root *root;		/* lg->lock */
+	struct lg_root *root;		/* lg->lock; current in the host only */
 	u64 cr2;			/* o of the last hardware page fault */
 	u64 last_stale;			/* o spurious fault address, ... */
 	unsigned int stale_tries;	/* o ... and how often in a row */
@@ -308,6 +334,13 @@ enum lg_next do_hypercall(struct lg_cpu *cpu);
 void do_sleeping_hypercall(struct lg_cpu *cpu);
 void write_times(struct lg_cpu *cpu);
 
+/* direct.c */
+void prepare_direct(struct lg_cpu *cpu);
+void note_direct(struct lg_cpu *cpu);
+void remember_space(struct lg_cpu *cpu, u64 cr3);
+void forget_space(struct lguest *lg, unsigned int index);
+void forget_spaces(struct lguest *lg);
+
 /* timer.c */
 void init_clockdev(struct lg_cpu *cpu);
 void set_clockevent(struct lg_cpu *cpu, u64 ns);
@@ -329,7 +362,7 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3);
 void drop_space(struct lg_cpu *cpu, u64 cr3);
 int refill_spares(struct lg_cpu *cpu);
 void free_spares(struct lg_cpu *cpu);
-u64 guest_cr3(struct lg_cpu *cpu);
+u64 root_cr3(struct lg_root *root, enum lg_view view);
 void zap_launcher_range(struct lguest *lg, unsigned long start,
 			unsigned long end);
 

@@ -179,6 +179,7 @@ void flush_everything(struct lg_cpu *cpu)
 	for (n = 0; n < LG_ROOTS; n++)
 		if (lg->roots[n])
 			lg->roots[n]->stale = true;
+	forget_spaces(lg);
 	sync_lower_half(cpu, cpu->root);
 	sync_range(cpu, cpu->root, 256, 512);
 	spin_unlock(&lg->lock);

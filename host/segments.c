@@ -309,8 +309,8 @@ void enter_guest(struct lg_cpu *cpu)
 	state->host_fs = rdfsbase();
 	state->host_gs = rdgsbase();
 	store_idt(&state->host_idt);
-	state->guest_cr3 = guest_cr3(cpu);
 	pkru = swap_pkru(cpu->user ? cpu->pkru : 0);
+	prepare_direct(cpu);
 
 	read_selectors(&host);
 	guest.ds = safe_selector(cpu, regs->ds);
@@ -333,6 +333,7 @@ void enter_guest(struct lg_cpu *cpu)
 	regs->fs = after.fs;
 	regs->gs = after.gs;
 
+	note_direct(cpu);
 	pkru = swap_pkru(pkru);
 	if (cpu->user)
 		cpu->pkru = pkru;

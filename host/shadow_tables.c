@@ -305,6 +305,7 @@ static void free_root(struct lguest *lg, unsigned int n)
 
 	drop_lower_half(lg, root);
 	lg->roots[n] = NULL;
+	forget_space(lg, n);
 	free_root_memory(root);
 }
 
@@ -369,6 +370,7 @@ static struct lg_root *new_root(struct lg_cpu *cpu, u64 pfn, bool linear)
 	memcpy(root->pml4[LG_KERNEL] + LOWER_HALF, lg->kernel_half,
 	       sizeof(lg->kernel_half));
 	fill_fixed_slots(lg, root);
+	root->index = n;
 	lg->roots[n] = root;
 	count(cpu, LG_COUNT_ROOTS);
 	return root;
@@ -407,11 +409,9 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
 	use_root(cpu, root);
 	if (n >= 0 && (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale))
 		sync_lower_half(cpu, root);
-	if (old->linear) {
-		for (n = 0; lg->roots[n] != old; n++)
-			;
-		free_root(lg, n);
-	}
+	if (old->linear)
+		free_root(lg, old->index);
+	remember_space(cpu, cr3);
 	spin_unlock(&lg->lock);
 	return LG_RUN;
 }
@@ -430,16 +430,15 @@ void drop_space(struct lg_cpu *cpu, u64 cr3)
 }
 
 /**
- * guest_cr3() - the CR3 for the vCPU's address space in its present mode
- * @cpu: the vCPU
+ * root_cr3() - the CR3 of one view of an address space
+ * @root: the space
+ * @view: LG_KERNEL or LG_USER
  *
  * No no-flush bit: each world switch begins with an empty TLB for this PCID.
  * PCIDs from 2056 up are never used by Linux (see docs/MEMORY.md).
  */
-u64 guest_cr3(struct lg_cpu *cpu)
+u64 root_cr3(struct lg_root *root, enum lg_view view)
 {
-	int view = cpu->user ? LG_USER : LG_KERNEL;
-	struct lg_root *root = cpu->root;
 	u64 *top = root->pml5[view] ?: root->pml4[view];
 	u64 cr3 = __pa(top) | sme_me_mask;
 

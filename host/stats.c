@@ -23,6 +23,12 @@ static const char *const count_names[LG_COUNT_MAX] = {
 	[LG_COUNT_SLEEPS] = "halt_sleeps",
 };
 
+static const char *const direct_names[LG_NR_DIRECT] = {
+	[LG_DIRECT_SYSCALL] = "syscalls",
+	[LG_DIRECT_IRET] = "irets",
+	[LG_DIRECT_CR3] = "cr3_loads",
+};
+
 static const char *const call_names[32] = {
 	[LHCALL_FLUSH_ASYNC] = "FLUSH_ASYNC",
 	[LHCALL_INIT] = "INIT",
@@ -45,6 +51,9 @@ static void show_cpu(struct seq_file *m, struct lg_cpu *cpu)
 
 	for (i = 0; i < LG_COUNT_MAX; i++)
 		seq_printf(m, "%s %llu\n", count_names[i], cpu->counts[i]);
+	for (i = 0; i < LG_NR_DIRECT; i++)
+		seq_printf(m, "direct_%s %llu\n", direct_names[i],
+			   READ_ONCE(cpu->state->direct[i]));
 	for (i = 0; i < ARRAY_SIZE(cpu->traps); i++) {
 		if (!cpu->traps[i])
 			continue;

@@ -11,6 +11,7 @@
 #include <linux/linkage.h>
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
+#include <lguest/guest.h>
 #include "switcher.h"
 
 	.section .rodata.switcher, "a"
@@ -18,6 +19,12 @@
 
 #define STATE(field)	(switcher_start + LG_STATE_OFFSET + LGST_##field)(%rip)
 
+#define SHARED(field)	(switcher_start + LG_SHARED_OFFSET + LGS_##field)(%rip)
+#define DIRECT(which) \
+	(switcher_start + LG_STATE_OFFSET + LGST_DIRECT + 8 * LG_DIRECT_##which)(%rip)
+
+#define REAL_FLAGS	0x202		/* IF and the bit that is always set */
+#define GUEST_KERNEL_CS	0x10
 #define USER_CS		0x33
 #define USER32_CS	0x23
 #define USER_DS		0x2b
@@ -66,21 +73,241 @@ trap_entry:
 /*S:120
  * The guest executed `syscall` (LSTAR points here while a vCPU is loaded).  No
  * stack is ours, and rsp is whatever the guest likes: not one push may happen
- * before to_host has set it.  Which of the two modes the guest was in, and so
- * whether this is a hypercall or a guest system call, is for C to know.
+ * before we have one, at the end of the state page.  In the user view this is a
+ * guest system call, in the kernel view a hypercall; most of the first kind and
+ * some of the second are done right here, unless the host has a reason against
+ * it (not_direct).
 :*/
 	.balign 16, 0xcc
 	.globl switcher_syscall
 switcher_syscall:
 	endbr64
 	movq	%rsp, STATE(RSP)
+	leaq	switcher_start + LG_STATE_OFFSET + 4096(%rip), %rsp
 	movq	%rcx, STATE(RIP)
 	movq	%rcx, STATE(RCX)
 	movq	%r11, STATE(RFLAGS)
 	movq	%r11, STATE(R11)
+	movq	%rax, STATE(RAX)
+	movq	%rdx, STATE(RDX)
 	movq	$USER_CS, STATE(CS)
 	movq	$USER_DS, STATE(SS)
+	cmpl	$0, STATE(NOT_DIRECT)
+	jne	syscall_to_host
+	cmpl	$0, STATE(USER)
+	jne	direct_syscall
+	/* All hypercalls wait for those in the ring, and those for the host. */
+	movq	STATE(NEXT_HCALL), %rcx
+	leaq	switcher_start + LG_SHARED_OFFSET + LGS_HCALL_STATUS(%rip), %rdx
+	cmpb	$0xff, (%rdx, %rcx)
+	jne	syscall_to_host
+	cmpq	$LHCALL_IRET, %rax
+	je	direct_iret
+	cmpq	$LHCALL_LOAD_CR3, %rax
+	je	direct_cr3
+
+syscall_to_host:
 	movq	$LG_TRAP_SYSCALL, STATE(TRAPNUM)
+	movq	$0, STATE(ERROR)
+	movq	STATE(RAX), %rax
+	movq	STATE(RDX), %rdx
+	jmp	leave_guest
+
+/*S:200
+ * Guest user -> guest kernel, on `syscall`.  What deliver_syscall() does in C:
+ * fill the event record, turn virtual interrupts off, change GS base and view,
+ * and go on at the entry point that the guest kernel registered.
+ *
+ * From here on rax, rcx, rdx and r11 are free: the guest's are in the state
+ * page.  Nothing is changed before the last test has been passed.  Each field
+ * of the shared page, which another vCPU of the guest may write to meanwhile,
+ * is read just once.
+:*/
+.macro JUMP_UNLESS_CANONICAL reg scratch target
+	movq	\reg, \scratch
+	shlq	$16, \scratch
+	sarq	$16, \scratch
+	cmpq	\reg, \scratch
+	jne	\target
+.endm
+
+direct_syscall:
+	cmpq	$0, SHARED(BUSY)
+	jne	syscall_to_host
+	cmpl	$0, STATE(HAS_PKU)
+	je	1f
+	xorl	%ecx, %ecx
+	rdpkru				/* also clears edx */
+	testl	%eax, %eax
+	jne	syscall_to_host
+1:	movq	SHARED(KERNEL_GS_BASE), %rax
+	JUMP_UNLESS_CANONICAL %rax, %rdx, syscall_to_host
+
+	rdgsbase %rdx
+	movq	%rdx, SHARED(USER_GS_BASE)
+	wrgsbase %rax
+	movq	$LGUEST_VECTOR_SYSCALL, SHARED(EVENT_VECTOR)
+	movq	$0, SHARED(EVENT_ERROR)
+	movq	STATE(RIP), %rcx
+	movq	%rcx, SHARED(EVENT_RIP)
+	movq	%rcx, SHARED(EVENT_RCX)
+	movq	$USER_CS, SHARED(EVENT_CS)
+	movq	$USER_DS, SHARED(EVENT_SS)
+	movq	STATE(RSP), %rdx
+	movq	%rdx, SHARED(EVENT_RSP)
+	movq	%r11, SHARED(EVENT_R11)
+	andq	$~LGUEST_IF, %r11
+	movq	SHARED(IRQ_ENABLED), %rax
+	andl	$LGUEST_IF, %eax
+	orq	%rax, %r11
+	movq	%r11, SHARED(EVENT_RFLAGS)
+	movq	$0, SHARED(IRQ_ENABLED)
+	movq	$1, SHARED(BUSY)
+
+	movl	$0, STATE(USER)
+	movq	STATE(SPACE_KERNEL), %rax
+	movq	%rax, %cr3
+	movq	STATE(SYSCALL_ENTRY), %rcx
+	movl	$REAL_FLAGS, %r11d
+	movq	%rcx, STATE(RIP)
+	movq	%rcx, STATE(RCX)
+	movq	%r11, STATE(RFLAGS)
+	movq	%r11, STATE(R11)
+	incq	DIRECT(SYSCALL)
+	jmp	back_by_sysret
+
+/*S:210
+ * Guest kernel -> wherever it says, on the IRET call: return_from_event() in C.
+ * Anything but the ordinary is left to that: segments other than the usual,
+ * single-step, an interrupt that waits for IF.
+:*/
+#define FLAGS_FOR_KERNEL	0x200ed7	/* arithmetic, DF, IF, ID, bit 1 */
+#define FLAGS_FOR_USER		0x240ed7	/* and AC */
+
+direct_iret:
+	movq	SHARED(IRET_RFLAGS), %r11
+	testl	$LGUEST_IF, %r11d
+	jz	1f
+	cmpq	$0, SHARED(IRQ_PENDING)
+	jne	iret_by_host
+1:	movq	SHARED(IRET_RIP), %rcx
+	movq	SHARED(IRET_CS), %rax
+	cmpq	$USER_CS, %rax
+	je	iret_to_user
+	cmpq	$GUEST_KERNEL_CS, %rax
+	jne	iret_by_host
+	testq	$~FLAGS_FOR_KERNEL, %r11
+	jnz	iret_by_host
+	JUMP_UNLESS_CANONICAL %rcx, %rax, iret_by_host
+	jmp	load_iret_record
+
+iret_to_user:
+	cmpq	$USER_DS, SHARED(IRET_SS)
+	jne	iret_by_host
+	testq	$~FLAGS_FOR_USER, %r11
+	jnz	iret_by_host
+	JUMP_UNLESS_CANONICAL %rcx, %rax, iret_by_host
+	movq	SHARED(USER_GS_BASE), %rax
+	JUMP_UNLESS_CANONICAL %rax, %rdx, iret_by_host
+	wrgsbase %rax
+	movl	$1, STATE(USER)
+	movq	STATE(SPACE_USER), %rax
+	movq	%rax, %cr3
+
+load_iret_record:
+	movl	%r11d, %eax
+	andl	$LGUEST_IF, %eax
+	movq	%rax, SHARED(IRQ_ENABLED)
+	orl	$REAL_FLAGS, %r11d
+	movq	%rcx, STATE(RIP)
+	movq	%r11, STATE(RFLAGS)
+	movq	SHARED(IRET_RSP), %rax
+	movq	%rax, STATE(RSP)
+	movq	SHARED(IRET_RAX), %rax
+	movq	%rax, STATE(RAX)
+	movq	SHARED(IRET_RCX), %rax
+	movq	%rax, STATE(RCX)
+	movq	SHARED(IRET_R11), %rdx
+	movq	%rdx, STATE(R11)
+	incq	DIRECT(IRET)
+	/* sysret leaves rip in rcx and rflags in r11: fine if they are the same */
+	cmpq	%rax, %rcx
+	jne	back_by_iret
+	cmpq	%rdx, %r11
+	jne	back_by_iret
+	jmp	back_by_sysret
+
+iret_by_host:
+	movq	STATE(RCX), %rcx
+	movq	STATE(R11), %r11
+	jmp	syscall_to_host
+
+/*S:220
+ * Another address space, on the LOAD_CR3 call: if nothing needs to be flushed
+ * (bit 63), and the host has put it in our table.
+:*/
+direct_cr3:
+	movq	%rdi, %rax
+	btrq	$63, %rax
+	jnc	iret_by_host
+	testq	%rax, %rax
+	jz	iret_by_host
+	leaq	switcher_start + LG_STATE_OFFSET + LGST_SPACES(%rip), %rcx
+	leaq	LG_NR_SPACES * LG_SPACE_SIZE(%rcx), %rdx
+1:	cmpq	%rax, LG_SPACE_CR3(%rcx)
+	je	2f
+	addq	$LG_SPACE_SIZE, %rcx
+	cmpq	%rdx, %rcx
+	jne	1b
+	jmp	iret_by_host
+
+2:	/* sysret to a rip beyond the canonical would fault here, not there */
+	movq	STATE(RIP), %rax
+	JUMP_UNLESS_CANONICAL %rax, %rdx, iret_by_host
+	movq	LG_SPACE_USER(%rcx), %rax
+	movq	%rax, STATE(SPACE_USER)
+	movq	LG_SPACE_INDEX(%rcx), %rax
+	movq	%rax, STATE(SPACE_INDEX)
+	movq	LG_SPACE_KERNEL(%rcx), %rax
+	movq	%rax, STATE(SPACE_KERNEL)
+	movq	%rax, %cr3
+	incq	DIRECT(CR3)
+
+/*S:230
+ * The two ways back to the guest.  All of its state is in the state page, but
+ * for the registers that no direct switch touches.  If an NMI or a machine
+ * check came meanwhile, it goes to the host at once.  One that comes between
+ * that test and the last instruction finds the test's address put into its
+ * return frame (turn_round), so that none is left waiting.
+:*/
+back_by_sysret:
+	movq	STATE(RAX), %rax
+	movq	STATE(RDX), %rdx
+	movq	STATE(RCX), %rcx
+	movq	STATE(R11), %r11
+sysret_test:
+	cmpl	$0, STATE(COME_HOME)
+	jne	come_home
+	movq	STATE(RSP), %rsp
+	sysretq
+sysret_done:
+	int3
+
+back_by_iret:
+	movq	STATE(RAX), %rax
+	movq	STATE(RDX), %rdx
+	movq	STATE(RCX), %rcx
+	movq	STATE(R11), %r11
+iret_test:
+	cmpl	$0, STATE(COME_HOME)
+	jne	come_home
+	leaq	STATE(RIP), %rsp
+	iretq
+iret_done:
+	int3
+
+come_home:
+	movq	$LG_TRAP_NONE, STATE(TRAPNUM)
 	movq	$0, STATE(ERROR)
 	jmp	leave_guest
 
@@ -242,6 +469,18 @@ entered:
  * Anything else is a fault of the last instructions of the way in, which loaded
  * what the guest gave us: back to C, which ends the guest.
 :*/
+.macro TURN_ROUND from to where
+	leaq	\from(%rip), %rax
+	cmpq	%rax, 24(%rsp)
+	jb	.Lnot\@
+	leaq	\to(%rip), %rax
+	cmpq	%rax, 24(%rsp)
+	jae	.Lnot\@
+	leaq	\where(%rip), %rax
+	movq	%rax, 24(%rsp)
+.Lnot\@:
+.endm
+
 trap_in_switcher:
 	pushq	%rax
 	movq	8(%rsp), %rax
@@ -263,14 +502,10 @@ nmi_in_switcher:
 mce_in_switcher:
 	incq	STATE(MCES)
 turn_round:
-	leaq	entering(%rip), %rax
-	cmpq	%rax, 24(%rsp)
-	jb	back_to_switcher
-	leaq	entered(%rip), %rax
-	cmpq	%rax, 24(%rsp)
-	jae	back_to_switcher
-	leaq	never_entered(%rip), %rax
-	movq	%rax, 24(%rsp)
+	movl	$1, STATE(COME_HOME)
+	TURN_ROUND entering, entered, never_entered
+	TURN_ROUND sysret_test, sysret_done, sysret_test
+	TURN_ROUND iret_test, iret_done, iret_test
 back_to_switcher:
 	popq	%rax
 	addq	$16, %rsp

@@ -74,6 +74,35 @@
 #define LGST_VERW	360
 #define LGST_VERW_SEL	364
 
+#define LGST_USER	368
+#define LGST_NOT_DIRECT	372
+#define LGST_COME_HOME	376
+#define LGST_HAS_PKU	380
+#define LGST_SPACE_KERNEL 384
+#define LGST_SPACE_USER	392
+#define LGST_SPACE_INDEX 400
+#define LGST_SYSCALL_ENTRY 408
+#define LGST_NEXT_HCALL	416
+#define LGST_DIRECT	424
+#define LGST_SPACES	448
+
 #define LG_NR_STALE	4
+
+/*S:020
+ * Address spaces that the Switcher may load by itself: for each, the guest's
+ * CR3 (with PCID, without the no-flush bit) and what to load for it.
+ :*/
+#define LG_NR_SPACES	8
+#define LG_SPACE_SIZE	32
+#define LG_SPACE_CR3	0
+#define LG_SPACE_KERNEL	8
+#define LG_SPACE_USER	16
+#define LG_SPACE_INDEX	24
+
+/* Counters of direct switches, 8 bytes each, at LGST_DIRECT. */
+#define LG_DIRECT_SYSCALL 0
+#define LG_DIRECT_IRET	1
+#define LG_DIRECT_CR3	2
+#define LG_NR_DIRECT	3
 
 #endif /* _LG_SWITCHER_H */

@@ -113,6 +113,9 @@
 /* irq_enabled holds this bit (that of RFLAGS.IF) or zero. */
 #define LGUEST_IF		0x200
 
+/* event.vector of a guest system call */
+#define LGUEST_VECTOR_SYSCALL	256
+
 #define LGUEST_RING_SIZE	64
 
 /*
@@ -143,6 +146,7 @@
 #define LGS_KERNEL_GS_BASE	184
 #define LGS_SP0			192
 #define LGS_SCRATCH		200
+#define LGS_HCALL_STATUS	304
 
 #ifndef __ASSEMBLY__
 #ifdef __KERNEL__
@@ -187,7 +191,6 @@ struct lguest_event {
 	lguest_u64 rcx;
 	lguest_u64 r11;
 };
-#define LGUEST_VECTOR_SYSCALL	256
 
 /* The return record: what the IRET call takes (irq_enabled must be 0). */
 struct lguest_iret {
@@ -265,6 +268,7 @@ LGS_CHECK(LGS_USER_GS_BASE, user_gs_base);
 LGS_CHECK(LGS_KERNEL_GS_BASE, kernel_gs_base);
 LGS_CHECK(LGS_SP0, sp0);
 LGS_CHECK(LGS_SCRATCH, scratch);
+LGS_CHECK(LGS_HCALL_STATUS, hcall_status);
 _Static_assert(sizeof(struct lguest_shared) <= 4096, "one page");
 #undef LGS_CHECK
 
