@@ -1,0 +1,93 @@
+# tests/system/lib/inside.sh: sourced on the lab's host (busybox sh) by the
+# scripts that tests/system/lib/lab.sh sends there. Lines that begin with @
+# are results; anything else shows as a comment.
+#
+#	is NAME WANTED GOT	two strings are equal
+#	check NAME COMMAND...	a command succeeds
+#	has NAME PATTERN FILE	a line matches the extended expression
+#	hasnt NAME PATTERN FILE	no line does
+#	between NAME LOW HIGH GOT	a number
+#	wait_for SECONDS COMMAND...	until it succeeds
+#	now			monotonic seconds, with hundredths
+export LC_ALL=C
+
+ok() { echo "@ok $1"; }
+not_ok() { echo "@not ok $1"; }
+show() { [ ! -s "$1" ] || tail -n "${2:-30}" "$1" | tr -d '\r' | sed 's/^/  | /'; }
+is() {
+	if [ "$2" = "$3" ]; then ok "$1"; else
+		not_ok "$1"
+		printf 'wanted: %s\n' "$2"
+		printf 'got:    %s\n' "$3"
+	fi
+}
+check() {
+	local name=$1
+	shift
+	if "$@" >/tmp/check.out 2>&1; then ok "$name"; else
+		not_ok "$name"
+		echo "$*: status $?"
+		show /tmp/check.out
+	fi
+}
+has() {
+	if grep -qE -e "$2" "$3"; then ok "$1"; else
+		not_ok "$1"
+		echo "no line of $3 matches $2:"
+		show "$3"
+	fi
+}
+hasnt() {
+	if grep -qE -e "$2" "$3"; then
+		not_ok "$1"
+		grep -m 10 -E -e "$2" "$3"
+	else ok "$1"; fi
+}
+between() {
+	if awk -v a="$2" -v b="$3" -v x="$4" 'BEGIN { exit !(x != "" && x >= a && x <= b) }'; then
+		ok "$1"
+	else
+		not_ok "$1"
+		echo "wanted: $2 to $3"
+		echo "got:    $4"
+	fi
+}
+now() { cut -d' ' -f1 /proc/uptime; }
+difference() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b - a }'; }
+wait_for() {
+	local left=$(($1 * 10))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# What a guest may leave behind: nothing.
+no_guest_left() {
+	wait_for 5 nothing_alive
+	nothing_alive
+}
+nothing_alive() {
+	! pidof lguest && [ -z "$(ls /sys/kernel/debug/lguest 2>/dev/null)" ] &&
+		[ "$(cat /sys/module/lg/refcnt)" = 0 ]
+}
+
+# Free memory in KiB, caches dropped, once it has settled.
+free_memory() {
+	local last=0 got tries=0
+	while [ $tries -lt 20 ]; do
+		sync
+		echo 3 >/proc/sys/vm/drop_caches
+		got=$(awk '/^MemFree/ { print $2 }' /proc/meminfo)
+		[ $((got - last)) -gt 64 ] || [ $((last - got)) -gt 64 ] || break
+		last=$got
+		tries=$((tries + 1))
+		sleep 0.2
+	done
+	echo "$got"
+}
+meminfo() { awk -v k="$1:" '$1 == k { print $2 }' /proc/meminfo; }
+
+finish_inside() { exit 0; }
