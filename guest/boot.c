@@ -34,6 +34,7 @@
 #include "layer.h"
 
 /* See patch_text(). */
+extern int noreplace_smp;
 extern char xen_iret[], early_xen_iret_patch[], this_cpu_cmpxchg16b_emu[];
 
 /*G:110
@@ -172,6 +173,13 @@ static void arch_setup(void)
 	clear_bit(X86_BUG_CPU_MELTDOWN, (unsigned long *)cpu_caps_set);
 	setup_clear_cpu_cap(X86_BUG_CPU_MELTDOWN);
 	setup_clear_cpu_cap(X86_FEATURE_PTI);
+
+	/*
+	 * On one CPU Linux takes out its LOCK prefixes one by one, thousands
+	 * of them, each with two loads of CR3 and a flush: that costs more
+	 * than they do.
+	 */
+	noreplace_smp = 1;
 
 	paravirt_disable_iospace();
 }
