@@ -236,9 +236,10 @@ static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
 		return LG_RUN;
 	}
 	if (w->pfn >= lg->pfn_limit) {
-		if (cpu->root->linear && w->pfn >= lg->device_limit)
-			kill_guest(cpu, "nothing at %#llx", w->address);
-		return LG_LEAVE;
+		if (!cpu->root->linear || w->pfn < lg->device_limit)
+			return LG_LEAVE;
+		kill_guest(cpu, "nothing at %#llx", w->address);
+		return LG_RUN;
 	}
 	did = set_accessed_dirty(cpu, w, error & X86_PF_WRITE);
 	if (did == 0)
@@ -246,7 +247,7 @@ static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
 	if (did < 0)
 		return LG_RETRY;
 	if ((s64)w->address >= 0 && !(w->rights & _PAGE_USER))
-		make_kernel_only(lg, root);
+		make_kernel_only(root);
 	else if (cpu->user && root->kernel_only)
 		drop_lower_half(lg, root);
 	return fill(cpu, w) ? LG_RUN : LG_RETRY;

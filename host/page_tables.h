@@ -65,7 +65,7 @@ void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i);
 void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i);
 void drop_lower_half(struct lguest *lg, struct lg_root *root);
 void drop_all(struct lguest *lg);
-void make_kernel_only(struct lguest *lg, struct lg_root *root);
+void make_kernel_only(struct lg_root *root);
 
 /* page_sync.c */
 bool entry_stale(u64 then, u64 now);

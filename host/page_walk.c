@@ -136,7 +136,8 @@ u32 violation(struct lg_cpu *cpu, struct walk *w, u32 error)
 	bool lower = (s64)w->address >= 0;
 	bool user_page = w->rights & _PAGE_USER;
 
-	if (cpu->user && !user_page)
+	/* The user view has no upper half, whatever the entry there says. */
+	if (cpu->user && (!user_page || !lower))
 		return X86_PF_PROT;
 	if ((error & X86_PF_WRITE) && !(w->rights & _PAGE_RW))
 		return X86_PF_PROT;

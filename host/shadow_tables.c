@@ -276,7 +276,7 @@ void drop_all(struct lguest *lg)
 	drop_kernel_half(lg);
 }
 
-void make_kernel_only(struct lguest *lg, struct lg_root *root)
+void make_kernel_only(struct lg_root *root)
 {
 	unsigned int i;
 
@@ -450,11 +450,13 @@ u64 root_cr3(struct lg_root *root, enum lg_view view)
 static bool leaf_overlaps(struct shadow_table *t, unsigned int i, u64 first,
 			  u64 end)
 {
-	u64 pfn = (t->guest[i] & FRAME) >> PAGE_SHIFT;
+	u64 pages = pages_of(t->level);
+	/* Bit 12 of a large page's entry is PAT, not part of its frame. */
+	u64 pfn = ((t->guest[i] & FRAME) >> PAGE_SHIFT) & ~(pages - 1);
 
 	if (!t->entries[i] || leads_to_table(t, t->entries[i]))
 		return false;
-	return pfn < end && first < pfn + pages_of(t->level);
+	return pfn < end && first < pfn + pages;
 }
 
 /**
