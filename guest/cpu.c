@@ -484,6 +484,10 @@ static void lguest_write_idt_entry(gate_desc *idt, int n,
 	memcpy(&idt[n], gate, sizeof(*gate));
 	if (!is_early_handler(handler)) {
 		switch (n) {
+		case X86_TRAP_PF:
+			linux_page_fault = handler;
+			handler = lguest_page_fault;
+			break;
 		case X86_TRAP_DB:
 			handler = asm_xenpv_exc_debug;
 			break;

@@ -171,6 +171,48 @@ SYM_CODE_START(lguest_iret)
 SYM_CODE_END(lguest_iret)
 SYM_INNER_LABEL(lguest_entry_end, SYM_L_GLOBAL)
 
+/*G:025
+ * A page fault of guest user, which the Host did not look at (direct_faults);
+ * lguest_sort_fault() does.  It leaves a request for the Host in the shared
+ * page, and either that is all there is to do, or Linux's handler follows, with
+ * the error code as the guest's own tables make it.  Faults of the guest kernel
+ * come here too, and are Linux's.
+:*/
+	.section .text, "ax"
+SYM_CODE_START(lguest_page_fault)
+	endbr64
+	testb	$3, 16(%rsp)
+	jz	1f
+	pushq	%rax
+	pushq	%rcx
+	pushq	%rdx
+	pushq	%rsi
+	pushq	%rdi
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%r11
+	cld
+	leaq	72(%rsp), %rdi
+	call	lguest_sort_fault
+	testl	%eax, %eax
+	popq	%r11
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rdi
+	popq	%rsi
+	popq	%rdx
+	popq	%rcx
+	popq	%rax
+	jnz	2f
+1:	jmp	*linux_page_fault(%rip)
+	int3
+2:	leaq	8(%rsp), %rsp
+	jmp	lguest_iret
+	int3
+SYM_CODE_END(lguest_page_fault)
+
 /*G:030
  * Interrupt on and off, without a visit to the Host unless an interrupt has
  * been waiting.  Nothing but rax may change.

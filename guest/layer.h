@@ -59,6 +59,8 @@ extern char lguest_iret[], lguest_cmpxchg16b[];
 extern char lguest_save_fl[], lguest_irq_disable[], lguest_irq_enable[];
 extern char lguest_read_cr2[];
 void lguest_unexpected(void);
+extern char lguest_page_fault[];
+extern void *linux_page_fault;
 
 /* boot.c */
 void lguest_shutdown(const char *text, unsigned long reason);

@@ -7,6 +7,7 @@
  */
 #include <linux/mm_types.h>
 #include <linux/pgtable.h>
+#include <asm/trap_pf.h>
 #include <asm/paravirt.h>
 #include "layer.h"
 
@@ -63,6 +64,67 @@ static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 	hcall(LHCALL_DROP_SPACE, __pa(pgd), 0, 0);
 }
 
+/*G:515
+ * Faults of guest user come to us before the Host has looked at them.  If our
+ * tables allow the access, the Host's shadow tables just lack the entry: it is
+ * asked for one as part of the return.  If not, Linux will put things right,
+ * and the Host may make its entry when it returns: a fresh page then costs one
+ * visit to the Host in all.
+:*/
+void *linux_page_fault;
+
+static unsigned long table_at(unsigned long entry)
+{
+	return page_offset_base + (entry & PTE_PFN_MASK);
+}
+
+/* The rights of all entries on the path together, or 0 if there is no page. */
+static unsigned long rights_of(unsigned long address)
+{
+	unsigned long table = table_at(current_cr3), rights = ~0UL, nx = 0;
+	int shift;
+
+	for (shift = PGDIR_SHIFT; shift >= PAGE_SHIFT; shift -= 9) {
+		unsigned long entry = *(unsigned long *)
+			(table + ((address >> shift) & 511) * 8);
+
+		if (!(entry & _PAGE_PRESENT))
+			return 0;
+		rights &= entry;
+		nx |= entry & _PAGE_NX;
+		if (shift < PGDIR_SHIFT && (entry & _PAGE_PSE))
+			break;
+		table = table_at(entry);
+	}
+	return (rights & ~_PAGE_NX) | nx;
+}
+
+/**
+ * lguest_sort_fault() - whose is this page fault of guest user?
+ * @error: the real CPU's error code, in the frame; made the guest's own
+ *
+ * Return: 1 if it is the Host's, 0 if it is Linux's.
+ */
+int lguest_sort_fault(unsigned long *error);
+
+int lguest_sort_fault(unsigned long *error)
+{
+	unsigned long address = lguest_shared.cr2, code = *error & ~X86_PF_PROT;
+	unsigned long rights = rights_of(address);
+	bool refused = (long)address < 0 || !(rights & _PAGE_USER) ||
+		       (code & X86_PF_WRITE && !(rights & _PAGE_RW)) ||
+		       (code & X86_PF_INSTR && rights & _PAGE_NX);
+
+	lguest_shared.fill_address = address;
+	lguest_shared.fill_error = code;
+	if (rights && !refused) {
+		lguest_shared.fill_error |= LGUEST_FILL_STRICT;
+		return 1;
+	}
+	*error = rights ? code | X86_PF_PROT : code;
+	return 0;
+}
+
 /*G:520
  * init_top_pgt, which the guest starts with, maps the first GiB twice: in the
  * direct map, where it belongs, and virtual = physical, which our first
@@ -96,6 +158,7 @@ void setup_mmu_ops(void)
 	pv_ops.mmu.read_cr3 = lguest_read_cr3;
 	pv_ops.mmu.write_cr3 = lguest_write_cr3;
 	pv_ops.mmu.pgd_free = lguest_pgd_free;
+	lguest_shared.direct_faults = 1;
 
 	change_to_early_tables();
 }

@@ -24,6 +24,7 @@ void prepare_direct(struct lg_cpu *cpu)
 	state->space_index = cpu->root->index;
 	state->guest_cr3 = cpu->user ? state->space_user : state->space_kernel;
 	state->syscall_entry = cpu->syscall_entry;
+	state->event_entry = cpu->event_entry;
 	state->has_pku = boot_cpu_has(X86_FEATURE_OSPKE);
 	state->not_direct = !cpu->shared || cpu->pkru;
 }

@@ -175,8 +175,7 @@ static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
 		notify(cpu, arg[0]);
 		return LG_LEAVE;
 	case LHCALL_IRET:
-		return_from_event(cpu);
-		return LG_RUN;
+		return return_from_event(cpu);
 	case LHCALL_GET_TIME:
 		regs_of(cpu)->ax = ktime_get_ns();
 		return LG_RUN;

@@ -176,11 +176,26 @@ static bool user_segments_ok(u64 cs, u64 ss)
 	return (cs == __USER_CS || cs == __USER32_CS) && ss == __USER_DS;
 }
 
-void return_from_event(struct lg_cpu *cpu)
+/*
+ * The guest asks for a shadow entry together with its return.  The IRET is done
+ * with, so what remains is made to look like the trap that it saves.
+ */
+static enum lg_next fill_after_iret(struct lg_cpu *cpu, u64 address, u64 error)
+{
+	cpu->cr2 = address;
+	cpu->state->error = error & (X86_PF_WRITE | X86_PF_INSTR | X86_PF_USER);
+	cpu->state->trapnum = error & LGUEST_FILL_STRICT ? X86_TRAP_PF
+							 : LG_TRAP_FILL;
+	return demand_page(cpu, address, cpu->state->error,
+			   cpu->state->trapnum == LG_TRAP_FILL);
+}
+
+enum lg_next return_from_event(struct lg_cpu *cpu)
 {
 	struct user_regs_struct *regs = regs_of(cpu);
 	struct lguest_shared *shared = cpu->shared;
 	struct lguest_iret iret = shared->iret;
+	u64 fill_error = READ_ONCE(shared->fill_error);
 	bool segments_ok = true;
 
 	barrier();
@@ -206,7 +221,12 @@ void return_from_event(struct lg_cpu *cpu)
 	} else if (!canonical(regs->ip)) {
 		/* Never loaded: deliver_trap() puts it in the record. */
 		deliver_trap(cpu, X86_TRAP_GP, 0);
+	} else if (fill_error) {
+		shared->fill_error = 0;
+		return fill_after_iret(cpu, READ_ONCE(shared->fill_address),
+				       fill_error);
 	}
+	return LG_RUN;
 }
 
 /*H:420
@@ -380,7 +400,7 @@ static enum lg_next handle_page_fault(struct lg_cpu *cpu)
 {
 	if (unlikely(iret_was_refused(cpu)))
 		return finish_iret(cpu);
-	return demand_page(cpu, cpu->cr2, cpu->state->error);
+	return demand_page(cpu, cpu->cr2, cpu->state->error, false);
 }
 
 static enum lg_next handle_syscall(struct lg_cpu *cpu)
@@ -401,6 +421,8 @@ static enum lg_next handle_other(struct lg_cpu *cpu, u64 trap)
 	switch (trap) {
 	case X86_TRAP_PF:
 		return handle_page_fault(cpu);
+	case LG_TRAP_FILL:
+		return demand_page(cpu, cpu->cr2, cpu->state->error, true);
 	case X86_TRAP_GP:
 		return handle_gp(cpu);
 	case X86_TRAP_DB:

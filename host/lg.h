@@ -55,6 +55,7 @@ struct lg_state {
 	u64 space_index;		/* of the root in lg->roots */
 	u64 syscall_entry;
 	u64 next_hcall;			/* cursor in the ring of calls */
+	u64 event_entry;
 	u64 direct[LG_NR_DIRECT];
 	struct lg_space {
 		u64 cr3, kernel, user, index;
@@ -110,6 +111,7 @@ LGST_CHECK(LGST_SPACE_USER, space_user);
 LGST_CHECK(LGST_SPACE_INDEX, space_index);
 LGST_CHECK(LGST_SYSCALL_ENTRY, syscall_entry);
 LGST_CHECK(LGST_NEXT_HCALL, next_hcall);
+LGST_CHECK(LGST_EVENT_ENTRY, event_entry);
 LGST_CHECK(LGST_DIRECT, direct);
 LGST_CHECK(LGST_SPACES, spaces);
 static_assert(sizeof(struct lg_space) == LG_SPACE_SIZE);
@@ -324,7 +326,7 @@ void deliver_syscall(struct lg_cpu *cpu);
 bool maybe_deliver_interrupt(struct lg_cpu *cpu);
 bool interrupt_waiting(struct lg_cpu *cpu);
 void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
-void return_from_event(struct lg_cpu *cpu);
+enum lg_next return_from_event(struct lg_cpu *cpu);
 void raise_host_vector(unsigned int vector);
 void handle_host_interrupt(struct lg_cpu *cpu);
 enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error);
@@ -368,7 +370,8 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 
 /* page_walk.c, page_tables.c, page_sync.c */
 size_t read_virtual(struct lg_cpu *cpu, u64 address, void *to, size_t len);
-enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error);
+enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
+			 bool only_try);
 void flush_one(struct lg_cpu *cpu, u64 address);
 void flush_user(struct lg_cpu *cpu);
 void flush_everything(struct lg_cpu *cpu);

@@ -168,6 +168,54 @@ static void note_spurious(struct lg_cpu *cpu, u64 address)
 	state->flush_all = cpu->stale_tries > 2;
 }
 
+/*H:640
+ * Fill around: a fault is dear, a neighbour's entry cheap.  Whatever else of
+ * the 16 pages around it the guest has present and has touched before gets its
+ * entry too, if the launcher has the page at hand.
+ */
+#define AROUND 16
+
+static void fill_neighbour(struct lg_cpu *cpu, struct walk *w,
+			   struct shadow_table *t, unsigned int i, u64 guest)
+{
+	struct walk n = { .leaf = 1, .nx = w->path_nx || (guest & _PAGE_NX) };
+	u64 pfn = (guest & FRAME) >> PAGE_SHIFT, frame;
+	bool may_write;
+
+	n.rights = w->path_rights & guest;
+	may_write = n.rights & _PAGE_RW;
+	if (!(guest & _PAGE_PRESENT) || !(guest & _PAGE_ACCESSED) ||
+	    pfn >= cpu->lg->pfn_limit || (!t->split && reserved_bits(guest, 1)))
+		return;
+	/* Kernel pages in the lower half have their own rule. */
+	if ((s64)w->address >= 0 && !(n.rights & _PAGE_USER))
+		return;
+	frame = host_pfn(cpu, pfn, may_write);
+	if (frame)
+		put_leaf(cpu, t, i, leaf_entry(&n, frame, may_write &&
+					       (guest & _PAGE_DIRTY)), guest);
+}
+
+static void fill_around(struct lg_cpu *cpu, struct walk *w,
+			struct shadow_table *t, unsigned int i)
+{
+	unsigned int first = i & ~(AROUND - 1), k;
+	u64 guest[AROUND];
+
+	if (t->split) {
+		for (k = 0; k < AROUND; k++)
+			guest[k] = (w->entry[w->leaf] & ~FRAME & ~_PAGE_PSE) |
+				   ((w->pfn - i + first + k) << PAGE_SHIFT);
+	} else if (!lgread_atomic(cpu, guest, GPA(w->at[1] & ~(AROUND * 8 - 1ULL)),
+				  sizeof(guest))) {
+		memset(&cpu->need, 0, sizeof(cpu->need));
+		return;
+	}
+	for (k = 0; k < AROUND; k++)
+		if (!t->entries[first + k])
+			fill_neighbour(cpu, w, t, first + k, guest[k]);
+}
+
 /* Make the shadow entry for w->address; false: cpu->need says what lacks. */
 static bool fill(struct lg_cpu *cpu, struct walk *w)
 {
@@ -199,6 +247,8 @@ static bool fill(struct lg_cpu *cpu, struct walk *w)
 	if (w->leaf > level)	/* a piece: its own frame, for the notifier */
 		guest = (guest & ~FRAME) | (pfn << PAGE_SHIFT);
 	put_leaf(cpu, t, i, entry, guest);
+	if (level == 1)
+		fill_around(cpu, w, t, i);
 	return true;
 }
 
@@ -211,30 +261,27 @@ static enum lg_next not_ram(struct lg_cpu *cpu, struct walk *w, u32 error)
 
 /* LG_LEAVE: it is device memory. */
 static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
-				       u32 error)
+				       u32 error, bool only_try)
 {
 	struct lguest *lg = cpu->lg;
 	struct lg_root *root = cpu->root;
+	enum walk_result found;
 	u32 why;
 	int did;
 
-	switch (walk_guest(cpu, w)) {
-	case WALK_STOP:
+	found = walk_guest(cpu, w);
+	if (found == WALK_STOP)
 		return READ_ONCE(lg->dead) ? LG_RUN : LG_RETRY;
-	case WALK_ABSENT:
-		give_fault(cpu, w->address, error, 0);
-		return LG_RUN;
-	case WALK_RESERVED:
-		give_fault(cpu, w->address, error, X86_PF_PROT | X86_PF_RSVD);
-		return LG_RUN;
-	case WALK_FOUND:
-		break;
-	}
-	why = violation(cpu, w, error);
-	if (why) {
-		give_fault(cpu, w->address, error, why);
+	why = found == WALK_ABSENT ? 0 :
+	      found == WALK_RESERVED ? X86_PF_PROT | X86_PF_RSVD :
+				       violation(cpu, w, error);
+	if (found != WALK_FOUND || why) {
+		if (!only_try)
+			give_fault(cpu, w->address, error, why);
 		return LG_RUN;
 	}
+	if (only_try && w->pfn >= lg->pfn_limit)
+		return LG_RUN;
 	if (w->pfn >= lg->pfn_limit) {
 		if (!cpu->root->linear || w->pfn < lg->device_limit)
 			return LG_LEAVE;
@@ -258,11 +305,13 @@ static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
  * @cpu: the vCPU
  * @address: CR2
  * @error: the real CPU's error code; only write and fetch are believed
+ * @only_try: it was no fault, but a hint: fill if that is possible
  *
  * Fills the shadow tables if the guest's own allow the access, else the fault
  * is the guest's, or the launcher's if it is device memory.
  */
-enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error)
+enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
+			 bool only_try)
 {
 	struct lguest *lg = cpu->lg;
 	struct walk w = { .address = address };
@@ -270,11 +319,13 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error)
 	enum lg_next next;
 
 	if (!canonical(address)) {
-		deliver_trap(cpu, X86_TRAP_GP, 0);
+		if (!only_try)
+			deliver_trap(cpu, X86_TRAP_GP, 0);
 		return LG_RUN;
 	}
 	if (slot == SWITCHER_SLOT || slot == ENTRY_AREA_SLOT) {
-		give_fault(cpu, address, error, 0);
+		if (!only_try)
+			give_fault(cpu, address, error, 0);
 		return LG_RUN;
 	}
 	if (cpu->nr_spares < SPARES_NEEDED) {
@@ -288,7 +339,7 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error)
 	} else {
 		if (lg->nr_tables > lg->max_tables)
 			drop_all(lg);
-		next = demand_page_locked(cpu, &w, error);
+		next = demand_page_locked(cpu, &w, error, only_try);
 	}
 	spin_unlock(&lg->lock);
 	/* This reads the instruction, and takes the lock for it. */

@@ -30,6 +30,8 @@ struct walk {
 	int leaf;		/* level where it ended */
 	u64 rights;		/* RW and US, if all entries have them */
 	bool nx;		/* any entry has it */
+	u64 path_rights;	/* the same two, without the leaf's */
+	bool path_nx;
 	u64 leaf_pfn;		/* first frame of the page, small or large */
 	u64 pfn;		/* frame of this 4 KiB */
 };
@@ -48,6 +50,7 @@ static inline u64 pages_of(int level)
 }
 
 /* page_walk.c */
+u64 reserved_bits(u64 entry, int level);
 enum walk_result walk_guest(struct lg_cpu *cpu, struct walk *w);
 int set_accessed_dirty(struct lg_cpu *cpu, struct walk *w, bool write);
 u32 violation(struct lg_cpu *cpu, struct walk *w, u32 error);

@@ -49,7 +49,7 @@ static bool read_entry(struct lg_cpu *cpu, struct walk *w, int level, u64 pfn)
 	return lgread_atomic(cpu, &w->entry[level], GPA(at), 8);
 }
 
-static u64 reserved_bits(u64 entry, int level)
+u64 reserved_bits(u64 entry, int level)
 {
 	u64 bits = FRAME & ~((1ULL << boot_cpu_data.x86_phys_bits) - 1);
 
@@ -87,6 +87,8 @@ enum walk_result walk_guest(struct lg_cpu *cpu, struct walk *w)
 			return WALK_ABSENT;
 		if (reserved_bits(entry, level))
 			return WALK_RESERVED;
+		w->path_rights = w->rights;
+		w->path_nx = w->nx;
 		w->rights &= entry;
 		w->nx |= !!(entry & _PAGE_NX);
 		if (level == 1 || (level < 4 && (entry & _PAGE_PSE)))

@@ -27,6 +27,7 @@ static const char *const direct_names[LG_NR_DIRECT] = {
 	[LG_DIRECT_SYSCALL] = "syscalls",
 	[LG_DIRECT_IRET] = "irets",
 	[LG_DIRECT_CR3] = "cr3_loads",
+	[LG_DIRECT_FAULT] = "faults",
 };
 
 static const char *const call_names[32] = {

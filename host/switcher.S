@@ -68,6 +68,12 @@ trap_entry:
 	popq	STATE(RFLAGS)
 	popq	STATE(RSP)
 	popq	STATE(SS)
+	cmpq	$14, STATE(TRAPNUM)
+	jne	leave_guest
+	cmpl	$0, STATE(NOT_DIRECT)
+	jne	leave_guest
+	cmpl	$0, STATE(USER)
+	jne	maybe_direct_fault
 	jmp	leave_guest
 
 /*S:120
@@ -164,17 +170,91 @@ direct_syscall:
 	movq	$0, SHARED(IRQ_ENABLED)
 	movq	$1, SHARED(BUSY)
 
+	incq	DIRECT(SYSCALL)
+	movq	STATE(SYSCALL_ENTRY), %rcx
+to_guest_kernel:
 	movl	$0, STATE(USER)
 	movq	STATE(SPACE_KERNEL), %rax
 	movq	%rax, %cr3
-	movq	STATE(SYSCALL_ENTRY), %rcx
 	movl	$REAL_FLAGS, %r11d
 	movq	%rcx, STATE(RIP)
 	movq	%rcx, STATE(RCX)
 	movq	%r11, STATE(RFLAGS)
 	movq	%r11, STATE(R11)
-	incq	DIRECT(SYSCALL)
 	jmp	back_by_sysret
+
+/*S:205
+ * Guest user -> guest kernel, on a page fault, if the guest wants to look at
+ * these first (direct_faults): fill_record() and give_fault() in C.  A fault
+ * of protection keys, or at an address that this guest's CPU does not have, is
+ * not for it to see.
+:*/
+#define PF_USER		4
+#define PF_NOT_PLAIN	~7 & ~0x10	/* all but present, write, user, fetch */
+
+maybe_direct_fault:
+	movq	%rax, STATE(RAX)
+	movq	%rdx, STATE(RDX)
+	leaq	switcher_start + LG_STATE_OFFSET + 4096(%rip), %rsp
+	cmpq	$0, SHARED(DIRECT_FAULTS)
+	je	fault_to_host
+	cmpq	$0, SHARED(BUSY)
+	jne	fault_to_host
+	movq	STATE(ERROR), %rax
+	testq	$PF_NOT_PLAIN, %rax
+	jnz	fault_to_host
+	testl	$PF_USER, %eax
+	jz	fault_to_host
+	movq	%cr2, %rcx
+	JUMP_UNLESS_CANONICAL %rcx, %rdx, fault_to_host
+	cmpq	$USER_CS, STATE(CS)
+	jne	fault_to_host
+	cmpl	$0, STATE(HAS_PKU)
+	je	1f
+	xorl	%ecx, %ecx
+	rdpkru
+	testl	%eax, %eax
+	jne	fault_to_host
+1:	movq	SHARED(KERNEL_GS_BASE), %rax
+	JUMP_UNLESS_CANONICAL %rax, %rdx, fault_to_host
+
+	rdgsbase %rdx
+	movq	%rdx, SHARED(USER_GS_BASE)
+	wrgsbase %rax
+	movq	%cr2, %rcx
+	movq	%rcx, SHARED(CR2)
+	movq	$14, SHARED(EVENT_VECTOR)
+	movq	STATE(ERROR), %rax
+	movq	%rax, SHARED(EVENT_ERROR)
+	movq	STATE(RIP), %rax
+	movq	%rax, SHARED(EVENT_RIP)
+	movq	STATE(CS), %rax
+	movq	%rax, SHARED(EVENT_CS)
+	movq	STATE(SS), %rax
+	movq	%rax, SHARED(EVENT_SS)
+	movq	STATE(RSP), %rax
+	movq	%rax, SHARED(EVENT_RSP)
+	movq	STATE(RCX), %rax
+	movq	%rax, SHARED(EVENT_RCX)
+	movq	%r11, SHARED(EVENT_R11)
+	movq	STATE(RFLAGS), %rdx
+	andq	$~LGUEST_IF, %rdx
+	movq	SHARED(IRQ_ENABLED), %rax
+	andl	$LGUEST_IF, %eax
+	orq	%rax, %rdx
+	movq	%rdx, SHARED(EVENT_RFLAGS)
+	movq	$0, SHARED(IRQ_ENABLED)
+	movq	$1, SHARED(BUSY)
+	movq	$USER_CS, STATE(CS)
+	movq	$USER_DS, STATE(SS)
+	incq	DIRECT(FAULT)
+	movq	STATE(EVENT_ENTRY), %rcx
+	jmp	to_guest_kernel
+
+fault_to_host:
+	movq	STATE(RAX), %rax
+	movq	STATE(RDX), %rdx
+	jmp	leave_guest
 
 /*S:210
  * Guest kernel -> wherever it says, on the IRET call: return_from_event() in C.
@@ -185,6 +265,8 @@ direct_syscall:
 #define FLAGS_FOR_USER		0x240ed7	/* and AC */
 
 direct_iret:
+	cmpq	$0, SHARED(FILL_ERROR)
+	jne	iret_by_host
 	movq	SHARED(IRET_RFLAGS), %r11
 	testl	$LGUEST_IF, %r11d
 	jz	1f

@@ -32,6 +32,7 @@
 #define LG_TRAP_SYSCALL		256	/* `syscall` from 64-bit code */
 #define LG_TRAP_COMPAT		257	/* `syscall` from 32-bit code (AMD) */
 #define LG_TRAP_NONE		258	/* never entered: an NMI came on the way */
+#define LG_TRAP_FILL		259	/* never raised: a hint after IRET */
 #define LG_TRAP_SWITCHER	512	/* + vector: fault inside the Switcher */
 
 /* Offsets into struct lg_state; lg.h checks them. */
@@ -83,8 +84,9 @@
 #define LGST_SPACE_INDEX 400
 #define LGST_SYSCALL_ENTRY 408
 #define LGST_NEXT_HCALL	416
-#define LGST_DIRECT	424
-#define LGST_SPACES	448
+#define LGST_EVENT_ENTRY 424
+#define LGST_DIRECT	432
+#define LGST_SPACES	464
 
 #define LG_NR_STALE	4
 
@@ -103,6 +105,7 @@
 #define LG_DIRECT_SYSCALL 0
 #define LG_DIRECT_IRET	1
 #define LG_DIRECT_CR3	2
-#define LG_NR_DIRECT	3
+#define LG_DIRECT_FAULT	3
+#define LG_NR_DIRECT	4
 
 #endif /* _LG_SWITCHER_H */

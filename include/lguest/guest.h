@@ -113,6 +113,9 @@
 /* irq_enabled holds this bit (that of RFLAGS.IF) or zero. */
 #define LGUEST_IF		0x200
 
+/* In fill_error: the guest's tables allow the access. */
+#define LGUEST_FILL_STRICT	(1 << 30)
+
 /* event.vector of a guest system call */
 #define LGUEST_VECTOR_SYSCALL	256
 
@@ -146,6 +149,9 @@
 #define LGS_KERNEL_GS_BASE	184
 #define LGS_SP0			192
 #define LGS_SCRATCH		200
+#define LGS_FILL_ADDRESS	280
+#define LGS_FILL_ERROR		288
+#define LGS_DIRECT_FAULTS	296
 #define LGS_HCALL_STATUS	304
 
 #ifndef __ASSEMBLY__
@@ -204,6 +210,22 @@ struct lguest_iret {
 	lguest_u64 r11;
 };
 
+/*
+ * Page faults of guest user.  The Host resolves by itself those that only mean
+ * that its shadow tables lack an entry which the guest's tables have: the guest
+ * sees its own faults only.
+ *
+ * A guest that sets direct_faults gets all faults of its user, without a visit
+ * to the Host, with cr2 set and the real CPU's error code.  It must look into
+ * its own tables, and if they allow the access, return by IRET with
+ *	fill_address	cr2
+ *	fill_error	the error code, plus LGUEST_FILL_STRICT
+ * The Host clears fill_error, and does for the user's access at fill_address
+ * what it would have done with its fault.  Without the STRICT bit it only fills
+ * what it can: a hint to set before IRET from a fault that the guest has
+ * resolved, which saves the user a second one.  (The Host sets it so itself for
+ * faults that it gives to the guest.)
+ */
 /* A call in the ring: hcall_status goes 0xff (free) -> 0 (ready) -> 0xff. */
 struct lguest_hcall {
 	lguest_u64 number;
@@ -235,7 +257,9 @@ struct lguest_shared {
 	lguest_u64 wall_nsec;		/* H ... when an event was last given */
 	lguest_u64 vcpu;		/* H number of this vCPU */
 	lguest_u64 dr6;			/* H debug status of the last vector 1 */
-	lguest_u64 reserved2[3];
+	lguest_u64 fill_address;	/* B see below */
+	lguest_u64 fill_error;		/* B non-zero: fill_address counts */
+	lguest_u64 direct_faults;	/* G non-zero: see below */
 
 	lguest_u8 hcall_status[LGUEST_RING_SIZE];	/* B */
 	struct lguest_hcall hcalls[LGUEST_RING_SIZE];	/* G */
@@ -268,6 +292,9 @@ LGS_CHECK(LGS_USER_GS_BASE, user_gs_base);
 LGS_CHECK(LGS_KERNEL_GS_BASE, kernel_gs_base);
 LGS_CHECK(LGS_SP0, sp0);
 LGS_CHECK(LGS_SCRATCH, scratch);
+LGS_CHECK(LGS_FILL_ADDRESS, fill_address);
+LGS_CHECK(LGS_FILL_ERROR, fill_error);
+LGS_CHECK(LGS_DIRECT_FAULTS, direct_faults);
 LGS_CHECK(LGS_HCALL_STATUS, hcall_status);
 _Static_assert(sizeof(struct lguest_shared) <= 4096, "one page");
 #undef LGS_CHECK
