@@ -1,0 +1,687 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The benchmark's program: small operations, one function each. The very same
+ * static binary runs natively and, as /init, in every kind of guest.
+ *
+ *	micro [NAME...]			how long operations take
+ *	micro --count [NAME[:N]...]	do exactly N of each, three times, with
+ *					lines around them that count.c waits for
+ *	micro --list			the names
+ *
+ * As the first process of a guest it takes the words from the environment
+ * (the kernel's parameter bench=WORD,WORD...), and powers off at the end.
+ *
+ * Read next: count.c (world switches per operation), run (the comparison).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define PAGE		4096UL
+#define TOUCH_PAGES	4096UL		/* 16 MiB */
+#define COW_PAGES	512UL		/* 2 MiB */
+#define LOADS		(8UL << 20)	/* 4-byte words: 32 MiB */
+
+static volatile unsigned long sink;
+
+static void die(const char *what)
+{
+	printf("micro: %s: %s\n", what, strerror(errno));
+	fflush(stdout);
+	_exit(1);
+}
+
+static void must(bool ok, const char *what)
+{
+	if (!ok)
+		die(what);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static char *map(unsigned long size)
+{
+	char *a = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(a != MAP_FAILED, "mmap");
+	madvise(a, size, MADV_NOHUGEPAGE);	/* not there in every kernel */
+	return a;
+}
+
+/* ---- system calls */
+
+static int zero, null;
+
+static void open_files(void)
+{
+	zero = open("/dev/zero", O_RDONLY);
+	null = open("/dev/null", O_WRONLY);
+	must(zero >= 0 && null >= 0, "open /dev/zero, /dev/null");
+}
+
+static void null_syscall(long n)
+{
+	while (n--)
+		syscall(SYS_getppid);
+}
+
+static void read_1(long n)
+{
+	char c;
+
+	while (n--)
+		must(read(zero, &c, 1) == 1, "read");
+}
+
+static void write_1(long n)
+{
+	char c = 0;
+
+	while (n--)
+		must(write(null, &c, 1) == 1, "write");
+}
+
+static void stat_file(long n)
+{
+	struct stat s;
+
+	while (n--)
+		must(!stat("/dev/zero", &s), "stat");
+}
+
+static void open_close(long n)
+{
+	while (n--)
+		close(open("/dev/zero", O_RDONLY));
+}
+
+static void count_signal(int signal)
+{
+	sink += signal;
+}
+
+static void catch_signal(void)
+{
+	signal(SIGUSR1, count_signal);
+}
+
+static void signal_self(long n)
+{
+	pid_t self = getpid();
+
+	while (n--)
+		kill(self, SIGUSR1);
+}
+
+static void clock_gettime_1(long n)
+{
+	struct timespec t;
+
+	while (n--)
+		clock_gettime(CLOCK_MONOTONIC, &t);
+}
+
+/* ---- processes */
+
+static int there[2], back[2];
+static pid_t partner;
+
+static void start_partner(void)
+{
+	char c;
+
+	must(!pipe(there) && !pipe(back), "pipe");
+	partner = fork();
+	must(partner >= 0, "fork");
+	if (partner)
+		return;
+	close(there[1]);
+	while (read(there[0], &c, 1) == 1)
+		if (write(back[1], &c, 1) != 1)
+			break;
+	_exit(0);
+}
+
+static void end_partner(void)
+{
+	close(there[0]);
+	close(there[1]);
+	close(back[0]);
+	close(back[1]);
+	waitpid(partner, NULL, 0);
+}
+
+/* There and back again: two changes of process. */
+static void pipe_pingpong(long n)
+{
+	char c = 0;
+
+	while (n--) {
+		must(write(there[1], &c, 1) == 1, "write to the pipe");
+		must(read(back[0], &c, 1) == 1, "read from the pipe");
+	}
+}
+
+static void wait_for(pid_t child)
+{
+	int status;
+
+	must(child >= 0, "fork");
+	must(waitpid(child, &status, 0) == child && !status, "the child");
+}
+
+static void fork_exit(long n)
+{
+	while (n--) {
+		pid_t child = fork();
+
+		if (!child)
+			_exit(0);
+		wait_for(child);
+	}
+}
+
+static void fork_exec(long n)
+{
+	while (n--) {
+		pid_t child = fork();
+
+		if (!child) {
+			execl("/proc/self/exe", "micro", "--nothing", NULL);
+			_exit(1);
+		}
+		wait_for(child);
+	}
+}
+
+/* ---- memory */
+
+static char *area;
+static unsigned short order[TOUCH_PAGES];
+
+static void shuffle(void)
+{
+	unsigned long i, j, x = 88172645463325252;
+
+	for (i = 0; i < TOUCH_PAGES; i++)
+		order[i] = i;
+	for (i = TOUCH_PAGES - 1; i; i--) {
+		unsigned short old = order[i];
+
+		x = x * 6364136223846793005 + 1442695040888963407;
+		j = (x >> 33) % (i + 1);
+		order[i] = order[j];
+		order[j] = old;
+	}
+}
+
+/* One operation is one page; the mapping is made and removed per 16 MiB. */
+static void touch(long n, bool random)
+{
+	while (n > 0) {
+		long i, pages = n < (long)TOUCH_PAGES ? n : (long)TOUCH_PAGES;
+		char *a = map(TOUCH_PAGES * PAGE);
+
+		for (i = 0; i < pages; i++)
+			a[(random ? order[i] : i) * PAGE] = 1;
+		munmap(a, TOUCH_PAGES * PAGE);
+		n -= pages;
+	}
+}
+
+static void touch_random(long n)
+{
+	touch(n, true);
+}
+
+static void touch_sequential(long n)
+{
+	touch(n, false);
+}
+
+static void mmap_touch_munmap(long n)
+{
+	while (n--) {
+		char *a = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		a[0] = 1;
+		munmap(a, 16 * PAGE);
+	}
+}
+
+static void map_page(void)
+{
+	area = map(PAGE);
+	area[0] = 1;
+}
+
+static void unmap_page(void)
+{
+	munmap(area, PAGE);
+}
+
+/* By turns read-only and writable; the page is written when it can be. */
+static void mprotect_page(long n)
+{
+	while (n--) {
+		must(!mprotect(area, PAGE, n & 1 ? PROT_READ : PROT_READ | PROT_WRITE),
+		     "mprotect");
+		if (!(n & 1))
+			area[0] = 1;
+	}
+}
+
+static void map_cow(void)
+{
+	area = map(COW_PAGES * PAGE);
+	memset(area, 1, COW_PAGES * PAGE);
+}
+
+static void unmap_cow(void)
+{
+	munmap(area, COW_PAGES * PAGE);
+}
+
+/* One operation is one page written by a child; 512 pages per fork. */
+static void cow_page(long n)
+{
+	while (n > 0) {
+		long i, pages = n < (long)COW_PAGES ? n : (long)COW_PAGES;
+		pid_t child = fork();
+
+		if (!child) {
+			for (i = 0; i < pages; i++)
+				area[i * PAGE] = 2;
+			_exit(0);
+		}
+		wait_for(child);
+		n -= pages;
+	}
+}
+
+/* ---- the processor */
+
+static void rdtsc(long n)
+{
+	while (n--) {
+		unsigned int low, high;
+
+		__asm__ volatile("rdtsc" : "=a" (low), "=d" (high));
+		sink += low;
+	}
+}
+
+static void integer(long n)
+{
+	unsigned long x = 88172645463325252, sum = 0;
+
+	while (n--) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		sum += x;
+	}
+	sink = sum;
+}
+
+static void floating(long n)
+{
+	double a = 1;
+
+	while (n--)
+		a = a * 1.0000001 + 0.0000001;
+	sink = a;
+}
+
+static char *from, *to;
+
+static void map_copies(void)
+{
+	from = map(1 << 20);
+	to = map(1 << 20);
+	memset(from, 1, 1 << 20);
+	memset(to, 1, 1 << 20);
+}
+
+static void unmap_copies(void)
+{
+	munmap(from, 1 << 20);
+	munmap(to, 1 << 20);
+}
+
+static void memcpy_1m(long n)
+{
+	while (n--) {
+		memcpy(to, from, 1 << 20);
+		sink += to[n & 1023];
+	}
+}
+
+static unsigned int *table;
+
+static void map_table(void)
+{
+	unsigned long i;
+
+	table = (unsigned int *)map(LOADS * 4);
+	for (i = 0; i < LOADS; i++)
+		table[i] = (i * 1664525U + 1013904223U) & (LOADS - 1);
+}
+
+static void unmap_table(void)
+{
+	munmap(table, LOADS * 4);
+}
+
+static void random_load(long n)
+{
+	unsigned int i = sink & (LOADS - 1);
+
+	while (n--)
+		i = table[i];
+	sink = i;
+}
+
+/* ---- only counted, not compared */
+
+/* N milliseconds of work: what does time itself cost? */
+static void busy_ms(long n)
+{
+	double end = now() + n * 1e6;
+
+	while (now() < end)
+		integer(1000);
+}
+
+static void sleep_ms(long n)
+{
+	struct timespec t = { .tv_nsec = 1000000 };
+
+	while (n--)
+		nanosleep(&t, NULL);
+}
+
+/* Pages that no process of this guest had before: they are never given back. */
+static void touch_fresh(long n)
+{
+	char *a = map(n * PAGE);
+	long i;
+
+	for (i = 0; i < n; i++)
+		a[i * PAGE] = 1;
+}
+
+struct operation {
+	const char *name, *unit;
+	void (*run)(long n);
+	void (*begin)(void), (*end)(void);
+	long count;		/* operations in --count */
+};
+
+static const struct operation operations[] = {
+	{ "null_syscall", "call", null_syscall, NULL, NULL, 200000 },
+	{ "read_1", "call", read_1, open_files, NULL, 200000 },
+	{ "write_1", "call", write_1, open_files, NULL, 200000 },
+	{ "stat", "call", stat_file, NULL, NULL, 50000 },
+	{ "open_close", "pair", open_close, NULL, NULL, 20000 },
+	{ "signal_self", "signal", signal_self, catch_signal, NULL, 20000 },
+	{ "pipe_pingpong", "round trip", pipe_pingpong, start_partner, end_partner, 2000 },
+	{ "fork_exit", "process", fork_exit, NULL, NULL, 200 },
+	{ "fork_exec", "process", fork_exec, NULL, NULL, 100 },
+	{ "touch_random", "page", touch_random, shuffle, NULL, 4096 },
+	{ "touch_sequential", "page", touch_sequential, NULL, NULL, 4096 },
+	{ "mmap_touch_munmap", "mapping", mmap_touch_munmap, NULL, NULL, 2000 },
+	{ "mprotect_page", "call", mprotect_page, map_page, unmap_page, 2000 },
+	{ "cow_page", "page", cow_page, map_cow, unmap_cow, 4096 },
+	{ "clock_gettime", "call", clock_gettime_1, NULL, NULL, 200000 },
+	{ "rdtsc", "read", rdtsc, NULL, NULL, 200000 },
+	{ "integer", "iteration", integer, NULL, NULL, 2000000 },
+	{ "floating", "iteration", floating, NULL, NULL, 1000000 },
+	{ "memcpy_1m", "MiB", memcpy_1m, map_copies, unmap_copies, 200 },
+	{ "random_load", "load", random_load, map_table, unmap_table, 200000 },
+	/* What follows is only counted. */
+	{ "touch_fresh", "page", touch_fresh, NULL, NULL, 2048 },
+	{ "sleep_ms", "sleep", sleep_ms, NULL, NULL, 100 },
+	{ "busy_ms", "ms", busy_ms, NULL, NULL, 500 },
+};
+#define NR_OPERATIONS	(sizeof(operations) / sizeof(operations[0]))
+#define NR_TIMED	(NR_OPERATIONS - 3)
+
+/* ---- time */
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+#define MAX_WINDOWS	400
+
+/* Windows of at least 2 ms; half a second of them, but no fewer than five. */
+static void measure(const struct operation *op)
+{
+	static double windows[MAX_WINDOWS];
+	double begin, t;
+	int count = 0;
+	long n = 1;
+
+	if (op->begin)
+		op->begin();
+	op->run(1);
+	for (;;) {
+		t = now();
+		op->run(n);
+		t = now() - t;
+		if (t > 2e6)
+			break;
+		n *= t < 2e5 ? 8 : 2;
+	}
+	begin = now();
+	while (count < MAX_WINDOWS && (count < 5 || now() - begin < 5e8)) {
+		t = now();
+		op->run(n);
+		windows[count++] = (now() - t) / n;
+	}
+	if (op->end)
+		op->end();
+	qsort(windows, count, sizeof(windows[0]), by_size);
+	printf("{\"name\": \"%s\", \"unit\": \"%s\", \"ns_min\": %.1f, \"ns_median\": %.1f, \"ops\": %ld}\n",
+	       op->name, op->unit, windows[0], windows[count / 2], n * count);
+	fflush(stdout);
+}
+
+/* ---- exact counts */
+
+static long page_faults(void)
+{
+	struct rusage self, children;
+
+	getrusage(RUSAGE_SELF, &self);
+	getrusage(RUSAGE_CHILDREN, &children);
+	return self.ru_minflt + children.ru_minflt;
+}
+
+/*
+ * What is printed takes some world switches, and so does the rest here, whose
+ * purpose is that the driver can read the counters while nothing happens.
+ * So the same is done with no operation at all, for the driver to subtract.
+ */
+static void between_marks(const struct operation *op, long n)
+{
+	static const struct timespec quiet = { .tv_nsec = 60000000 };
+	long faults;
+	double t;
+
+	printf("count begin %s %ld\n", op->name, n);
+	fflush(stdout);
+	nanosleep(&quiet, NULL);
+	faults = page_faults();
+	t = now();
+	if (n)
+		op->run(n);
+	t = now() - t;
+	faults = page_faults() - faults;
+	printf("count end %s %ld %.0f %ld\n", op->name, n, t, faults);
+	fflush(stdout);
+	nanosleep(&quiet, NULL);
+}
+
+static void count(const struct operation *op, long n)
+{
+	int round;
+
+	if (!n)
+		n = op->count;
+	if (op->begin)
+		op->begin();
+	if (op < operations + NR_TIMED)
+		op->run(n);		/* warm */
+	between_marks(op, 0);
+	for (round = 0; round < 3; round++) {
+		between_marks(op, 0);
+		between_marks(op, n);
+	}
+	if (op->end)
+		op->end();
+	printf("count done %s\n", op->name);
+	fflush(stdout);
+}
+
+/* ---- what to do */
+
+static bool counting;
+
+static void do_one(const struct operation *op, long n)
+{
+	if (counting)
+		count(op, n);
+	else
+		measure(op);
+}
+
+static int do_word(const char *word)
+{
+	const char *colon = strchr(word, ':');
+	size_t i, length = colon ? (size_t)(colon - word) : strlen(word);
+
+	for (i = 0; i < NR_OPERATIONS; i++)
+		if (strlen(operations[i].name) == length &&
+		    !strncmp(operations[i].name, word, length)) {
+			do_one(&operations[i], colon ? atol(colon + 1) : 0);
+			return 0;
+		}
+	printf("micro: no operation is called %s\n", word);
+	return 2;
+}
+
+static int do_words(char **words)
+{
+	int status = 0;
+	size_t i;
+
+	for (; *words && words[0][0] == '-'; words++) {
+		if (!strcmp(*words, "--count"))
+			counting = true;
+		else if (!strcmp(*words, "--nothing"))
+			return 0;
+		else if (!strcmp(*words, "--list")) {
+			for (i = 0; i < NR_OPERATIONS; i++)
+				puts(operations[i].name);
+			return 0;
+		} else {
+			printf("micro: %s?\n", *words);
+			return 2;
+		}
+	}
+	for (; *words; words++) {
+		status |= do_word(*words);
+		if (!words[1])
+			return status;
+	}
+	for (i = 0; i < (counting ? NR_OPERATIONS : NR_TIMED); i++)
+		do_one(&operations[i], 0);
+	return 0;
+}
+
+static char *words[64];
+
+static char **words_of(char *text)
+{
+	int n = 0;
+	char *word;
+
+	for (word = strtok(text, ","); word && n < 63; word = strtok(NULL, ","))
+		words[n++] = word;
+	return words;
+}
+
+/*
+ * In a guest. "reached init" is what the boot times are about; bench=boot
+ * ends there, bench=idle stays there.
+ */
+static void first_process(void)
+{
+	char *bench = getenv("bench");
+	int console;
+
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	console = open("/dev/console", O_RDWR);
+	if (console >= 0) {
+		dup2(console, 0);
+		dup2(console, 1);
+		dup2(console, 2);
+	}
+	printf("reached init %.0f\n", now());
+	fflush(stdout);
+	if (bench && !strcmp(bench, "idle"))
+		for (;;)
+			pause();
+	if (!bench || strcmp(bench, "boot"))
+		do_words(words_of(bench ? bench : (char []) { "" }));
+	printf("the end\n");
+	fflush(stdout);
+	tcdrain(1);
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+int main(int argc, char **argv)
+{
+	cpu_set_t first;
+
+	(void)argc;
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	sched_setaffinity(0, sizeof(first), &first);
+	if (getpid() == 1)
+		first_process();
+	return do_words(argv + 1);
+}
