@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host half: making guests, running them, asking about them.
+ * Read next: any topic file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "micro.h"
+
+extern u64 guest_fn, guest_free;
+
+struct guest *raw_guest(u64 size)
+{
+	struct guest *g = calloc(1, sizeof(*g));
+	u64 align = 2UL << 20;
+	u8 *mem;
+
+	g->size = size;
+	mem = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		fail("no memory for a guest");
+	g->mem = (u8 *)(((u64)mem + align - 1) & -align);
+	g->fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
+	if (g->fd < 0)
+		fail("/dev/lguest: %s", strerror(errno));
+	return g;
+}
+
+int initialize(struct guest *g, u64 start)
+{
+	u64 words[] = { LHREQ_INITIALIZE, (u64)g->mem, g->size / PAGE, start,
+			(g->size + DEVICE_SIZE) / PAGE };
+
+	return write(g->fd, words, sizeof(words)) == sizeof(words) ? 0 : -errno;
+}
+
+static u64 *table(struct guest *g, u64 gpa)
+{
+	return (u64 *)(g->mem + gpa);
+}
+
+/* 2 MiB pages of everything, at slot @l4, entry @l3 of the next level. */
+static void map_all(struct guest *g, u64 cr3, u64 at, int l4, int l3, u64 end,
+		    u64 bits)
+{
+	table(g, cr3)[l4] = at | P_ | W_ | U_;
+	table(g, at)[l3] = (at + PAGE) | P_ | W_ | U_;
+	for (u64 gpa = 0; gpa < end; gpa += 2UL << 20)
+		table(g, at + PAGE)[gpa >> 21] = gpa | P_ | W_ | PS_ | bits;
+}
+
+void load_image(struct guest *g, void (*fn)(void))
+{
+	size_t size = _end - __executable_start;
+	u64 all = g->size + DEVICE_SIZE;
+
+	guest_fn = (char *)fn - __executable_start;
+	guest_free = (IMAGE_GPA + size + PAGE - 1) & -PAGE;
+	memcpy(g->mem + IMAGE_GPA, __executable_start, size);
+	map_all(g, BOOT_CR3, BOOT_CR3 + PAGE, 0, 0, g->size, 0);
+	map_all(g, BOOT_CR3, MAIN_CR3 + PAGE, 511, 510, all, 0);
+	map_all(g, MAIN_CR3, MAIN_CR3 + PAGE, 511, 510, all, 0);
+	map_all(g, MAIN_CR3, MAIN_CR3 + 3 * PAGE, 0, USER_VA >> 30, g->size, U_);
+}
+
+struct guest *make_guest(void (*fn)(void))
+{
+	struct guest *g = raw_guest(GUEST_SIZE);
+	int err;
+
+	load_image(g, fn);
+	err = initialize(g, IMAGE_GPA + (guest_boot - __executable_start));
+	if (err)
+		fail("INITIALIZE: %s", strerror(-err));
+	return g;
+}
+
+int go(struct guest *g)
+{
+	union {
+		struct lguest_exit exit;
+		char reason[sizeof(g->reason)];
+	} buf;
+	ssize_t got = read(g->fd, &buf, sizeof(buf));
+
+	if (got < 0 && errno == ENOENT) {
+		memset(g->reason, 0, sizeof(g->reason));
+		got = read(g->fd, g->reason, sizeof(g->reason));
+		if (got <= 0)
+			fail("no reason of death: %zd, %s", got, strerror(errno));
+		return 0;
+	}
+	if (got < 0)
+		return -errno;
+	if (got != sizeof(buf.exit))
+		fail("read() gives %zd bytes", got);
+	g->exit = buf.exit;
+	return g->exit.kind;
+}
+
+void end_guest(struct guest *g)
+{
+	close(g->fd);
+	munmap(g->mem, g->size);
+	free(g);
+}
+
+long request_at(struct guest *g, u64 cpu, u64 a, u64 b, u64 c)
+{
+	u64 words[] = { a, b, c };
+
+	return pwrite(g->fd, words, sizeof(words), cpu);
+}
+
+u64 getreg(struct guest *g, u64 offset)
+{
+	u64 value;
+
+	if (request(g, LHREQ_GETREG, offset) < 0)
+		fail("GETREG %llu: %s", (unsigned long long)offset, strerror(errno));
+	if (read(g->fd, &value, 8) != 8)
+		fail("read() after GETREG: %s", strerror(errno));
+	return value;
+}
+
+u64 stat_of(struct guest *g, const char *name)
+{
+	char path[64], line[100];
+	u64 value = 0;
+	FILE *f;
+
+	(void)g;	/* one per process */
+	snprintf(path, sizeof(path), "/sys/kernel/debug/lguest/%d/stats",
+		 getpid());
+	f = fopen(path, "r");
+	if (!f)
+		fail("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)) &&
+		    line[strlen(name)] == ' ')
+			value = strtoull(line + strlen(name), NULL, 10);
+	fclose(f);
+	return value;
+}
+
+void dies(struct guest *g, const char *reason)
+{
+	int kind = go(g);
+
+	if (kind)
+		fail("the guest gives %d instead of its reason \"%s\"", kind,
+		     reason);
+	if (!strstr(g->reason, reason))
+		fail("the guest ends with \"%s\", not \"%s\"", g->reason, reason);
+}
+
+void passes(struct guest *g)
+{
+	dies(g, "POWEROFF: ok");
+}
+
+void guest_passes(void (*fn)(void))
+{
+	struct guest *g = make_guest(fn);
+
+	passes(g);
+	end_guest(g);
+}
+
+void guest_dies(void (*fn)(void), const char *reason)
+{
+	struct guest *g = make_guest(fn);
+
+	dies(g, reason);
+	end_guest(g);
+}
+
+void on_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
