@@ -1,0 +1,84 @@
+#!/bin/bash
+# A minute in the guest is a minute outside.
+. "$(dirname "$0")/lib/lab.sh"
+
+cat >"$work/ticks.c" <<'END'
+#define _GNU_SOURCE 1
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+static double get(int id) { struct timespec t; clock_gettime(id, &t); return t.tv_sec + t.tv_nsec / 1e9; }
+/* backwards SECONDS: how often did a clock run backwards, and how far? */
+int main(int argc, char **argv)
+{
+	static const int ids[] = { CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW };
+	double last[4], end = get(CLOCK_MONOTONIC) + atof(argv[argc - 1]), widest = 0;
+	unsigned long bad = 0, reads = 0, late = 0;
+	struct timespec nap = { 0, 20000000 };
+	int i;
+
+	for (i = 0; i < 4; i++) last[i] = get(ids[i]);
+	while (get(CLOCK_MONOTONIC) < end) {
+		for (i = 0; i < 4; i++) {
+			double t = get(ids[i]);
+			if (t < last[i]) bad++;
+			last[i] = t;
+		}
+		if (++reads % 20000 == 0) {
+			double begin = get(CLOCK_MONOTONIC), took;
+			nanosleep(&nap, NULL);
+			took = get(CLOCK_MONOTONIC) - begin;
+			if (took < .02) bad++;
+			if (took > .12) late++;
+			if (took > widest) widest = took;
+		}
+	}
+	printf("backwards %lu\nlate %lu\nreads %lu\nslowest %f\n", bad, late, reads, widest);
+	return 0;
+}
+END
+mkdir -p "$work/root"
+program "$work/ticks.c" "$work/root/ticks"
+cat >"$work/root/init" <<'END'
+#!/bin/sh
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t devtmpfs dev /dev
+exec </dev/hvc0 >/dev/hvc0 2>&1
+echo; echo "=== begin"
+/ticks 12
+echo "=== end"
+/bin/busybox poweroff -f
+END
+initrd "$work/root" "$work/initrd"
+
+inside "60 s" --smp 2 --with "$work/initrd" <<'END'
+# "mark NAME GUEST-SECONDS" lines, each stamped by the host when it arrives.
+stamp() {
+	while read -r name guest wall; do
+		echo "$name $guest $wall $(now) $(date +%s)"
+	done
+}
+lguest run -i initrd -p 'quiet loglevel=1' --time-limit 60 >/tmp/ticks 2>&1 &
+other=$!
+lguest run -- sh -c '
+	mark() { echo "$1 $(cut -d" " -f1 /proc/uptime) $(date +%s)"; }
+	mark start; mark begin; sleep 60; mark end' 2>/tmp/err | stamp >/tmp/marks
+wait $other
+cat /tmp/marks
+of() { awk -v n="$1" -v f="$2" '$1 == n { print $f }' /tmp/marks; }
+guest=$(difference "$(of begin 2)" "$(of end 2)")
+host=$(difference "$(of begin 4)" "$(of end 4)")
+between "E8 E9 a minute in the guest is a minute outside, within 1 %" 59.4 60.6 "$host"
+between "E9 the guest's clock says so, too" 59.9 60.6 "$guest"
+between "E9 drift (%)" -1 1 "$(awk "BEGIN { print ($guest - $host) / $host * 100 }")"
+between "E11 the guest's date is the host's" -2 2 "$(difference "$(of begin 5)" "$(of begin 3)")"
+between "E11 ... and still is after a minute" -2 2 "$(difference "$(of end 5)" "$(of end 3)")"
+is "E9 no clock of the guest runs backwards, no sleep is short" "backwards 0" \
+	"$(tr -d '\r' </tmp/ticks | grep ^backwards)"
+between "E9 the clocks were read often enough" 10000 1000000000 \
+	"$(tr -d '\r' </tmp/ticks | awk '/^reads/ { print $2 }')"
+sed -n '/=== begin/,/=== end/p' /tmp/ticks
+END
+
+finish
