@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The world that test_shadow.c puts around the Host's shadow tables: a
+ * launcher's memory whose pages come and go (shadow_world.c), and what ought
+ * to happen in it, found without the Host's code (shadow_model.c).
+ */
+#ifndef SHADOW_WORLD_H
+#define SHADOW_WORLD_H
+
+#include "shim/shim.h"
+#include "lg.h"
+#include "page_tables.h"
+
+#define FRAMES		2048UL		/* guest RAM: 8 MiB */
+#define DEVICE_LIMIT	600000UL	/* one whole GiB page, and a half */
+#define TABLES		96		/* frames that hold tables for sure */
+#define BLOCK		512UL
+#define NO_ROOT		(~0ULL)		/* the half that all spaces share */
+#define LINEAR_ROOT	(~0ULL - 1)
+
+struct world {
+	struct lguest *lg;
+	struct lg_cpu *cpu;
+	u64 *ram;			/* what guest-physical memory holds */
+	u64 *twin;			/* what the tables in it should hold */
+	struct page host[FRAMES];	/* the launcher's page behind a frame */
+	bool present[FRAMES], writable[FRAMES];
+	bool huge[FRAMES / BLOCK];
+	u64 next_pfn;
+	u64 seed, op;			/* for the message when it fails */
+
+	/* What the Host did since these were cleared. */
+	bool trapped, killed, device;
+	bool lost_race;			/* a table entry was not as walked */
+	unsigned int vector;
+	u64 trap_error, device_at;
+	char reason[128];
+};
+
+extern struct world w;
+
+/* A fixed, fast generator: a run is its seed. */
+static inline u64 rnd(void)
+{
+	static u64 state;
+
+	if (!state || !w.op)
+		state = w.seed * 2 + 1;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state * 0x2545f4914f6cdd1dULL >> 16;
+}
+
+void world_failed(const char *file, int line, const char *what);
+#define CHECK(what) \
+	do { if (!(what)) world_failed(__FILE__, __LINE__, #what); } while (0)
+
+/* shadow_world.c */
+void world_create(u64 seed, bool five_levels, u64 sme_mask, u64 misalign);
+void world_destroy(void);
+void world_forget(void);
+void world_fault_in(unsigned long address, bool write);
+void world_disturb(void);
+void world_zap(u64 first, u64 count);
+void guest_write(u64 frame, unsigned int index, u64 value);
+u64 guest_read(u64 frame, unsigned int index);
+
+/* shadow_model.c */
+enum kind { FILLED, FAULT, GENERAL, DEVICE, KILLED };
+struct outcome {
+	enum kind kind;
+	u32 code;		/* FAULT */
+	u64 gpa;		/* DEVICE, FILLED */
+	u64 leaf;		/* FILLED: the shadow leaf as it has to be */
+	int level;		/* FILLED: of that leaf */
+};
+struct outcome expect_access(u64 address, bool user, u32 error);
+size_t expect_read(u64 address, u8 *to, size_t len, bool *kill);
+void note_fill(u64 address, const struct outcome *o);
+void note_neighbours(u64 address, const u64 *before);
+u64 shadow_leaf(u64 address);
+bool cpu_may(u64 address, u32 error, u64 *leaf);
+void check_fresh_half(struct lg_root *root, bool upper);
+void check_fresh_page(u64 address);
+void check_everything(void);
+
+#endif

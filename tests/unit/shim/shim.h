@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * As much of a kernel as the Host's pure files need to be built as a program:
+ * every <linux/...> and <asm/...> header beside this file is this file.
+ *
+ * The test says what the machine does: it defines the functions at the end and
+ * may look at, or set, the variables (shim.c).
+ *
+ *  - A physical address is an address of this program.  The struct page of an
+ *    allocated page stands right behind it, so that a frame number which never
+ *    came from an allocation leads ASan to the culprit.
+ *  - A spinlock knows whether it is held: taking it twice is fatal, as it is
+ *    on a real CPU.
+ */
+#ifndef SHIM_H
+#define SHIM_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <linux/types.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s64 s64;
+typedef unsigned int gfp_t;
+
+#define U64_MAX		UINT64_MAX
+#define BITS_PER_LONG	64
+#define BIT_ULL(n)	(1ULL << (n))
+#define __user
+#define __rcu
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+#define __aligned(n)	__attribute__((aligned(n)))
+#define likely(x)	(x)
+#define unlikely(x)	(x)
+#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, value) (*(volatile __typeof__(x) *)&(x) = (value))
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define min(a, b)	((a) < (b) ? (a) : (b))
+#define max(a, b)	((a) > (b) ? (a) : (b))
+#define min_t(type, a, b) min((type)(a), (type)(b))
+#define IS_ALIGNED(x, a) (((x) & ((__typeof__(x))(a) - 1)) == 0)
+#define ERR_PTR(error)	((void *)(long)(error))
+#ifndef ERESTART
+#define ERESTART	85
+#endif
+#define DECLARE_BITMAP(name, bits) \
+	unsigned long name[((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG]
+
+/* Lists. */
+struct list_head { struct list_head *next, *prev; };
+
+#define container_of(p, type, member) \
+	((type *)((char *)(p) - offsetof(type, member)))
+#define list_first_entry(head, type, member) \
+	container_of((head)->next, type, member)
+#define list_entry_of(p, t, member) \
+	container_of(p, __typeof__(*(t)), member)
+#define list_for_each_entry(t, head, member)				\
+	for ((t) = list_entry_of((head)->next, t, member);		\
+	     &(t)->member != (head);					\
+	     (t) = list_entry_of((t)->member.next, t, member))
+#define list_for_each_entry_safe(t, n, head, member)			\
+	for ((t) = list_entry_of((head)->next, t, member),		\
+	     (n) = list_entry_of((t)->member.next, t, member);		\
+	     &(t)->member != (head);					\
+	     (t) = (n), (n) = list_entry_of((n)->member.next, n, member))
+
+static inline void INIT_LIST_HEAD(struct list_head *head)
+{
+	head->next = head->prev = head;
+}
+
+static inline void list_add(struct list_head *item, struct list_head *head)
+{
+	item->next = head->next;
+	item->prev = head;
+	head->next->prev = item;
+	head->next = item;
+}
+
+static inline void list_del(struct list_head *item)
+{
+	item->prev->next = item->next;
+	item->next->prev = item->prev;
+	item->next = item->prev = NULL;
+}
+
+static inline void list_move(struct list_head *item, struct list_head *head)
+{
+	list_del(item);
+	list_add(item, head);
+}
+
+/* Locks, and what is only a field here. */
+typedef struct { bool held; } spinlock_t;
+
+static inline void spin_lock(spinlock_t *lock)
+{
+	if (lock->held)
+		abort();	/* a CPU that waits for itself */
+	lock->held = true;
+}
+
+static inline void spin_unlock(spinlock_t *lock)
+{
+	if (!lock->held)
+		abort();
+	lock->held = false;
+}
+
+#define local_irq_save(flags)	((flags) = 1)
+#define local_irq_restore(flags) ((void)(flags))
+
+struct mutex { int unused; };
+struct mmu_notifier { int unused; };
+struct hrtimer { int unused; };
+struct rcu_head { int unused; };
+struct mm_struct { int unused; };
+struct task_struct;
+struct eventfd_ctx;
+struct dentry;
+typedef struct { int unused; } wait_queue_head_t;
+struct desc_struct { u64 value; };
+struct desc_ptr { u16 size; u64 address; } __attribute__((packed));
+
+struct user_regs_struct {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx,
+		      si, di, orig_ax, ip, cs, flags, sp, ss, fs_base, gs_base,
+		      ds, es, fs, gs;
+};
+
+#define X86_TRAP_GP	13
+#define X86_TRAP_PF	14
+#define X86_PF_PROT	(1U << 0)
+#define X86_PF_WRITE	(1U << 1)
+#define X86_PF_USER	(1U << 2)
+#define X86_PF_RSVD	(1U << 3)
+#define X86_PF_INSTR	(1U << 4)
+
+/* Page tables. */
+#define PAGE_SHIFT	12
+#define PAGE_SIZE	4096UL
+#define PAGE_MASK	(~(PAGE_SIZE - 1))
+#define PMD_SIZE	(2UL << 20)
+#define PAGE_ALIGNED(x)	IS_ALIGNED((unsigned long)(x), PAGE_SIZE)
+
+#define _PAGE_PRESENT	BIT_ULL(0)
+#define _PAGE_RW	BIT_ULL(1)
+#define _PAGE_USER	BIT_ULL(2)
+#define _PAGE_ACCESSED	BIT_ULL(5)
+#define _PAGE_DIRTY	BIT_ULL(6)
+#define _PAGE_PSE	BIT_ULL(7)
+#define _PAGE_PAT_LARGE	BIT_ULL(12)
+#define _PAGE_NX	BIT_ULL(63)
+#define _KERNPG_TABLE_NOENC \
+	(_PAGE_PRESENT | _PAGE_RW | _PAGE_ACCESSED | _PAGE_DIRTY)
+#define __PAGE_KERNEL_LARGE_EXEC \
+	(_KERNPG_TABLE_NOENC | _PAGE_PSE | BIT_ULL(8))
+
+extern u64 sme_me_mask;
+extern bool shim_five_levels;
+extern struct shim_cpu { u8 x86_phys_bits; } boot_cpu_data;
+#define X86_FEATURE_OSPKE 0
+#define boot_cpu_has(feature) (feature)
+#define pgtable_l5_enabled() shim_five_levels
+#define X86_CR4_PCIDE	BIT_ULL(17)
+#define __read_cr4()	X86_CR4_PCIDE
+
+/* The launcher's own tables: only its PMD entries are asked for. */
+typedef struct { u64 value; } pgd_t, p4d_t, pud_t, pmd_t;
+pmd_t *shim_pmd(unsigned long address);
+extern pgd_t shim_upper;
+#define pgd_offset(mm, address) ((void)(mm), (void)(address), &shim_upper)
+#define p4d_offset(pgd, address) (pgd)
+#define pud_offset(p4d, address) (p4d)
+#define pmd_offset(pud, address) ((void)(pud), shim_pmd(address))
+#define pgd_none(e)	((e).value == 0)
+#define p4d_none(e)	((e).value == 0)
+#define pud_present(e)	((e).value & _PAGE_PRESENT)
+#define pud_val(e)	((e).value)
+#define pmd_val(e)	((e).value)
+
+/* Pages and memory. */
+struct page {
+	unsigned long private;
+	u64 pfn;
+};
+
+#define GFP_KERNEL_ACCOUNT 0
+#define FOLL_WRITE	1
+#define __pa(p)		((u64)(uintptr_t)(p))
+#define pfn_to_page(pfn) ((struct page *)(((pfn) << PAGE_SHIFT) + PAGE_SIZE))
+#define virt_to_page(p)	((struct page *)((char *)(p) + PAGE_SIZE))
+#define page_to_pfn(page) ((page)->pfn)
+#define page_private(page) ((page)->private)
+#define set_page_private(page, value) ((page)->private = (value))
+#define put_page(page)	((void)(page))
+
+void *shim_alloc(size_t size, size_t align);
+void shim_free(void *p);
+extern long shim_allocated;	/* pieces of memory in use */
+extern long shim_fail_after;	/* allocations until one fails; -1: none */
+
+#define kzalloc(size, gfp)	shim_alloc(size, 16)
+#define kfree(p)		shim_free(p)
+#define get_zeroed_page(gfp) \
+	((unsigned long)shim_alloc(PAGE_SIZE + sizeof(struct page), PAGE_SIZE))
+#define free_page(address)	shim_free((void *)(address))
+#define alloc_pages_exact(size, gfp) shim_alloc(size, PAGE_SIZE)
+#define free_pages_exact(p, size) shim_free(p)
+
+int get_user_pages_fast_only(unsigned long address, int n, unsigned int flags,
+			     struct page **pages);
+
+#endif /* SHIM_H */

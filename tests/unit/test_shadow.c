@@ -1,0 +1,647 @@
+// SOURCES: tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shim/shim.c host/shadow_tables.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c
+// CFLAGS: -Itests/unit/shim -O2
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The shadow tables, as the module has them, against a reference: random guest
+ * tables, accesses, stores, flushes and CR3 loads, while the launcher's pages
+ * come and go.  SEED=n repeats a run, OPS=n changes its length.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include "shadow_world.h"
+#include <cmocka.h>
+
+#define HOT 48
+
+static const unsigned int indexes[] = { 0, 1, 255, 256, 257, 300, 508, 511 };
+static u64 hot[HOT];
+static unsigned int cr3_frames;	/* address spaces begin at frames below */
+static unsigned long outcomes[5];
+
+static unsigned int any_index(void)
+{
+	return indexes[rnd() % ARRAY_SIZE(indexes)];
+}
+
+static u64 any_address(void)
+{
+	u64 va = rnd() & 0xfff;
+	int level;
+
+	for (level = 1; level <= 4; level++)
+		va |= (u64)any_index() << (3 + 9 * level);
+	if (va >> 47)
+		va |= 0xffffULL << 48;
+	return va;
+}
+
+static u64 an_address(void)
+{
+	u64 r = rnd();
+
+	if (r % 64 == 0)
+		return hot[r / 64 % HOT] = any_address();
+	if (r % 64 == 1)
+		return rnd() << 32 ^ rnd();	/* often not canonical */
+	return hot[r / 64 % HOT] ^ (rnd() & 0xfff);
+}
+
+/* ---- the guest's tables */
+
+static u64 any_flags(void)
+{
+	u64 r = rnd();
+
+	return 1 | (r & 15 ? 2 : 0) | (r >> 4 & 7 ? 4 : 0) | (r >> 7 & 0x260) |
+	       (r >> 20 & 0x118) | (r >> 32 & 15 ? 0 : 1ULL << 63);
+}
+
+static u64 any_entry(void)
+{
+	u64 r = rnd() % 100, flags = any_flags();
+
+	if (r < 66)
+		return (rnd() % TABLES) << 12 | flags;
+	if (r < 78)
+		return (rnd() % FRAMES) << 12 | flags;
+	if (r < 87)	/* 2 MiB, bit 12 is PAT */
+		return (rnd() % 5) << 21 | (rnd() & 1) << 12 | flags | 0x80;
+	if (r < 90)
+		return (rnd() % 3) << 30 | (rnd() & 1) << 12 | flags | 0x80;
+	if (r < 92)	/* device memory */
+		return (FRAMES + rnd() % (DEVICE_LIMIT - FRAMES)) << 12 | flags;
+	if (r < 94)
+		return 1ULL << (46 + rnd() % 6) | flags;
+	if (r < 95)
+		return (DEVICE_LIMIT - 1 + rnd() % 3) << 12 | flags;
+	if (r < 96)
+		return rnd() << 16 ^ rnd();
+	if (r < 98)
+		return (rnd() << 16 ^ rnd()) & ~1ULL;
+	return 0;
+}
+
+static void edit(void)
+{
+	static const unsigned char bits[] = { 0, 1, 2, 5, 6, 7, 8, 9, 12, 21, 63 };
+	u64 frame = rnd() % TABLES;
+	unsigned int index = any_index();
+	u64 old = guest_read(frame, index);
+
+	if (rnd() % 3)
+		guest_write(frame, index,
+			    old ^ 1ULL << bits[rnd() % ARRAY_SIZE(bits)]);
+	else
+		guest_write(frame, index, any_entry());
+}
+
+/* A guest that works: one of its addresses leads to a page. */
+static void repair(void)
+{
+	u64 va = hot[rnd() % HOT], table = w.cpu->root->pfn, e;
+	int level;
+
+	for (level = 4; level >= 1; level--) {
+		unsigned int index = va >> (3 + 9 * level) & 511;
+
+		if (table >= TABLES)
+			return;
+		e = guest_read(table, index);
+		if (!(e & 1) || e >> 46 << 46 & FRAME || (e & 0x80) ||
+		    (level > 1 && (e & FRAME) >> 12 >= TABLES) ||
+		    (e & FRAME) >> 12 >= FRAMES) {
+			e = (rnd() % (level > 1 ? TABLES : FRAMES)) << 12 |
+			    any_flags();
+			guest_write(table, index, e & ~0x80ULL);
+		}
+		table = (e & FRAME) >> 12;
+	}
+}
+
+static void fill_guest_tables(void)
+{
+	unsigned int frame, i;
+
+	for (frame = 0; frame < TABLES; frame++)
+		for (i = 0; i < ARRAY_SIZE(indexes); i++)
+			guest_write(frame, indexes[i], any_entry());
+	for (i = 0; i < HOT; i++)
+		hot[i] = any_address();
+}
+
+/* ---- operations, each with its check */
+
+/* What core.c does for cpu->need.  False: nothing was needed. */
+static bool satisfy(void)
+{
+	struct lg_need need = w.cpu->need;
+
+	memset(&w.cpu->need, 0, sizeof(w.cpu->need));
+	CHECK(!need.wait && !need.call);
+	if (need.tables) {
+		shim_fail_after = rnd() % 4 ? -1 : (long)(rnd() % 6);
+		if (refill_spares(w.cpu)) {
+			shim_fail_after = -1;
+			CHECK(refill_spares(w.cpu) == 0);
+		}
+		shim_fail_after = -1;
+	}
+	if (need.page)
+		world_fault_in(need.page, need.write);
+	return need.tables || need.page;
+}
+
+static bool same_fault(const struct outcome *o, u64 address)
+{
+	return w.trapped && w.vector == X86_TRAP_PF && w.trap_error == o->code &&
+	       w.cpu->shared->cr2 == address;
+}
+
+static void check_fill(u64 address, u32 error, struct outcome before)
+{
+	struct outcome o = expect_access(address, w.cpu->user, error);
+	u64 leaf, rights = _PAGE_RW | _PAGE_DIRTY;
+
+	CHECK(o.kind == FILLED && o.gpa == before.gpa);
+	o.leaf = (o.leaf & ~rights) | (before.leaf & rights);
+	note_fill(address, &o);
+	CHECK(cpu_may(address, error, &leaf));
+	CHECK(leaf == o.leaf);
+}
+
+/* A fault although all is there: something of the host is in the TLB. */
+static void fault_again(u64 address, u32 error)
+{
+	u64 before = w.cpu->counts[LG_COUNT_SPURIOUS], old, leaf;
+
+	if (w.lg->nr_tables > w.lg->max_tables)
+		return;
+	CHECK(refill_spares(w.cpu) == 0);
+	CHECK(cpu_may(address, error, &old));
+	w.cpu->state->nr_stale = 0;
+	CHECK(demand_page(w.cpu, address, error, false) == LG_RUN);
+	CHECK(cpu_may(address, error, &leaf) && leaf == old);
+	CHECK(w.cpu->counts[LG_COUNT_SPURIOUS] == before + 1);
+	CHECK(w.cpu->state->nr_stale &&
+	      w.cpu->state->stale[0] == (address & PAGE_MASK));
+}
+
+/* Fault as often as a CPU would until the access is done or someone's. */
+static enum lg_next fault_until_done(u64 address, u32 error, bool hint)
+{
+	enum lg_next next;
+	int tries = 0;
+	u64 leaf;
+
+	world_forget();
+	for (;;) {
+		CHECK(tries++ < 40);		/* it goes forward */
+		w.lost_race = false;
+		next = demand_page(w.cpu, address, error, hint);
+		CHECK(!w.lg->lock.held);
+		if (next == LG_RETRY) {
+			CHECK(satisfy());
+			continue;
+		}
+		if (next == LG_LEAVE || w.trapped || w.killed ||
+		    (!w.lost_race && (hint || cpu_may(address, error, &leaf))))
+			return next;
+	}
+}
+
+static void remember_neighbours(u64 address, u64 *leaves)
+{
+	unsigned int i;
+
+	for (i = 0; i < 16; i++)
+		leaves[i] = shadow_leaf((address & ~0xffffULL) | i << 12);
+}
+
+static void access_page(u64 address, bool user, u32 error)
+{
+	u64 leaf, around[16];
+	struct outcome o;
+
+	w.cpu->user = user;
+	if (cpu_may(address, error, &leaf) && rnd() % 8)
+		return;		/* the CPU would not ask */
+	/* Of the CPU's word only write and fetch may matter. */
+	error |= rnd() & ~0x12 & 0x1f;
+	o = expect_access(address, user, error);
+	if (canonical(address))
+		remember_neighbours(address, around);
+	fault_until_done(address, error, false);
+	outcomes[o.kind]++;
+	switch (o.kind) {
+	case FILLED:
+		CHECK(!w.trapped && !w.killed && !w.device);
+		check_fill(address, error, o);
+		note_neighbours(address, around);
+		if (rnd() % 8 == 0)
+			fault_again(address, error);
+		break;
+	case FAULT:
+		CHECK(same_fault(&o, address) && !w.killed && !w.device);
+		break;
+	case GENERAL:
+		CHECK(w.trapped && w.vector == X86_TRAP_GP && !w.trap_error);
+		break;
+	case DEVICE:
+		CHECK(w.device && w.device_at == o.gpa && !w.trapped);
+		break;
+	case KILLED:
+		CHECK(w.killed && !w.trapped);
+		break;
+	}
+}
+
+/* "Fill if you can": never a fault, nor an exit. */
+static void hint_page(u64 address, bool user, u32 error)
+{
+	struct outcome o;
+	u64 around[16];
+
+	w.cpu->user = user;
+	o = expect_access(address, user, error);
+	if (canonical(address))
+		remember_neighbours(address, around);
+	CHECK(fault_until_done(address, error, true) == LG_RUN);
+	CHECK(!w.trapped && !w.device);
+	CHECK(w.killed == (o.kind == KILLED && !w.cpu->root->linear));
+	if (o.kind == FILLED) {
+		check_fill(address, error, o);
+		note_neighbours(address, around);
+	}
+}
+
+static void any_access(void)
+{
+	static const u32 kinds[] = { 0, 2, 0x10, 2 };
+
+	bool user = !w.cpu->root->linear && rnd() % 2;
+
+	if (rnd() % 8)
+		access_page(an_address(), user, kinds[rnd() % 4]);
+	else
+		hint_page(an_address(), user, kinds[rnd() % 4]);
+}
+
+static void access_while_changing(void)
+{
+	u64 address = an_address();
+	unsigned int slot = address >> 39 & 511;
+
+	if (!canonical(address) || slot == 256 || slot == 508)
+		return;
+	world_forget();
+	CHECK(refill_spares(w.cpu) == 0);
+	w.lg->changing++;
+	w.cpu->user = false;
+	CHECK(demand_page(w.cpu, address, 0, rnd() % 2) == LG_RETRY);
+	CHECK(w.cpu->need.wait && !w.trapped && !w.killed && !w.device);
+	w.lg->changing--;
+	world_forget();
+}
+
+static void no_need(void)
+{
+	CHECK(!w.cpu->need.page && !w.cpu->need.write && !w.cpu->need.wait &&
+	      !w.cpu->need.tables && !w.cpu->need.call);
+	CHECK(!w.killed && !w.trapped);
+}
+
+static void flush_a_page(u64 address)
+{
+	world_forget();
+	flush_one(w.cpu, address);
+	no_need();
+	if (canonical(address) && !w.cpu->root->linear)
+		check_fresh_page(address);
+}
+
+static void flush_lower(void)
+{
+	world_forget();
+	flush_user(w.cpu);
+	no_need();
+	check_fresh_half(w.cpu->root, false);
+}
+
+static void flush_all(void)
+{
+	unsigned int n;
+
+	world_forget();
+	flush_everything(w.cpu);
+	no_need();
+	check_fresh_half(w.cpu->root, false);
+	if (!w.cpu->root->linear)
+		check_fresh_half(w.cpu->root, true);
+	for (n = 0; n < LG_ROOTS; n++)
+		CHECK(!w.lg->roots[n] || w.lg->roots[n] == w.cpu->root ||
+		      w.lg->roots[n]->stale);
+}
+
+static void load_cr3(u64 frame, bool keep)
+{
+	u64 cr3 = frame << 12 | (rnd() & 0xfff) | (keep ? LGUEST_CR3_NOFLUSH : 0);
+	struct lg_root *old = w.cpu->root;
+	bool was_stale = false;
+	unsigned int n;
+
+	for (n = 0; n < LG_ROOTS; n++)
+		if (w.lg->roots[n] && w.lg->roots[n]->pfn == frame)
+			was_stale = w.lg->roots[n]->stale;
+	world_forget();
+	while (load_root(w.cpu, cr3) == LG_RETRY)
+		CHECK(satisfy());
+	if (frame >= FRAMES) {
+		CHECK(w.killed && w.cpu->root == old);
+		return;
+	}
+	no_need();
+	CHECK(w.cpu->root->pfn == frame && !w.cpu->root->linear);
+	if (!keep || was_stale)
+		check_fresh_half(w.cpu->root, false);
+}
+
+/* What the Switcher does with a CR3 that it knows. */
+static void load_cr3_directly(void)
+{
+	struct lg_state *state = w.cpu->state;
+	struct lg_space *space = &state->spaces[rnd() % LG_NR_SPACES];
+
+	if (!space->cr3 || w.cpu->root->linear)
+		return;
+	w.cpu->user = false;
+	prepare_direct(w.cpu);
+	CHECK(state->space_index == w.cpu->root->index && !state->user);
+	state->space_index = space->index;
+	note_direct(w.cpu);
+	CHECK(w.cpu->root && w.cpu->root->pfn == (space->cr3 & FRAME) >> 12);
+}
+
+static void drop_a_space(u64 frame)
+{
+	unsigned int n;
+
+	world_forget();
+	drop_space(w.cpu, frame << 12 | (rnd() & 0xfff));
+	no_need();
+	for (n = 0; n < LG_ROOTS; n++)
+		CHECK(!w.lg->roots[n] || w.lg->roots[n]->linear ||
+		      w.lg->roots[n]->pfn != frame ||
+		      w.lg->roots[n] == w.cpu->root);
+}
+
+static void read_somewhere(void)
+{
+	size_t len = 1 + rnd() % 15, got, expected;
+	u64 address = an_address() | (rnd() % 2 ? 0xff8 : 0);
+	u8 bytes[15], right[15];
+	bool kill;
+	int tries;
+
+	w.cpu->user = false;
+	expected = expect_read(address, right, len, &kill);
+	for (tries = 0; ; tries++) {
+		world_forget();
+		got = read_virtual(w.cpu, address, bytes, len);
+		if (!w.cpu->need.page)
+			break;
+		CHECK(tries < 20 && satisfy());
+	}
+	CHECK(got == expected && w.killed == kill && !w.trapped);
+	CHECK(!memcmp(bytes, right, got));
+}
+
+static void one_operation(void)
+{
+	u64 r = rnd() % 1000;
+
+	if (r < 500)
+		any_access();
+	else if (r < 650)
+		repair();
+	else if (r < 780)
+		edit();
+	else if (r < 850)
+		flush_a_page(an_address());
+	else if (r < 862)
+		flush_lower();
+	else if (r < 870)
+		flush_all();
+	else if (r < 920)
+		load_cr3(rnd() % cr3_frames, rnd() % 4);
+	else if (r < 924)
+		load_cr3_directly();
+	else if (r < 926)
+		load_cr3(rnd() % 2 ? FRAMES + rnd() % 9 : rnd() % FRAMES, true);
+	else if (r < 930)
+		drop_a_space(rnd() % cr3_frames);
+	else if (r < 970)
+		world_disturb();
+	else if (r < 975)
+		access_while_changing();
+	else if (r < 978)
+		world_zap(rnd() % (2 * FRAMES), rnd() % 2000);
+	else
+		read_somewhere();
+}
+
+/* ---- runs */
+
+struct setting {
+	bool five_levels;
+	u64 sme_mask, misalign;
+	unsigned int spaces;
+	unsigned long max_tables;
+	unsigned long linear;	/* operations before the first CR3 load */
+};
+
+static u64 seed(void)
+{
+	const char *s = getenv("SEED");
+
+	return s ? strtoull(s, NULL, 0) : 20240611;
+}
+
+static u64 operations(void)
+{
+	const char *s = getenv("OPS");
+
+	return s ? strtoull(s, NULL, 0) : 100000;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void run(const struct setting *s)
+{
+	u64 end = operations();
+	double begin = now();
+
+	memset(outcomes, 0, sizeof(outcomes));
+	world_create(seed(), s->five_levels, s->sme_mask, s->misalign);
+	if (s->max_tables)
+		w.lg->max_tables = s->max_tables;
+	cr3_frames = s->spaces;
+	fill_guest_tables();
+	for (w.op = 1; w.op <= s->linear; w.op++) {
+		access_page(rnd() % (DEVICE_LIMIT * PAGE_SIZE * 9 / 8), false,
+			    rnd() & 0x12);
+		access_page(rnd() % (FRAMES * PAGE_SIZE), false, rnd() & 0x12);
+		if (rnd() % 16 == 0)
+			any_access();
+		if (rnd() % 16 == 0)
+			world_disturb();
+		if (rnd() % 64 == 0)
+			flush_all();
+		check_everything();
+	}
+	load_cr3(0, false);
+	for (; w.op <= end; w.op++) {
+		one_operation();
+		if (rnd() % 32 == 0)
+			check_everything();
+	}
+	check_everything();
+	world_destroy();
+	printf("# SEED=%llu: %llu operations, %.0f a second; %lu fills, %lu faults, %lu #GP, %lu device, %lu ends\n",
+	       (unsigned long long)seed(), (unsigned long long)end,
+	       (double)end / (now() - begin), outcomes[FILLED], outcomes[FAULT],
+	       outcomes[GENERAL], outcomes[DEVICE], outcomes[KILLED]);
+	CHECK(end < 10000 || (outcomes[FILLED] > end / 20 &&
+			      outcomes[FAULT] > end / 20 && outcomes[DEVICE] &&
+			      outcomes[GENERAL] && outcomes[KILLED]));
+}
+
+static void test_few_spaces(void **state)
+{
+	(void)state;
+	run(&(struct setting) { .spaces = 3, .linear = 500 });
+}
+
+static void test_five_levels(void **state)
+{
+	(void)state;
+	run(&(struct setting) { .five_levels = true, .spaces = 4 });
+}
+
+static void test_memory_encryption(void **state)
+{
+	(void)state;
+	run(&(struct setting) { .sme_mask = BIT_ULL(47), .spaces = 4 });
+}
+
+/* More address spaces than roots: the oldest go. */
+static void test_many_spaces(void **state)
+{
+	(void)state;
+	run(&(struct setting) { .spaces = TABLES, .max_tables = 300 });
+}
+
+/* All tables are thrown away again and again. */
+static void test_few_tables(void **state)
+{
+	(void)state;
+	run(&(struct setting) { .spaces = 5, .max_tables = 20, .linear = 100 });
+}
+
+/* Guest and launcher do not agree where 2 MiB begin. */
+static void test_unaligned(void **state)
+{
+	(void)state;
+	run(&(struct setting) { .spaces = 4, .misalign = PAGE_SIZE });
+}
+
+/* ---- one by one */
+
+static void test_out_of_memory(void **state)
+{
+	int fail;
+
+	(void)state;
+	w.op = 1;
+	for (fail = 0; ; fail++) {
+		struct lguest *lg = calloc(1, sizeof(*lg));
+		int err;
+
+		lg->pfn_limit = FRAMES;
+		lg->cpus[0].lg = lg;
+		INIT_LIST_HEAD(&lg->cpus[0].spares);
+		shim_five_levels = true;
+		shim_fail_after = fail;
+		err = init_shadow(lg);
+		if (!err)
+			err = start_linear(&lg->cpus[0]);
+		shim_fail_after = -1;
+		free_shadow(lg);
+		free_spares(&lg->cpus[0]);
+		assert_int_equal(shim_allocated, 0);
+		free(lg);
+		if (!err)
+			break;
+		assert_int_equal(err, -ENOMEM);
+	}
+	assert_true(fail > 20);
+}
+
+/* PAT is bit 12 of a large page's entry, and no part of its frame. */
+static void test_zap_large_page_with_pat(void **state)
+{
+	u64 leaf;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	guest_write(1, 0, 2 << 12 | 7);
+	guest_write(2, 0, 3 << 12 | 7);
+	guest_write(3, 0, 0x200000 * 2 | 0x1000 | 0x87);
+	load_cr3(1, false);
+	access_page(0x3000, true, 2);
+	assert_true(cpu_may(0, 2, &leaf) && (leaf & _PAGE_PSE));
+	world_zap(2 * BLOCK, 1);
+	assert_false(cpu_may(0, 0, &leaf));
+	world_destroy();
+}
+
+/* The user view has no upper half, so a user's access there is a fault. */
+static void test_user_in_upper_half(void **state)
+{
+	(void)state;
+	world_create(1, false, 0, 0);
+	guest_write(1, 300, 2 << 12 | 7);
+	guest_write(2, 0, 3 << 12 | 7);
+	guest_write(3, 0, 4 << 12 | 7);
+	guest_write(4, 0, 5 << 12 | 7);
+	load_cr3(1, false);
+	access_page(0xffff960000000000, false, 2);
+	access_page(0xffff960000000000, true, 2);
+	assert_int_equal(w.trap_error, 7);
+	check_everything();
+	world_destroy();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_zap_large_page_with_pat),
+		cmocka_unit_test(test_user_in_upper_half),
+		cmocka_unit_test(test_few_spaces),
+		cmocka_unit_test(test_five_levels),
+		cmocka_unit_test(test_memory_encryption),
+		cmocka_unit_test(test_many_spaces),
+		cmocka_unit_test(test_few_tables),
+		cmocka_unit_test(test_unaligned),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
