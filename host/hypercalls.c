@@ -276,8 +276,11 @@ void do_sleeping_hypercall(struct lg_cpu *cpu)
 	if (call.number == LHCALL_INIT)
 		init_guest(cpu, call.arg[0], call.arg[1], call.arg[2],
 			   call.arg[3]);
-	else
+	else if (call.number == LHCALL_SHUTDOWN)
 		shut_down(cpu, call.arg[0], call.arg[1]);
-	cpu->hcalls[call.number]++;
+	else	/* the launcher has just changed the register */
+		kill_guest(cpu, "Bad hypercall %llu", call.number);
+	if (call.number < ARRAY_SIZE(cpu->hcalls))
+		cpu->hcalls[call.number]++;
 	cpu->trap_pending = false;
 }
