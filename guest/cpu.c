@@ -458,6 +458,8 @@ static void lguest_load_gs_index(unsigned int sel)
 static void lguest_load_sp0(unsigned long sp0)
 {
 	lguest_shared.sp0 = sp0;
+	/* Another task is next. */
+	lguest_do_late_calls();
 }
 
 static unsigned long lguest_store_tr(void)

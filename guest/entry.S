@@ -157,6 +157,7 @@ SYM_CODE_END(lguest_syscall_entry)
 SYM_CODE_START(lguest_iret)
 	endbr64
 	movq	$0, SHARED(IRQ_ENABLED)
+	movl	$0, lguest_flush_later(%rip)
 	movq	%rax, SHARED(IRET_RAX)
 	movq	%rcx, SHARED(IRET_RCX)
 	movq	%r11, SHARED(IRET_R11)
@@ -181,6 +182,7 @@ SYM_INNER_LABEL(lguest_entry_end, SYM_L_GLOBAL)
 	.section .text, "ax"
 SYM_CODE_START(lguest_page_fault)
 	endbr64
+	movl	$1, lguest_flush_later(%rip)
 	testb	$3, 16(%rsp)
 	jz	1f
 	pushq	%rax
@@ -287,6 +289,7 @@ SYM_CODE_END(lguest_no_handler)
 
 	.section .data, "aw"
 	.balign 8
+SYM_DATA(lguest_flush_later, .quad 0)
 SYM_DATA_START(lguest_handlers)
 	.rept	256
 	.quad	lguest_no_handler

@@ -61,6 +61,7 @@ extern char lguest_read_cr2[];
 void lguest_unexpected(void);
 extern char lguest_page_fault[];
 extern void *linux_page_fault;
+extern u32 lguest_flush_later;
 
 /* boot.c */
 void lguest_shutdown(const char *text, unsigned long reason);
@@ -76,6 +77,7 @@ void setup_irq_ops(void);
 int lguest_setup_irq(unsigned int line);
 
 /* mmu.c */
+void lguest_do_late_calls(void);
 void setup_mmu_ops(void);
 
 /* time.c */

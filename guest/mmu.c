@@ -35,10 +35,59 @@ static void lguest_write_cr2(unsigned long cr2)
 	lguest_shared.cr2 = cr2;
 }
 
+/*G:505
+ * Calls that can wait go into the ring of the shared page: the Host does them,
+ * in order, before anything else at its next visit, and no direct switch leaves
+ * the guest kernel while there are any.
+:*/
+static unsigned int next_call;
+
+static void hcall_later(unsigned long call, unsigned long a, unsigned long b)
+{
+	unsigned long enabled = lguest_shared.irq_enabled;
+	struct lguest_hcall *slot;
+
+	/* An interrupt could want the same slot. */
+	WRITE_ONCE(lguest_shared.irq_enabled, 0);
+	if (READ_ONCE(lguest_shared.hcall_status[next_call]) != 0xff) {
+		hcall(call, a, b, 0);		/* full: this empties it */
+	} else {
+		slot = &lguest_shared.hcalls[next_call];
+		slot->number = call;
+		slot->arg[0] = a;
+		slot->arg[1] = b;
+		barrier();
+		WRITE_ONCE(lguest_shared.hcall_status[next_call], 0);
+		next_call = (next_call + 1) % LGUEST_RING_SIZE;
+	}
+	WRITE_ONCE(lguest_shared.irq_enabled, enabled);
+	if (enabled && READ_ONCE(lguest_shared.irq_pending))
+		hcall(LHCALL_SEND_INTERRUPTS, 0, 0, 0);
+}
+
+/**
+ * lguest_do_late_calls() - have the ring emptied now, if there is anything in it
+ *
+ * Called when another task is about to run.
+ */
+void lguest_do_late_calls(void)
+{
+	unsigned int last = (next_call - 1) % LGUEST_RING_SIZE;
+
+	lguest_flush_later = 0;
+	if (READ_ONCE(lguest_shared.hcall_status[last]) != 0xff)
+		hcall(LHCALL_FLUSH_ASYNC, 0, 0, 0);
+}
+
 /*G:510
  * The three flushes of this CPU.  Other CPUs are reached by Linux's own IPIs.
  * Like INVLPG, the flush of one address acts on kernel addresses in all
  * address spaces.
+ *
+ * While a page fault is handled (entry.S sets and clears lguest_flush_later),
+ * the flush of a user's address can wait: copy-on-write does one for each page.
+ * Nobody uses that user's addresses before either the IRET at the end or a
+ * switch to another task, and the Host empties the ring at both.
 :*/
 static void lguest_flush_tlb_user(void)
 {
@@ -52,7 +101,10 @@ static void lguest_flush_tlb_kernel(void)
 
 static void lguest_flush_tlb_one_user(unsigned long address)
 {
-	hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address, 0);
+	if (lguest_flush_later && (long)address >= 0)
+		hcall_later(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address);
+	else
+		hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address, 0);
 }
 
 /*
@@ -61,7 +113,7 @@ static void lguest_flush_tlb_one_user(unsigned long address)
  */
 static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 {
-	hcall(LHCALL_DROP_SPACE, __pa(pgd), 0, 0);
+	hcall_later(LHCALL_DROP_SPACE, __pa(pgd), 0);
 }
 
 /*G:515

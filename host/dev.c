@@ -14,7 +14,6 @@
 #include "lg.h"
 
 #define MAX_WORDS 5	/* of any request, its number included */
-#define MAX_PFN (1ULL << 40)
 
 /*
  * What an open file holds: the guest once it is there, and the lock under which
@@ -112,13 +111,6 @@ static int start_cpu(struct lguest *lg, unsigned int id, u64 start)
 	regs_of(cpu)->ss = __USER_DS;
 	regs_of(cpu)->flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF;
 	return 0;
-}
-
-static bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
-{
-	return PAGE_ALIGNED(base) && pfn_limit && pfn_limit <= device_limit &&
-	       device_limit <= MAX_PFN && canonical(start) &&
-	       access_ok((void __user *)base, pfn_limit << PAGE_SHIFT);
 }
 
 static struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start,

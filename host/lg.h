@@ -349,6 +349,7 @@ void set_clockevent(struct lg_cpu *cpu, u64 ns);
 void cancel_clockevent(struct lg_cpu *cpu);
 
 /* memory.c */
+bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit);
 bool guest_range_ok(const struct lguest *lg, gpa_t gpa, u64 len);
 unsigned long launcher_address(const struct lguest *lg, gpa_t gpa);
 bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);

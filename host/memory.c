@@ -10,6 +10,23 @@
 #include <linux/uaccess.h>
 #include "lg.h"
 
+#define MAX_PFN (1ULL << 40)
+
+/**
+ * limits_ok() - can a guest be like this?
+ * @base: launcher address of guest-physical 0
+ * @pfn_limit: pages of RAM
+ * @start: address of the first instruction
+ * @device_limit: end of guest-physical space, in pages
+ *
+ * What INITIALIZE promises, and all that the sums below rely on.
+ */
+bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
+	return PAGE_ALIGNED(base) && pfn_limit && pfn_limit <= device_limit &&
+	       device_limit <= MAX_PFN && canonical(start) &&
+	       access_ok((void __user *)base, pfn_limit << PAGE_SHIFT);
+}
+
 /**
  * guest_range_ok() - is this range all RAM?
  * @lg: the guest

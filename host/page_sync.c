@@ -32,6 +32,17 @@ bool entry_stale(u64 then, u64 now)
 	       (then & ~now & (_PAGE_ACCESSED | _PAGE_DIRTY));
 }
 
+/*
+ * Did a leaf only become read-only, or clean, as all pages of a process do when
+ * it forks?  Its shadow entry then stays, for reading.
+ */
+static bool only_write_lost(u64 then, u64 now)
+{
+	now |= _PAGE_DIRTY;
+	return !(now & _PAGE_RW) ? !entry_stale(then & ~_PAGE_RW, now)
+				 : !entry_stale(then, now);
+}
+
 static void forget_need(struct lg_cpu *cpu)
 {
 	cpu->need.page = 0;
@@ -54,6 +65,19 @@ static void drop_counted(struct lg_cpu *cpu, struct shadow_table *t,
 	count(cpu, LG_COUNT_DROPS);
 }
 
+/* The guest's entry has changed: drop ours, or narrow it if that is enough. */
+static void correct(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
+		    u64 now)
+{
+	if (leads_to_table(t, t->entries[i]) ||
+	    !only_write_lost(t->guest[i], now)) {
+		drop_counted(cpu, t, i);
+		return;
+	}
+	t->guest[i] = now;
+	WRITE_ONCE(t->entries[i], t->entries[i] & ~(_PAGE_RW | _PAGE_DIRTY));
+}
+
 /*
  * @pfn: the guest's table that @t shadows.  Pieces of a large page (split) have
  * no guest table: the entry above them has been compared.
@@ -70,8 +94,10 @@ static void sync_table(struct lg_cpu *cpu, struct shadow_table *t, u64 pfn)
 	for (i = 0; i < 512; i++) {
 		if (!t->entries[i])
 			continue;
-		if (!readable || entry_stale(t->guest[i], guest[i]))
+		if (!readable)
 			drop_counted(cpu, t, i);
+		else if (entry_stale(t->guest[i], guest[i]))
+			correct(cpu, t, i, guest[i]);
 		else if (leads_to_table(t, t->entries[i]))
 			sync_table(cpu, table_of(t->entries[i]),
 				   (guest[i] & FRAME) >> PAGE_SHIFT);
@@ -150,7 +176,7 @@ void flush_one(struct lg_cpu *cpu, u64 address)
 				   GPA((pfn << PAGE_SHIFT) + 8 * i), 8))
 			forget_need(cpu);
 		if (entry_stale(t->guest[i], guest)) {
-			drop_counted(cpu, t, i);
+			correct(cpu, t, i, guest);
 			break;
 		}
 		if (!leads_to_table(t, t->entries[i]))
