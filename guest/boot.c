@@ -10,7 +10,7 @@
  * switch, no stack switch.  Xen's drivers stay asleep.
  *
  * Reading order: entry.S 010-040, this file, cpu.c, irq.c, mmu.c, time.c,
- * console.c.
+ * console.c, bus.c.
  */
 #include <linux/acpi.h>
 #include <linux/console.h>
@@ -187,6 +187,7 @@ static void arch_setup(void)
 static int before_devices(void)
 {
 	start_console();
+	add_virtio_devices();
 	return 0;
 }
 

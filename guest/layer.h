@@ -88,5 +88,8 @@ void setup_early_console(void);
 void setup_console(void);
 void start_console(void);
 
+/* bus.c */
+void add_virtio_devices(void);
+
 #endif /* !__ASSEMBLY__ */
 #endif /* _GUEST_LAYER_H */

@@ -21,10 +21,12 @@
  */
 #define DEFAULT_PARAMS	"dis_ucode_ldr pti=off"
 
-static bool write_command_line(const struct memory *memory, const char *params)
+static bool write_command_line(const struct memory *memory, const char *devices,
+			       const char *params)
 {
 	char line[COMMAND_LINE_MOST + 1];
-	int length = snprintf(line, sizeof(line), "%s%s%s", DEFAULT_PARAMS,
+	int length = snprintf(line, sizeof(line), "%s%s%s%s%s", DEFAULT_PARAMS,
+			      *devices ? " " : "", devices,
 			      *params ? " " : "", params);
 
 	if (length > COMMAND_LINE_MOST) {
@@ -62,12 +64,12 @@ static void describe_initrd(struct boot_params *params, const struct initrd *ini
 	params->ext_ramdisk_size = initrd->size >> 32;
 }
 
-bool load_boot_params(const struct memory *memory, const char *user_params,
-		      const struct initrd *initrd)
+bool load_boot_params(const struct memory *memory, const char *devices,
+		      const char *user_params, const struct initrd *initrd)
 {
 	struct boot_params params;
 
-	if (!write_command_line(memory, user_params))
+	if (!write_command_line(memory, devices, user_params))
 		return false;
 	memset(&params, 0, sizeof(params));
 	params.hdr.boot_flag = 0xaa55;

@@ -10,11 +10,13 @@
 #include <unistd.h>
 #include <sys/user.h>
 
+#include "devices/devices.h"
 #include "guest.h"
 #include "host.h"
 #include "initramfs.h"
 #include "kernels.h"
 #include "lguest.h"
+#include "linker/linker.h"
 #include "load.h"
 #include "mmio.h"
 #include "options.h"
@@ -27,6 +29,7 @@ struct run_settings {
 	const char *kernel;
 	const char *initrd;
 	uint64_t memory;
+	struct text_list disks;
 	const char *params;
 	uint64_t time_limit;	/* ns, 0: none */
 	bool verbose;
@@ -45,6 +48,8 @@ static const struct option run_options[] = {
 	  "its initrd (default: a small system made of busybox)" },
 	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",
 	  "memory of the guest, with K, M or G (default 256M)" },
+	{ 'd', "disk", OPTION_LIST, AT(disks), "IMG[,ro]",
+	  "raw image or block device as the next disk, /dev/vda first" },
 	{ 'p', "params", OPTION_TEXT, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel" },
 	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
@@ -114,9 +119,12 @@ static int open_host(void)
 	return -1;
 }
 
-static void describe_session(const struct run_settings *set, struct session *session)
+static void describe_session(const struct run_settings *set, const char *release,
+			     struct session *session)
 {
 	memset(session, 0, sizeof(*session));
+	session->release = release;
+	session->drivers = devices_drivers();
 	session->command = set->command;
 	session->terminal = set->terminal;
 	session->split_stderr = !isatty(STDERR_FILENO);
@@ -125,8 +133,9 @@ static void describe_session(const struct run_settings *set, struct session *ses
 		terminal_size(STDOUT_FILENO, &session->rows, &session->columns);
 }
 
-static bool load_initrd(const struct run_settings *set, const struct memory *memory,
-			const struct kernel *kernel, struct initrd *initrd)
+static bool load_initrd(const struct run_settings *set, const char *release,
+			const struct memory *memory, const struct kernel *kernel,
+			struct initrd *initrd)
 {
 	struct archive archive;
 	struct session session;
@@ -134,7 +143,7 @@ static bool load_initrd(const struct run_settings *set, const struct memory *mem
 
 	if (set->initrd)
 		return load_initrd_file(memory, kernel, set->initrd, initrd);
-	describe_session(set, &session);
+	describe_session(set, release, &session);
 	if (!build_initramfs(&session, &archive))
 		return false;
 	ok = load_initrd_bytes(memory, kernel, archive.bytes, archive.size, initrd);
@@ -157,11 +166,36 @@ static bool initialize(struct guest *guest, const struct kernel *kernel)
 	return !error;
 }
 
+static bool add_device(struct guest *guest, struct virtio_device *device)
+{
+	return device && devices_add(device, &guest->memory, guest->fd);
+}
+
+static bool add_devices(struct guest *guest, const struct run_settings *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->disks.count; i++)
+		if (!add_device(guest, disk_create(set->disks.items[i])))
+			return false;
+	return add_device(guest, rng_create());
+}
+
+/* The kernel's release, which names the folder of its modules. */
+static const char *release_of(const char *linked, struct lguest_link_note *link_note)
+{
+	struct lguest_error error;
+
+	return lguest_linked(linked, link_note, &error) == 1 ? link_note->release : NULL;
+}
+
 /* Everything up to the guest's first instruction. */
 static bool prepare(struct guest *guest, const struct run_settings *set)
 {
 	struct initrd initrd = { .size = 0 };
+	struct lguest_link_note link_note;
 	struct kernel kernel;
+	const char *release;
 	char *linked;
 	bool ok;
 
@@ -172,10 +206,12 @@ static bool prepare(struct guest *guest, const struct run_settings *set)
 	if (!linked)
 		return false;
 	tell_command_line(set, linked);
+	release = release_of(linked, &link_note);
 	ok = memory_create(&guest->memory, set->memory) &&
+	     add_devices(guest, set) &&
 	     load_kernel(&guest->memory, linked, &kernel) &&
-	     load_initrd(set, &guest->memory, &kernel, &initrd) &&
-	     load_boot_params(&guest->memory, set->params, &initrd);
+	     load_initrd(set, release, &guest->memory, &kernel, &initrd) &&
+	     load_boot_params(&guest->memory, devices_params(), set->params, &initrd);
 	free(linked);
 	if (!ok)
 		return false;

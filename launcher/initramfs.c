@@ -16,6 +16,7 @@
 
 #include "initramfs.h"
 #include "lguest.h"
+#include "modules.h"
 
 struct text {
 	char *bytes;
@@ -140,6 +141,8 @@ bool pack_initramfs(const struct session *session, const void *busybox,
 	archive_file(archive, "etc/passwd", 0644, users, strlen(users));
 	archive_file(archive, "etc/group", 0644, groups, strlen(groups));
 	archive_file(archive, "etc/profile", 0644, profile, strlen(profile));
+	if (session->drivers && *session->drivers)
+		add_modules(archive, session->release, session->drivers);
 	if (add_session(archive, session) && archive_end(archive))
 		return true;
 	problem("cannot build the initramfs: out of memory; free some");

@@ -14,6 +14,8 @@ struct session {
 	bool split_stderr;	/* stderr goes another way than stdout */
 	unsigned int rows, columns;	/* of the terminal, 0: unknown */
 	const char *term;	/* its TERM, or NULL */
+	const char *release;	/* of the guest's kernel, NULL: unknown */
+	const char *const *drivers;	/* modules it needs, NULL-ended, or NULL */
 };
 
 /* Path of a static x86-64 busybox of this machine, or NULL. */

@@ -29,7 +29,8 @@ bool load_initrd_file(const struct memory *memory, const struct kernel *kernel,
 		      const char *path, struct initrd *initrd);
 bool load_initrd_bytes(const struct memory *memory, const struct kernel *kernel,
 		       const void *bytes, uint64_t size, struct initrd *initrd);
-bool load_boot_params(const struct memory *memory, const char *params,
-		      const struct initrd *initrd);
+/* devices: parameters that describe them; params: the user's. */
+bool load_boot_params(const struct memory *memory, const char *devices,
+		      const char *params, const struct initrd *initrd);
 
 #endif /* LGUEST_LOAD_H */

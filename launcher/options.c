@@ -87,6 +87,18 @@ static const struct option *find_name(const struct option *o, const char *name,
 	return NULL;
 }
 
+static bool add_to_list(const struct command *command, const struct option *o,
+			const char *text, struct text_list *list)
+{
+	if (list->count == TEXT_LIST_MOST) {
+		problem("%s: --%s: it can be given %u times at most; leave out '%s'",
+			command->name, o->name, TEXT_LIST_MOST, text);
+		return false;
+	}
+	list->items[list->count++] = text;
+	return true;
+}
+
 static bool set_value(const struct command *command, const struct option *o,
 		      const char *text, void *settings)
 {
@@ -99,6 +111,8 @@ static bool set_value(const struct command *command, const struct option *o,
 	case OPTION_TEXT:
 		*(const char **)field = text;
 		return true;
+	case OPTION_LIST:
+		return add_to_list(command, o, text, field);
 	case OPTION_SIZE:
 		if (parse_size(text, field))
 			return true;

@@ -17,6 +17,13 @@ enum option_kind {
 	OPTION_TEXT,		/* const char * */
 	OPTION_SIZE,		/* uint64_t, bytes; K M G, none means M */
 	OPTION_SECONDS,		/* uint64_t, nanoseconds */
+	OPTION_LIST,		/* struct text_list; may be given again */
+};
+
+#define TEXT_LIST_MOST	16
+struct text_list {
+	const char *items[TEXT_LIST_MOST];
+	unsigned int count;
 };
 
 struct option {

@@ -331,4 +331,14 @@ struct lguest_console {
 _Static_assert(sizeof(struct lguest_console) == 4096, "one page");
 
 #endif /* !__ASSEMBLY__ */
+
+/*
+ * Virtio devices: for each, the kernel's command line holds a parameter
+ *	lguest.virtio=SIZE@ADDRESS:LINE
+ * ADDRESS is that of its registers (virtio-mmio, version 2) in device memory,
+ * page aligned; LINE is its interrupt line, raised anew for every event.  The
+ * layer makes platform devices "virtio-mmio" of them, in this order.
+ */
+#define LGUEST_VIRTIO_PARAM	"lguest.virtio="
+
 #endif /* _LGUEST_GUEST_H */

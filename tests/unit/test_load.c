@@ -206,16 +206,16 @@ static void test_command_line(void **state)
 	size_t taken;
 
 	(void)state;
-	assert_true(load_boot_params(&memory, "", &none));
+	assert_true(load_boot_params(&memory, "", "", &none));
 	there = memory_at(&memory, COMMAND_LINE_AT, 4096);
 	taken = strlen(there);
 	assert_true(there[taken - 1] != ' ');
 	memset(line, 'x', COMMAND_LINE_MOST - taken - 1);
-	assert_true(load_boot_params(&memory, line, &none));
+	assert_true(load_boot_params(&memory, "", line, &none));
 	assert_int_equal(strlen(there), COMMAND_LINE_MOST);
 	assert_string_equal(there + taken + 1, line);
 	strcat(line, "y");
-	assert_false(load_boot_params(&memory, line, &none));
+	assert_false(load_boot_params(&memory, "", line, &none));
 	fflush(message_stream);
 	assert_non_null(strstr(said, "2048 characters"));
 }
@@ -227,7 +227,7 @@ static void test_boot_params(void **state)
 	const struct boot_e820_entry *e = params.e820_table;
 
 	(void)state;
-	assert_true(load_boot_params(&memory, "quiet", &initrd));
+	assert_true(load_boot_params(&memory, "", "quiet", &initrd));
 	assert_true(memory_read(&memory, BOOT_PARAMS_AT, &params, sizeof(params)));
 	assert_int_equal(params.hdr.type_of_loader, 0xff);
 	assert_int_equal(params.hdr.version, 0x20f);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The bus: there is none.  The launcher lists its virtio devices on the kernel's
+ * command line (see LGUEST_VIRTIO_PARAM), and each becomes a platform device
+ * with a page of registers and an interrupt, for Linux's own virtio_mmio.
+ */
+#include <linux/err.h>
+#include <linux/init.h>
+#include <linux/ioport.h>
+#include <linux/kernel.h>
+#include <linux/platform_device.h>
+#include <linux/printk.h>
+#include <linux/string.h>
+#include "layer.h"
+
+/* SIZE@ADDRESS:LINE; false if it is something else. */
+static bool parse(char *text, struct resource *registers, unsigned int *line)
+{
+	u64 size = memparse(text, &text);
+	u64 start;
+
+	if (!size || *text++ != '@')
+		return false;
+	start = simple_strtoull(text, &text, 0);
+	if (*text++ != ':')
+		return false;
+	*line = simple_strtoul(text, &text, 0);
+	registers->start = start;
+	registers->end = start + size - 1;
+	registers->flags = IORESOURCE_MEM;
+	return *text == ' ' || *text == '\0';
+}
+
+static void add_device(char *text, int number)
+{
+	struct resource resources[2] = {};
+	struct platform_device_info info = {
+		.name = "virtio-mmio",
+		.id = number,
+		.res = resources,
+		.num_res = ARRAY_SIZE(resources),
+	};
+	unsigned int line;
+	int irq;
+
+	if (!parse(text, &resources[0], &line)) {
+		pr_err("lguest: not a device: %.32s\n", text);
+		return;
+	}
+	irq = lguest_setup_irq(line);
+	resources[1].start = irq;
+	resources[1].end = irq;
+	resources[1].flags = IORESOURCE_IRQ;
+	if (irq < 0 || IS_ERR(platform_device_register_full(&info)))
+		pr_err("lguest: no device %d\n", number);
+}
+
+/*G:800
+ * Called among the initcalls, when platform devices can be made and nobody has
+ * looked for any yet.
+:*/
+
+/**
+ * add_virtio_devices() - make Linux know the launcher's virtio devices
+ */
+void add_virtio_devices(void)
+{
+	char *at = boot_command_line;
+	int number = 0;
+
+	while ((at = strstr(at, " " LGUEST_VIRTIO_PARAM))) {
+		at += strlen(" " LGUEST_VIRTIO_PARAM);
+		add_device(at, number++);
+	}
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The list of virtio devices.  Each gets a page of guest-physical addresses
+ * right above RAM and an interrupt line of its own, and the guest layer learns
+ * of both by the kernel's command line: see LGUEST_VIRTIO_PARAM in
+ * <lguest/guest.h>.
+ */
+#include <lguest/guest.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "devices.h"
+#include "lguest.h"
+#include "virtio.h"
+
+#define MOST	24
+
+static struct virtio_device *devices[MOST];
+static unsigned int count;
+
+bool devices_add(struct virtio_device *device, const struct memory *memory, int host)
+{
+	if (count == MOST) {
+		problem("cannot add the device %s: a guest has %u at most; leave one out",
+			device->name, MOST);
+		return false;
+	}
+	device->memory = memory;
+	device->host = host;
+	device->line = LGUEST_IRQ_DEVICES + count;
+	device->registers.start = GPA(memory->size + count * VIRTIO_MMIO_SIZE);
+	virtio_reset(device);
+	mmio_add(&device->registers);
+	devices[count++] = device;
+	return true;
+}
+
+const char *devices_params(void)
+{
+	static char text[MOST * 48];
+	size_t used = 0;
+	unsigned int i;
+
+	text[0] = '\0';
+	for (i = 0; i < count; i++)
+		used += snprintf(text + used, sizeof(text) - used, "%s%s0x%x@0x%llx:%u",
+				 i ? " " : "", LGUEST_VIRTIO_PARAM, VIRTIO_MMIO_SIZE,
+				 (unsigned long long)devices[i]->registers.start.v,
+				 devices[i]->line);
+	return text;
+}
+
+static const char *driver_of(const struct virtio_device *device)
+{
+	switch (device->kind->id) {
+	case VIRTIO_ID_BLOCK:
+		return "virtio_blk";
+	case VIRTIO_ID_NET:
+		return "virtio_net";
+	case VIRTIO_ID_RNG:
+		return "virtio_rng";
+	default:
+		return NULL;
+	}
+}
+
+const char *const *devices_drivers(void)
+{
+	static const char *names[MOST + 2];
+	unsigned int i, j, n = 0;
+
+	for (i = 0; i < count; i++) {
+		const char *name = driver_of(devices[i]);
+
+		for (j = 0; j < n && name; j++)
+			if (!strcmp(names[j], name))
+				name = NULL;
+		if (name)
+			names[n++] = name;
+	}
+	/* The transport comes last: every device then has its driver at hand. */
+	if (count)
+		names[n++] = "virtio_mmio";
+	names[n] = NULL;
+	return names;
+}

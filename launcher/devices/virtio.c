@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The working side of virtio devices.  Each queue has a thread, made when the
+ * driver first says that it is ready; it sleeps on an eventfd that the driver's
+ * notifications signal.  The registers are virtio_mmio.c; what is done with a
+ * request is the device's own file.
+ */
+#include <errno.h>
+#include <linux/virtio_mmio.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "lguest.h"
+#include "virtio.h"
+
+#define COMPLAINTS_MOST	8
+#define TELL_EVERY	16	/* requests done before the driver hears of it */
+
+bool virtio_init(struct virtio_device *device, const struct virtio_kind *kind,
+		 const char *name, void *state)
+{
+	unsigned int i;
+
+	device->kind = kind;
+	device->name = name;
+	device->state = state;
+	device->offered |= VIRTIO_COMMON_FEATURES;
+	device->registers.size = VIRTIO_MMIO_SIZE;
+	device->registers.read = virtio_mmio_read;
+	device->registers.write = virtio_mmio_write;
+	pthread_mutex_init(&device->lock, NULL);
+	for (i = 0; i < kind->queues; i++) {
+		struct virtio_queue *q = &device->queues[i];
+
+		q->device = device;
+		q->number = i;
+		q->source = -1;
+		pthread_mutex_init(&q->lock, NULL);
+		q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (q->kick < 0) {
+			problem("cannot make the device %s: %s; check `ulimit -n`",
+				name, strerror(errno));
+			return false;
+		}
+	}
+	return true;
+}
+
+static void interrupt(struct virtio_device *device, unsigned int why)
+{
+	atomic_fetch_or(&device->interrupts, why);
+	host_irq(device->host, device->line);
+}
+
+void virtio_fail(struct virtio_device *device, const char *rule)
+{
+	unsigned int old = atomic_fetch_or(&device->status,
+					   VIRTIO_CONFIG_S_NEEDS_RESET);
+
+	if (old & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
+	if (__atomic_fetch_add(&device->complaints, 1, __ATOMIC_RELAXED) < COMPLAINTS_MOST)
+		problem("%s: bad driver: %s; the device stops until the guest resets it",
+			device->name, rule);
+	if (old & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(device, VIRTIO_MMIO_INT_CONFIG);
+}
+
+void virtio_kick(struct virtio_queue *q)
+{
+	uint64_t one = 1;
+
+	/* It can only fail when it is signalled already. */
+	if (write(q->kick, &one, sizeof(one)) < 0)
+		return;
+}
+
+void virtio_tell(struct virtio_queue *q)
+{
+	if (!q->untold)
+		return;
+	q->untold = 0;
+	if (virtqueue_wants_interrupt(&q->ring))
+		interrupt(q->device, VIRTIO_MMIO_INT_VRING);
+}
+
+/*L:630
+ * Serving: notifications are switched off while there is work, and on before
+ * the last look; what comes in between is seen by that look.  A reset that
+ * waits for the lock gets it after the present request; the notification that
+ * is sent along brings the thread back, should the queue still run.
+ :*/
+static int serve_waiting(struct virtio_queue *q,
+			 uint32_t (*handle)(struct virtio_queue *, struct chain *))
+{
+	struct chain chain;
+	int got;
+
+	while ((got = virtqueue_pop(&q->ring, &chain)) > 0) {
+		uint16_t head = chain.head;
+		uint32_t written = handle(q, &chain);
+
+		if (written == VIRTIO_BAD)
+			return -1;
+		virtqueue_push(&q->ring, head, written);
+		if (++q->untold >= TELL_EVERY)
+			virtio_tell(q);
+		if (atomic_load(&q->hurry))
+			return 0;
+	}
+	return got;
+}
+
+void virtio_each(struct virtio_queue *q,
+		 uint32_t (*handle)(struct virtio_queue *queue, struct chain *chain))
+{
+	int got;
+
+	do {
+		virtqueue_notify_me(&q->ring, false);
+		got = serve_waiting(q, handle);
+		virtio_tell(q);
+	} while (!got && !atomic_load(&q->hurry) && virtqueue_notify_me(&q->ring, true));
+	if (got < 0)
+		virtio_fail(q->device, q->ring.broken);
+}
+
+static void *queue_thread(void *argument)
+{
+	struct virtio_queue *q = argument;
+	struct pollfd fds[2] = {
+		{ .fd = q->kick, .events = POLLIN },
+		{ .events = POLLIN },
+	};
+	uint64_t count;
+
+	for (;;) {
+		fds[1].fd = q->source;
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return NULL;
+		if (fds[0].revents && read(q->kick, &count, sizeof(count)) < 0 &&
+		    errno != EAGAIN)
+			return NULL;
+		pthread_mutex_lock(&q->lock);
+		if (q->ring.running && !virtio_failed(q->device))
+			q->device->kind->serve(q);
+		else
+			q->source = -1;
+		pthread_mutex_unlock(&q->lock);
+	}
+}
+
+/* Signals are for the first two threads: this one inherits a full mask. */
+static bool start_thread(struct virtio_queue *q)
+{
+	pthread_attr_t attributes;
+	sigset_t all, old;
+	pthread_t thread;
+	int error;
+
+	if (q->started)
+		return true;
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, 256 << 10);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(&thread, &attributes, queue_thread, q);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attributes);
+	q->started = !error;
+	if (error)
+		problem("%s: cannot start a thread for it: %s; check `ulimit -u`",
+			q->device->name, strerror(error));
+	return q->started;
+}
+
+static void lock_queue(struct virtio_queue *q)
+{
+	atomic_store(&q->hurry, true);
+	pthread_mutex_lock(&q->lock);
+	atomic_store(&q->hurry, false);
+}
+
+bool virtio_start(struct virtio_device *device)
+{
+	unsigned int i;
+
+	if (device->kind->start)
+		device->kind->start(device);
+	for (i = 0; i < device->kind->queues; i++) {
+		struct virtio_queue *q = &device->queues[i];
+
+		if (!q->ring.running)
+			continue;
+		if (!start_thread(q)) {
+			virtio_fail(device, "the launcher has no thread for it");
+			return false;
+		}
+		/* What the driver made available before needs no notification. */
+		virtio_kick(q);
+	}
+	return true;
+}
+
+void virtio_reset(struct virtio_device *device)
+{
+	unsigned int i;
+
+	for (i = 0; i < device->kind->queues; i++) {
+		struct virtio_queue *q = &device->queues[i];
+
+		lock_queue(q);
+		virtqueue_reset(&q->ring, device->memory);
+		q->untold = 0;
+		pthread_mutex_unlock(&q->lock);
+	}
+	device->accepted = 0;
+	device->offered_select = 0;
+	device->accepted_select = 0;
+	device->queue_select = 0;
+	atomic_store(&device->interrupts, 0);
+	atomic_store(&device->status, 0);
+}
+
+void virtio_change_config(struct virtio_device *device,
+			  void (*change)(struct virtio_device *device, void *with),
+			  void *with)
+{
+	bool ready;
+
+	pthread_mutex_lock(&device->lock);
+	change(device, with);
+	device->generation++;
+	ready = atomic_load(&device->status) & VIRTIO_CONFIG_S_DRIVER_OK;
+	pthread_mutex_unlock(&device->lock);
+	if (ready)
+		interrupt(device, VIRTIO_MMIO_INT_CONFIG);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What virtio devices have in common: a page of registers (virtio_mmio.c),
+ * queues, each with a thread that serves it (virtio.c), and an interrupt line.
+ * A kind of device adds its id, its features, its configuration, and what it
+ * does with a request.
+ */
+#ifndef LGUEST_VIRTIO_H
+#define LGUEST_VIRTIO_H
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memory.h"
+#include "mmio.h"
+#include "virtqueue.h"
+
+#define VIRTIO_QUEUES_MOST	4
+#define VIRTIO_CONFIG_MOST	64
+#define VIRTIO_BIT(n)		(1ULL << (n))
+
+/* Features of the rings and the transport, which every device has. */
+#define VIRTIO_COMMON_FEATURES	(VIRTIO_BIT(VIRTIO_F_VERSION_1) | \
+				 VIRTIO_BIT(VIRTIO_RING_F_INDIRECT_DESC) | \
+				 VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX))
+
+struct virtio_device;
+
+/*
+ * r  registers: under device->lock
+ * q  under lock, which the thread holds while it serves
+ * t  the thread's own
+ */
+struct virtio_queue {
+	struct virtio_device *device;
+	unsigned int number;
+	pthread_mutex_t lock;
+	struct virtqueue ring;		/* r set up; q while it runs */
+	int kick;			/* eventfd: the driver notifies */
+	bool started;			/* r has a thread */
+	int source;			/* t descriptor with work, or -1 */
+	unsigned int untold;		/* q pushed, interrupt not yet considered */
+	atomic_bool hurry;		/* someone waits for the lock */
+};
+
+struct virtio_kind {
+	uint32_t id;
+	unsigned int queues;
+	/*
+	 * The queue was notified, or its source is readable: called with the
+	 * queue's lock, on its thread.
+	 */
+	void (*serve)(struct virtio_queue *queue);
+	/* The driver is ready, with device->accepted; may be NULL. */
+	void (*start)(struct virtio_device *device);
+};
+
+struct virtio_device {
+	struct device_memory registers;
+	const struct virtio_kind *kind;
+	const char *name;		/* for messages */
+	const struct memory *memory;
+	int host;			/* /dev/lguest */
+	unsigned int line;
+	void *state;			/* of the kind */
+	uint64_t offered;		/* features */
+
+	pthread_mutex_t lock;
+	uint64_t accepted;
+	uint32_t offered_select, accepted_select, queue_select;
+	uint32_t generation;
+	uint8_t config[VIRTIO_CONFIG_MOST];
+	unsigned int config_size;
+	unsigned int complaints;
+
+	atomic_uint status;		/* VIRTIO_CONFIG_S_* */
+	atomic_uint interrupts;		/* VIRTIO_MMIO_INT_* */
+	bool direct_notify;		/* the Host signals queue->kick itself */
+	struct virtio_queue queues[VIRTIO_QUEUES_MOST];
+};
+
+/* Prepare one; the features common to all are added. */
+bool virtio_init(struct virtio_device *device, const struct virtio_kind *kind,
+		 const char *name, void *state);
+
+/* virtio_mmio.c: its registers. */
+#define VIRTIO_MMIO_SIZE	0x1000
+#define VIRTIO_MMIO_VENDOR	0x7473676c	/* "lgst" */
+uint64_t virtio_mmio_read(const struct device_memory *memory, uint64_t offset,
+			  unsigned int width);
+void virtio_mmio_write(const struct device_memory *memory, uint64_t offset,
+		       unsigned int width, uint64_t value);
+
+/*
+ * The driver broke a rule: the device stops until it is reset, and the user is
+ * told.  From any thread; without or with locks.
+ */
+void virtio_fail(struct virtio_device *device, const char *rule);
+static inline bool virtio_failed(struct virtio_device *device)
+{
+	return atomic_load(&device->status) & VIRTIO_CONFIG_S_NEEDS_RESET;
+}
+
+/* Begin and end of work on all queues; with device->lock. */
+bool virtio_start(struct virtio_device *device);
+void virtio_reset(struct virtio_device *device);
+void virtio_kick(struct virtio_queue *queue);
+
+/* The configuration changed; called after change() did it under the lock. */
+void virtio_change_config(struct virtio_device *device,
+			  void (*change)(struct virtio_device *device, void *with),
+			  void *with);
+
+/* For kinds, while they serve: */
+#define VIRTIO_BAD	UINT32_MAX	/* what handle() gives for a bad request */
+/*
+ * Let handle() do each waiting request.  It gives the number of bytes written
+ * to the guest, or VIRTIO_BAD after queue->ring.broken was set.
+ */
+void virtio_each(struct virtio_queue *queue,
+		 uint32_t (*handle)(struct virtio_queue *queue, struct chain *chain));
+/* Raise the interrupt, if the driver wants one for what was pushed. */
+void virtio_tell(struct virtio_queue *queue);
+
+#endif /* LGUEST_VIRTIO_H */

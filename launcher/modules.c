@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The drivers of the guest's devices are modules of its kernel, which lie in
+ * /lib/modules/RELEASE on this machine if that kernel is installed.  The file
+ * modules.dep there says what each needs:
+ *
+ *	kernel/a/x.ko: kernel/b/y.ko kernel/c/z.ko
+ *
+ * to be loaded from the last to the first, and then x itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lguest.h"
+#include "modules.h"
+
+#define MOST 64
+
+/* Paths, below MODULES_PLACE/RELEASE, in the order of loading. */
+struct list {
+	char *paths[MOST];
+	unsigned int count;
+};
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* a-b.ko, a_b.ko.xz and a-b are all the module a_b. */
+static bool is_module(const char *path, const char *name)
+{
+	path = base_name(path);
+	for (; *name; name++, path++)
+		if (*path != *name && !(*path == '-' && *name == '_'))
+			return false;
+	return !strncmp(path, ".ko", 3);
+}
+
+static void append(struct list *list, const char *path)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->count; i++)
+		if (!strcmp(list->paths[i], path))
+			return;
+	if (list->count < MOST) {
+		char *copy = strdup(path);
+
+		if (copy)
+			list->paths[list->count++] = copy;
+	}
+}
+
+/* The words behind the colon, from the last to the first; then the module. */
+static void append_with_needs(struct list *list, const char *path, char *needs)
+{
+	char *space;
+
+	while ((space = strrchr(needs, ' '))) {
+		if (space[1])
+			append(list, space + 1);
+		*space = '\0';
+	}
+	append(list, path);
+}
+
+static bool find_module(FILE *dep, const char *name, struct list *list)
+{
+	char *line = NULL;
+	bool found = false;
+	size_t room = 0;
+
+	rewind(dep);
+	while (!found && getline(&line, &room, dep) > 0) {
+		char *colon = strchr(line, ':');
+
+		line[strcspn(line, "\n")] = '\0';
+		if (!colon)
+			continue;
+		*colon = '\0';
+		if (!is_module(line, name))
+			continue;
+		append_with_needs(list, line, colon + 1);
+		found = true;
+	}
+	free(line);
+	return found;
+}
+
+static bool add_file(struct archive *archive, const char *folder, const char *path)
+{
+	char from[2 * PATH_MAX], to[PATH_MAX];
+	struct stat status;
+	void *bytes = MAP_FAILED;
+	int fd;
+
+	snprintf(from, sizeof(from), "%s/%.*s", folder, PATH_MAX - 1, path);
+	snprintf(to, sizeof(to), "lib/modules/%.200s", base_name(path));
+	fd = open(from, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && !fstat(fd, &status) && status.st_size > 0)
+		bytes = mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	if (bytes == MAP_FAILED) {
+		problem("cannot read the module %s: %s; install the kernel's package again",
+			from, strerror(errno));
+		return false;
+	}
+	archive_file(archive, to, 0644, bytes, status.st_size);
+	munmap(bytes, status.st_size);
+	return true;
+}
+
+static void add_list(struct archive *archive, const char *folder, struct list *list)
+{
+	char text[MOST * 64];
+	size_t used = 0;
+	unsigned int i;
+
+	archive_folder(archive, "lib");
+	archive_folder(archive, "lib/modules");
+	for (i = 0; i < list->count; i++) {
+		const char *name = base_name(list->paths[i]);
+
+		if (used + strlen(name) + 2 < sizeof(text) &&
+		    add_file(archive, folder, list->paths[i]))
+			used += sprintf(text + used, "%s\n", name);
+		free(list->paths[i]);
+	}
+	archive_file(archive, "lguest/modules", 0644, text, used);
+}
+
+void add_modules(struct archive *archive, const char *release,
+		 const char *const *names)
+{
+	char folder[256], path[sizeof(folder) + 16];
+	struct list list = { .count = 0 };
+	FILE *dep = NULL;
+
+	if (release) {
+		snprintf(folder, sizeof(folder), MODULES_PLACE "/%s", release);
+		snprintf(path, sizeof(path), "%s/modules.dep", folder);
+		dep = fopen(path, "re");
+	}
+	if (!dep) {
+		note("the guest gets no drivers for its devices: %s is not there; `apt-get install linux-image-%s`",
+		     release ? path : MODULES_PLACE "/RELEASE",
+		     release ? release : "RELEASE");
+		return;
+	}
+	for (; *names; names++)
+		if (!find_module(dep, *names, &list))
+			note("the guest gets no driver %s: it is not in %s", *names, path);
+	fclose(dep);
+	add_list(archive, folder, &list);
+}
