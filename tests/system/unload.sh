@@ -1,0 +1,74 @@
+#!/bin/bash
+# Load, run, unload, again and again: nothing of the module stays behind.
+. "$(dirname "$0")/lib/lab.sh"
+
+inside "20 rounds" --timeout 400 <<'END'
+module=/lib/modules/lg.ko
+
+lguest run -- sh -c 'echo up; sleep 3; exit 9' >/tmp/out 2>/tmp/err &
+pid=$!
+wait_for 30 grep -q up /tmp/out
+rmmod lg >/tmp/rmmod 2>&1
+is "A13 unload is refused while a guest lives" 1 $?
+has "A13 ... because it is in use" 'in use|temporarily unavailable|busy' /tmp/rmmod
+wait $pid
+is "A13 the guest does not notice" "9 up" "$? $(cat /tmp/out)"
+
+sleep 100 </dev/lguest &
+holder=$!
+sleep 0.3
+rmmod lg >/tmp/rmmod 2>&1
+is "A13 unload is refused while a file is open" 1 $?
+kill $holder
+wait $holder
+check "A13 ... and no longer than that" rmmod lg
+is "H1 the device goes with the module" "" "$(ls /dev/lguest 2>/dev/null)"
+lguest run -- true >/tmp/out 2>/tmp/err
+is "K1 without the module: status 122" 122 $?
+has "K1 ... and a sentence with the remedy" '^lguest: cannot open /dev/lguest: .*modprobe lg' /tmp/err
+
+# The first rounds fill the host's own caches. Each fifth guest boots to its
+# end; the others are ended while they boot (status 117), for lack of time.
+state() { for k in Slab SUnreclaim PageTables KernelStack VmallocUsed Percpu; do
+	printf '%s=%s ' $k "$(meminfo $k)"; done; }
+statuses=
+rounds() {
+	local n=0
+	while [ $n -lt $1 ]; do
+		insmod $module || return 1
+		if [ $((n % 5)) = 0 ]; then
+			lguest run -m 128M -- true >/tmp/out 2>/tmp/err
+		else
+			lguest run -m 128M --time-limit 1.5 -- true >/tmp/out 2>/tmp/err
+		fi
+		statuses="$statuses $?"
+		rmmod lg || return 1
+		n=$((n + 1))
+	done
+}
+check "A13 3 rounds to warm up" rounds 3
+statuses=
+free=$(free_memory)
+before=$(state)
+slab=$(meminfo Slab) unreclaim=$(meminfo SUnreclaim)
+vmalloc=$(meminfo VmallocUsed) tables=$(meminfo PageTables) percpu=$(meminfo Percpu)
+check "A13 H24 20 rounds of load, run, unload" rounds 20
+free_after=$(free_memory)
+echo "before: MemFree=$free $before"
+echo "after:  MemFree=$free_after $(state)"
+is "A13 each guest ran" "0 117 117 117 117 0 117 117 117 117 0 117 117 117 117 0 117 117 117 117" \
+	"$(echo $statuses)"
+between "A13 H23 free memory is back (KiB)" -100000 1024 $((free - free_after))
+between "A13 H23 slabs are back (KiB)" -100000 512 $(($(meminfo Slab) - slab))
+between "A13 H23 unreclaimable slabs are back (KiB)" -100000 384 $(($(meminfo SUnreclaim) - unreclaim))
+between "A13 A2 vmalloc is back (KiB)" -100000 64 $(($(meminfo VmallocUsed) - vmalloc))
+between "A13 page tables are back (KiB)" -100000 64 $(($(meminfo PageTables) - tables))
+is "A13 per-CPU memory is back" "$percpu" "$(meminfo Percpu)"
+is "A13 lsmod is clean" "" "$(grep '^lg ' /proc/modules)"
+is "A13 no launcher is left" "" "$(pidof lguest)"
+is "A13 debugfs is clean" "" "$(ls -d /sys/kernel/debug/lguest 2>/dev/null)"
+is "A12 the pge flag is still there" "$(grep -c ^processor /proc/cpuinfo)" "$(grep -cw pge /proc/cpuinfo)"
+check "A13 it can be loaded again" insmod $module
+END
+
+finish
