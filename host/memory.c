@@ -22,6 +22,7 @@
  * What INITIALIZE promises, and all that the sums below rely on.
  */
 bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
+{
 	return PAGE_ALIGNED(base) && pfn_limit && pfn_limit <= device_limit &&
 	       device_limit <= MAX_PFN && canonical(start) &&
 	       access_ok((void __user *)base, pfn_limit << PAGE_SHIFT);
