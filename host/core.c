@@ -3,6 +3,7 @@
  * The Host: loading and unloading, and the loop that runs a vCPU.
  */
 #include <linux/cpu.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -11,7 +12,9 @@
 #include <asm/desc.h>
 #include <asm/fpu/api.h>
 #include <asm/hypervisor.h>
+#include <asm/tsc.h>
 #include "lg.h"
+#include "trace.h"
 
 /*H:100
  * The life of a vCPU is one loop, in read() on the launcher's file: look
@@ -61,11 +64,25 @@ void kick_cpu(struct lg_cpu *cpu)
  * One stay in the guest.  Interrupts are off from the last look at what could
  * keep us out until a host interrupt that ended the stay has been handled.
  */
+static void count_visit(struct lg_cpu *cpu)
+{
+	u64 ns;
+
+	if (!cpu->visit_began)
+		return;
+	ns = (rdtsc() - cpu->visit_began) * 1000000 / tsc_khz;
+	cpu->visit_times[min_t(unsigned int, ilog2(ns | 1), LG_VISIT_TIMES - 1)]++;
+}
+
 static void run_guest_once(struct lg_cpu *cpu)
 {
 	struct lg_state *state = cpu->state;
 
+	count_visit(cpu);
 	enter_guest(cpu);
+	cpu->visit_began = rdtsc();
+	trace_lguest_exit(current->pid, state->trapnum, state->error,
+			  state->regs.ip, cpu->user);
 	WRITE_ONCE(cpu->in_guest, -1);
 	cpu->trap_pending = true;
 	cpu->hcall_done = false;
@@ -165,6 +182,7 @@ static void sleep_halted(struct lg_cpu *cpu)
 		__set_current_state(TASK_RUNNING);
 	} else {
 		count(cpu, LG_COUNT_SLEEPS);
+		cpu->visit_began = 0;
 		schedule();
 	}
 	if (interrupt_waiting(cpu) || READ_ONCE(cpu->inject) >= 0)

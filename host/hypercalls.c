@@ -9,6 +9,7 @@
 #include <linux/timekeeping.h>
 #include <asm/tsc.h>
 #include "lg.h"
+#include "trace.h"
 
 #define MESSAGE_SIZE 256
 
@@ -152,6 +153,7 @@ static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
 {
 	const u64 *arg = call->arg;
 
+	trace_lguest_hypercall(current->pid, call->number, arg[0], arg[1]);
 	switch (call->number) {
 	case LHCALL_FLUSH_ASYNC:
 	case LHCALL_SEND_INTERRUPTS:

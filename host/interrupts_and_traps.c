@@ -11,6 +11,7 @@
 #include <asm/processor-flags.h>
 #include <asm/segment.h>
 #include "lg.h"
+#include "trace.h"
 
 extern char raise_vector_stubs[];
 
@@ -146,6 +147,7 @@ void deliver_trap(struct lg_cpu *cpu, unsigned int vector, u64 error)
 	} else {
 		cpu->double_fault = false;
 	}
+	trace_lguest_deliver(current->pid, vector, error);
 	fill_record(cpu, vector, error);
 	WRITE_ONCE(shared->busy, 1);
 	go_to_entry(cpu, cpu->event_entry);
@@ -398,6 +400,7 @@ static enum lg_next finish_iret(struct lg_cpu *cpu)
 
 static enum lg_next handle_page_fault(struct lg_cpu *cpu)
 {
+	trace_lguest_page_fault(current->pid, cpu->cr2, cpu->state->error);
 	if (unlikely(iret_was_refused(cpu)))
 		return finish_iret(cpu);
 	return demand_page(cpu, cpu->cr2, cpu->state->error, false);

@@ -147,6 +147,7 @@ struct lg_root {
 enum lg_view { LG_KERNEL, LG_USER };
 
 #define LG_ROOTS	64
+#define LG_VISIT_TIMES	32
 
 /* Slot 256 as this guest has it: tables, and per vCPU an IDT and a state page. */
 struct lg_slot {
@@ -225,6 +226,8 @@ struct lg_cpu {
 
 	u64 traps[259];			/* o counters by reason */
 	u64 hcalls[32];			/* o counters by call */
+	u64 visit_began;		/* o in TSC ticks; 0: do not count it */
+	u64 visit_times[LG_VISIT_TIMES]; /* o by logarithm of the ns */
 	u64 counts[16];			/* o enum lg_count */
 };
 

@@ -8,6 +8,9 @@
 #include <linux/seq_file.h>
 #include "lg.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 static struct dentry *top;
 
 static const char *const count_names[LG_COUNT_MAX] = {
@@ -67,6 +70,11 @@ static void show_cpu(struct seq_file *m, struct lg_cpu *cpu)
 		else
 			seq_printf(m, "exit_vector_%u %llu\n", i, cpu->traps[i]);
 	}
+	/* How long the visits to the host were, in powers of two. */
+	for (i = 0; i < LG_VISIT_TIMES; i++)
+		if (cpu->visit_times[i])
+			seq_printf(m, "visits_below_%llu_ns %llu\n",
+				   2ULL << i, cpu->visit_times[i]);
 	for (i = 0; i < ARRAY_SIZE(cpu->hcalls); i++)
 		if (cpu->hcalls[i])
 			seq_printf(m, "hypercall_%s %llu\n", call_names[i],
