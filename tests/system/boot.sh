@@ -54,7 +54,7 @@ for p in uname version cmdline cpuinfo meminfo iomem clock timers date dmesg; do
 	part $p >/tmp/$p
 done
 tail -n 1 /tmp/out >/tmp/last
-is "L2 uname -r is Debian's release" "$release" "$(cat /tmp/uname)"
+is "L2 L12 L13 uname -r is Debian's release" "$release" "$(cat /tmp/uname)"
 has "L2 it is Debian's own kernel" 'debian-kernel@lists.debian.org' /tmp/version
 is "K5 all the output arrives" "=== end" "$(cat /tmp/last)"
 is "K1 stderr holds the command's errors, no more" "this goes to stderr" "$(cat /tmp/err)"
@@ -67,7 +67,7 @@ hasnt "J13 nothing of MCE, microcode, MTRR or ACPI goes wrong" \
 hasnt "J6 no APIC error" 'APIC.*([Ee]rror|bad|fail)' /tmp/dmesg
 has "J14 the console is hvc0, without being asked for" 'console \[hvc0\] enabled' /tmp/dmesg
 has "J9 the first message came by the early console" 'bootconsole \[earlylguest0\] enabled' /tmp/dmesg
-has "J13 the kernel found no page that is writable and executable" \
+has "F11 J13 the kernel found no page that is writable and executable" \
 	'Checked W.X mappings: passed' /tmp/dmesg
 has "J8 the memory map is the launcher's" \
 	'BIOS-e820: \[mem 0x0000000000100000-0x000000000fffffff\] usable' /tmp/dmesg
@@ -125,6 +125,9 @@ between "C8 the counted reasons add up to the switches" $((switches - 2)) $((swi
 calls=$(awk '$1 ~ /^hypercall_/ { n += $2 } END { print n }' /tmp/err)
 between "D8 every hypercall is an exit by syscall" 1 \
 	"$(awk '$1 == "exit_syscall" { print $2 }' /tmp/err)" "$calls"
+between "D11 system calls of guest programs do not visit the Host" 0 100 \
+	$(($(awk '$1 == "exit_syscall" { print $2 }' /tmp/err) - calls))
+between "D11 ... though there are many" 500 1000000 "$(awk '$1 == "direct_syscalls" { print $2 }' /tmp/err)"
 between "J11 few instructions trap to the launcher" 0 50 "$(awk '$1 == "exit_vector_13" { print $2 }' /tmp/err)"
 hasnt "J6 no exit for the APIC" 'MMIO|notified' /tmp/err
 has "J16 the layer's early console, then the kernel's first message" \

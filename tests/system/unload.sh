@@ -2,6 +2,16 @@
 # Load, run, unload, again and again: nothing of the module stays behind.
 . "$(dirname "$0")/lib/lab.sh"
 
+# What lg.ko wants from the host: exported symbols, of the kernel itself.
+ko=$built/../host/lg.ko
+symvers=/usr/src/linux-headers-$(modinfo -F vermagic "$ko" | cut -d' ' -f1)/Module.symvers
+nm -u "$ko" | awk '{ print $2 }' | sort -u >"$work/wanted"
+awk '$3 == "vmlinux" { print $2 }' "$symvers" | sort -u >"$work/exported"
+is "L3 lg.ko needs nothing but the kernel's exported symbols" "" \
+	"$(comm -23 "$work/wanted" "$work/exported")"
+is "L3 ... and nothing to look up others with" "" \
+	"$(grep -E 'kallsyms|kprobe|ftrace|livepatch' "$work/wanted")"
+
 inside "20 rounds" --timeout 400 <<'END'
 module=/lib/modules/lg.ko
 
