@@ -5,6 +5,30 @@
  * The shadow tables, as the module has them, against a reference: random guest
  * tables, accesses, stores, flushes and CR3 loads, while the launcher's pages
  * come and go.  SEED=n repeats a run, OPS=n changes its length.
+ *
+ * Does it find anything?  Each of these was put into the Host on purpose, and
+ * made it fail within 100000 operations:
+ *  - entry_stale() without NX, RW, U, or the cleared A and D bits
+ *  - violation() without the U check, without SMEP, or with a user view of the
+ *    upper half; reserved bits of large pages or of L4 not looked at
+ *  - writable without D, leaf without NX; D not set, A in the leaf only
+ *  - no check of a leaf's frame, of a table's frame, of RAM against device
+ *    memory; 2 MiB entries without asking the launcher's tables
+ *  - a changed non-leaf entry that keeps its subtree: in the fill (top, below),
+ *    in a full sync, in flush_one(); a sync that does not descend
+ *  - narrowing a leaf whatever changed, narrowing a whole subtree, or not at all
+ *  - zap without split tables, without large entries, off by one page, with
+ *    PAT taken for a frame
+ *  - no NX in the lower half; kernel pages below left in the user view
+ *  - neighbours filled without A, without D, out of RAM, with kernel pages
+ *    below, without the rights or the NX of their path
+ *  - CR3 load without sync, stale roots not looked at, FLUSH ALL without the
+ *    upper half; freed or stale roots left to the Switcher's own CR3 loads
+ *  - a fill while memory changes, a need left over, a lost subtree, a lock not
+ *    given back or taken twice, a hint that gives a fault or an exit
+ * Two more made no difference, and cannot with one vCPU: eviction that does not
+ * spare the root in use (it is the youngest), and a narrowed leaf whose guest
+ * entry is not noted (it is narrowed again).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -367,6 +391,37 @@ static void load_cr3(u64 frame, bool keep)
 		check_fresh_half(w.cpu->root, false);
 }
 
+/*
+ * Rights change above two pages, and only one of them is touched before the
+ * flush: the other's entry must not survive it.
+ */
+static void change_path(void)
+{
+	static const u64 rights[] = { 2, 4, 1ULL << 63 };
+	u64 va = hot[rnd() % HOT], table = w.cpu->root->pfn, other;
+	int level, at = 2 + rnd() % 3;
+	unsigned int index;
+
+	for (level = 4; level > at; level--) {
+		if (table >= FRAMES)
+			return;
+		index = va >> (3 + 9 * level) & 511;
+		table = (guest_read(table, index) & FRAME) >> 12;
+	}
+	if (table >= TABLES)
+		return;
+	other = (va & ~0x1ff000ULL) | (u64)any_index() << 12;
+	access_page(va, false, 0);
+	access_page(other, false, 0);
+	index = va >> (3 + 9 * at) & 511;
+	guest_write(table, index, guest_read(table, index) ^ rights[rnd() % 3]);
+	access_page(other, false, 0);
+	if (rnd() % 2)
+		flush_a_page(va);
+	else
+		flush_all();
+}
+
 /* What the Switcher does with a CR3 that it knows. */
 static void load_cr3_directly(void)
 {
@@ -443,9 +498,11 @@ static void one_operation(void)
 		drop_a_space(rnd() % cr3_frames);
 	else if (r < 970)
 		world_disturb();
-	else if (r < 975)
+	else if (r < 973)
+		change_path();
+	else if (r < 976)
 		access_while_changing();
-	else if (r < 978)
+	else if (r < 979)
 		world_zap(rnd() % (2 * FRAMES), rnd() % 2000);
 	else
 		read_somewhere();

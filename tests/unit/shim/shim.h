@@ -219,6 +219,25 @@ extern long shim_fail_after;	/* allocations until one fails; -1: none */
 #define alloc_pages_exact(size, gfp) shim_alloc(size, PAGE_SIZE)
 #define free_pages_exact(p, size) shim_free(p)
 
+/* The launcher's memory as memory.c reaches it; see test_address.c. */
+#define TASK_SIZE_MAX	((1ULL << 47) - PAGE_SIZE)
+#define ERESTARTSYS	512
+#define access_ok(p, size) \
+	((u64)(size) <= TASK_SIZE_MAX && \
+	 (u64)(uintptr_t)(p) <= TASK_SIZE_MAX - (u64)(size))
+#define pagefault_disable() ((void)0)
+#define pagefault_enable() ((void)0)
+#define user_access_begin(p, size) access_ok(p, size)
+#define user_access_end() ((void)0)
+#define __copy_from_user_inatomic(to, from, n) copy_from_user(to, from, n)
+#define unsafe_try_cmpxchg_user(p, old, new, label) ({			\
+	u64 seen_;							\
+	if (copy_from_user(&seen_, p, sizeof(seen_)))			\
+		goto label;						\
+	seen_ == *(old) ? (*(p) = (new), true) : (*(old) = seen_, false); })
+unsigned long copy_from_user(void *to, const void *from, unsigned long n);
+int get_user_pages_fast(unsigned long address, int n, unsigned int flags,
+			struct page **pages);
 int get_user_pages_fast_only(unsigned long address, int n, unsigned int flags,
 			     struct page **pages);
 

@@ -1,0 +1,223 @@
+// SOURCES: host/memory.c
+// CFLAGS: -Itests/unit/shim
+// SPDX-License-Identifier: GPL-2.0
+/* The Host's checks of addresses, at every edge. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include "shim/shim.h"
+#include "lg.h"
+#include <cmocka.h>
+
+#define PAGES	4
+#define LIMIT	(PAGES * PAGE_SIZE)
+#define MISSING	2	/* this page of the launcher is not there */
+
+static u8 *ram;
+static struct lguest *lg;
+static bool killed;
+
+void kill_guest(struct lg_cpu *cpu, const char *fmt, ...)
+{
+	(void)cpu;
+	(void)fmt;
+	killed = true;
+}
+
+/* Like the real one: the bytes that could not be copied. */
+unsigned long copy_from_user(void *to, const void *from, unsigned long n)
+{
+	u64 first = (const u8 *)from - ram, hole = MISSING * PAGE_SIZE;
+
+	assert_true(first <= LIMIT && n <= LIMIT - first);
+	if (n && first < hole + PAGE_SIZE && first + n > hole)
+		return n;
+	memcpy(to, from, n);
+	return 0;
+}
+
+int get_user_pages_fast(unsigned long address, int n, unsigned int flags,
+			struct page **pages)
+{
+	(void)flags;
+	(void)n;
+	(void)pages;
+	assert_int_equal(address % PAGE_SIZE, 0);
+	return -ERESTARTSYS;
+}
+
+static int setup(void **state)
+{
+	unsigned long i;
+
+	(void)state;
+	ram = aligned_alloc(PAGE_SIZE, LIMIT);
+	lg = calloc(1, sizeof(*lg));
+	for (i = 0; i < LIMIT; i++)
+		ram[i] = i * 7 + (i >> 8);
+	lg->base = (unsigned long)ram;
+	lg->pfn_limit = PAGES;
+	lg->cpus[0].lg = lg;
+	killed = false;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(ram);
+	free(lg);
+	return 0;
+}
+
+static bool ok(u64 at, u64 len)
+{
+	return guest_range_ok(lg, GPA(at), len);
+}
+
+static void test_range(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	assert_true(ok(0, 0));
+	assert_true(ok(0, 1));
+	assert_true(ok(0, LIMIT));
+	assert_true(ok(LIMIT - 1, 1));
+	assert_true(ok(LIMIT, 0));
+	assert_false(ok(0, LIMIT + 1));
+	assert_false(ok(1, LIMIT));
+	assert_false(ok(LIMIT - 1, 2));
+	assert_false(ok(LIMIT, 1));
+	assert_false(ok(LIMIT + 1, 0));
+	for (i = 0; i < 64; i++) {
+		u64 power = 1ULL << i;
+
+		assert_int_equal(ok(power, 8), power + 8 <= LIMIT);
+		assert_int_equal(ok(8, power), power + 8 <= LIMIT);
+		/* The sum is 0, or small: it wraps. */
+		assert_false(ok(-power, power));
+		assert_false(ok(-power, power + 8));
+		assert_false(ok(UINT64_MAX - i, i));
+		assert_false(ok(i + 1, UINT64_MAX - i));
+		assert_false(ok(UINT64_MAX, UINT64_MAX - i));
+	}
+	lg->pfn_limit = 1ULL << 40;		/* the largest there may be */
+	assert_true(ok(0, 1ULL << 52));
+	assert_true(ok((1ULL << 52) - 1, 1));
+	assert_false(ok(1ULL << 52, 1));
+	assert_false(ok(-PAGE_SIZE, PAGE_SIZE));
+}
+
+static void test_canonical(void **state)
+{
+	(void)state;
+	assert_true(canonical(0));
+	assert_true(canonical(0x00007fffffffffff));
+	assert_false(canonical(0x0000800000000000));
+	assert_false(canonical(0x0000ffffffffffff));
+	assert_false(canonical(0x8000000000000000));
+	assert_false(canonical(0xffff7fffffffffff));
+	assert_true(canonical(0xffff800000000000));
+	assert_true(canonical(UINT64_MAX));
+	assert_false(canonical(0xff00000000000000));	/* with 5 levels only */
+}
+
+static void test_limits(void **state)
+{
+	const u64 base = 0x7f0000000000, most = 1ULL << 40;
+
+	(void)state;
+	assert_true(limits_ok(base, 1, 0, 1));
+	assert_true(limits_ok(base, 1, UINT64_MAX, 1));
+	assert_true(limits_ok(base, 16, 0x1000, most));
+	assert_true(limits_ok(0, 1, 0, 1));
+	assert_true(limits_ok(TASK_SIZE_MAX - PAGE_SIZE, 1, 0, 1));
+	assert_false(limits_ok(TASK_SIZE_MAX, 1, 0, 1));
+	assert_false(limits_ok(TASK_SIZE_MAX - PAGE_SIZE, 2, 0, 2));
+	assert_false(limits_ok(base + 1, 1, 0, 1));
+	assert_false(limits_ok(base + 8, 1, 0, 1));
+	assert_false(limits_ok(base, 0, 0, 1));
+	assert_false(limits_ok(base, 0, 0, 0));
+	assert_false(limits_ok(base, 2, 0, 1));
+	assert_false(limits_ok(base, 1, 0, most + 1));
+	assert_false(limits_ok(base, most + 1, 0, most + 1));
+	assert_false(limits_ok(base, most, 0, most));	/* beyond user space */
+	assert_false(limits_ok(base, 1, 0x800000000000, 1));
+	/* Where pages << 12 would be small, or nothing. */
+	assert_false(limits_ok(base, 1ULL << 52, 0, 1ULL << 52));
+	assert_false(limits_ok(base, (1ULL << 52) + 1, 0, UINT64_MAX));
+	assert_false(limits_ok(base, UINT64_MAX, 0, UINT64_MAX));
+	assert_false(limits_ok(UINT64_MAX - 4095, 1, 0, 1));
+	assert_false(limits_ok(UINT64_MAX - 4095, 2, 0, 2));
+}
+
+static bool zeros(const u8 *bytes, size_t n)
+{
+	while (n--)
+		if (bytes[n])
+			return false;
+	return true;
+}
+
+static void test_read(void **state)
+{
+	struct lg_cpu *cpu = &lg->cpus[0];
+	u8 bytes[64];
+
+	(void)state;
+	lgread(cpu, bytes, GPA(LIMIT - 64), 64);
+	assert_false(killed);
+	assert_memory_equal(bytes, ram + LIMIT - 64, 64);
+	lgread(cpu, bytes, GPA(LIMIT - 63), 64);
+	assert_true(killed && zeros(bytes, 64));
+	killed = false;
+	memset(bytes, 0xff, 64);
+	lgread(cpu, bytes, GPA(-32ULL), 64);
+	assert_true(killed && zeros(bytes, 64));
+	killed = false;
+	memset(bytes, 0xff, 64);
+	lgread(cpu, bytes, GPA(MISSING * PAGE_SIZE - 32), 64);
+	assert_true(killed && zeros(bytes, 64));
+}
+
+static void test_atomic(void **state)
+{
+	struct lg_cpu *cpu = &lg->cpus[0];
+	u64 old, value;
+
+	(void)state;
+	assert_true(lgread_atomic(cpu, &value, GPA(0x1008), 8));
+	assert_memory_equal(&value, ram + 0x1008, 8);
+	assert_int_equal(cpu->need.page, 0);
+	assert_false(lgread_atomic(cpu, &value, GPA(MISSING * PAGE_SIZE + 8), 8));
+	assert_int_equal(cpu->need.page, ram + MISSING * PAGE_SIZE);
+	assert_false(cpu->need.write);
+
+	memset(&cpu->need, 0, sizeof(cpu->need));
+	memcpy(&old, ram + 16, 8);
+	assert_int_equal(lgcmpxchg_atomic(cpu, GPA(16), old + 1, 5), 0);
+	assert_memory_equal(&old, ram + 16, 8);
+	assert_int_equal(lgcmpxchg_atomic(cpu, GPA(16), old, 5), 1);
+	memcpy(&value, ram + 16, 8);
+	assert_int_equal(value, 5);
+	assert_int_equal(cpu->need.page, 0);
+	assert_int_equal(lgcmpxchg_atomic(cpu, GPA(MISSING * PAGE_SIZE), 0, 1),
+			 -EFAULT);
+	assert_int_equal(cpu->need.page, ram + MISSING * PAGE_SIZE);
+	assert_true(cpu->need.write);
+	/* A signal is no fault. */
+	assert_int_equal(fault_in(cpu, lg->base + 5, true), -EINTR);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_range, setup, teardown),
+		cmocka_unit_test(test_canonical),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test_setup_teardown(test_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_atomic, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
