@@ -5,6 +5,7 @@
  * and what we must learn from it when the guest comes back.
  */
 #include <asm/cpufeature.h>
+#include <asm/segment.h>
 #include "lg.h"
 
 /**
@@ -27,6 +28,9 @@ void prepare_direct(struct lg_cpu *cpu)
 	state->event_entry = cpu->event_entry;
 	state->has_pku = boot_cpu_has(X86_FEATURE_OSPKE);
 	state->not_direct = !cpu->shared || cpu->pkru;
+	/* Microcode that has this gives VERW its second meaning. */
+	state->verw = boot_cpu_has(X86_FEATURE_MD_CLEAR);
+	state->verw_sel = __KERNEL_DS;
 }
 
 /* The guest came back: in which mode, and which address space? */
