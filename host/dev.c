@@ -71,6 +71,7 @@ static void free_guest(struct lguest *lg, bool watched)
 {
 	unsigned int i;
 
+	free_irqfds(lg);
 	if (lg->debugfs)
 		remove_stats(lg);
 	if (watched)
@@ -200,12 +201,41 @@ static int req_break(struct lg_cpu *cpu, const u64 *arg)
 					!READ_ONCE(cpu->break_out)) ? -EINTR : 0;
 }
 
-static int req_eventfd(struct lg_cpu *cpu, const u64 *arg)
+static int attach(struct lg_cpu *cpu, const struct lg_notify *what, int fd)
 {
 	int err;
 
 	mutex_lock(&cpu->lg->requests);
-	err = attach_eventfd(cpu->lg, arg[0], (int)arg[1]);
+	err = attach_eventfd(cpu->lg, what, fd);
+	mutex_unlock(&cpu->lg->requests);
+	return err;
+}
+
+static int req_eventfd(struct lg_cpu *cpu, const u64 *arg)
+{
+	struct lg_notify what = { .value = arg[0] };
+
+	return what.value ? attach(cpu, &what, (int)arg[1]) : -EINVAL;
+}
+
+static int req_device_eventfd(struct lg_cpu *cpu, const u64 *arg)
+{
+	struct lg_notify what = { .value = arg[0], .device = 1, .data = arg[1] };
+
+	if (arg[0] % 4 || arg[0] >> PAGE_SHIFT < cpu->lg->pfn_limit ||
+	    arg[0] >> PAGE_SHIFT >= cpu->lg->device_limit || arg[1] > U32_MAX)
+		return -EINVAL;
+	return attach(cpu, &what, (int)arg[2]);
+}
+
+static int req_irqfd(struct lg_cpu *cpu, const u64 *arg)
+{
+	int err;
+
+	if (arg[0] >= LGUEST_IRQS)
+		return -EINVAL;
+	mutex_lock(&cpu->lg->requests);
+	err = attach_irqfd(cpu, arg[0], (int)arg[1]);
 	mutex_unlock(&cpu->lg->requests);
 	return err;
 }
@@ -262,6 +292,8 @@ static const struct {
 	[LHREQ_GETREG] = { req_getreg, 1 },
 	[LHREQ_SETREG] = { req_setreg, 2 },
 	[LHREQ_TRAP] = { req_trap, 2 },
+	[LHREQ_DEVICE_EVENTFD] = { req_device_eventfd, 3 },
+	[LHREQ_IRQFD] = { req_irqfd, 2 },
 };
 
 static int do_request(struct file *file, const u64 *word, loff_t id)

@@ -15,12 +15,12 @@ static struct lg_eventfds *table_of(struct lguest *lg)
 					 lockdep_is_held(&lg->requests));
 }
 
-static int find(const struct lg_eventfds *table, u64 value)
+static int find(const struct lg_eventfds *table, const struct lg_notify *what)
 {
 	unsigned int i;
 
 	for (i = 0; table && i < table->nr; i++)
-		if (table->map[i].value == value)
+		if (!memcmp(&table->map[i].what, what, sizeof(*what)))
 			return i;
 	return -1;
 }
@@ -34,11 +34,11 @@ static void publish(struct lguest *lg, struct lg_eventfds *new)
 	kfree(old);
 }
 
-static int detach(struct lguest *lg, u64 value)
+static int detach(struct lguest *lg, const struct lg_notify *what)
 {
 	struct lg_eventfds *old = table_of(lg), *new;
 	struct eventfd_ctx *ctx;
-	int n = find(old, value);
+	int n = find(old, what);
 
 	if (n < 0)
 		return -ENOENT;
@@ -55,24 +55,22 @@ static int detach(struct lguest *lg, u64 value)
 }
 
 /**
- * attach_eventfd() - EVENTFD
+ * attach_eventfd() - EVENTFD and DEVICE_EVENTFD
  * @lg: the guest
- * @value: of NOTIFY, not 0
+ * @what: what is to signal it; checked
  * @fd: an eventfd, or -1 to detach
  *
  * Return: 0 or the errors of the request.
  */
-int attach_eventfd(struct lguest *lg, u64 value, int fd)
+int attach_eventfd(struct lguest *lg, const struct lg_notify *what, int fd)
 {
 	struct lg_eventfds *old = table_of(lg), *new;
 	unsigned int nr = old ? old->nr : 0;
 	struct eventfd_ctx *ctx;
 
-	if (!value)
-		return -EINVAL;
 	if (fd == -1)
-		return detach(lg, value);
-	if (find(old, value) >= 0)
+		return detach(lg, what);
+	if (find(old, what) >= 0)
 		return -EEXIST;
 	if (nr == LG_MAX_EVENTFDS)
 		return -ENOSPC;
@@ -86,25 +84,56 @@ int attach_eventfd(struct lguest *lg, u64 value, int fd)
 	}
 	if (old)
 		memcpy(new->map, old->map, nr * sizeof(*old->map));
-	new->map[nr] = (struct lg_eventfd) { value, ctx };
+	new->map[nr] = (struct lg_eventfd) { *what, ctx };
 	new->nr = nr + 1;
 	publish(lg, new);
 	return 0;
 }
 
-/* NOTIFY: true if an eventfd took it. */
-bool signal_eventfd(struct lguest *lg, u64 value)
+static bool signal(struct lguest *lg, const struct lg_notify *what)
 {
 	struct lg_eventfds *table;
 	int n;
 
 	rcu_read_lock();
 	table = rcu_dereference(lg->eventfds);
-	n = find(table, value);
+	n = find(table, what);
 	if (n >= 0)
 		lg_eventfd_signal(table->map[n].ctx);
 	rcu_read_unlock();
 	return n >= 0;
+}
+
+/* NOTIFY: true if an eventfd took it. */
+bool signal_eventfd(struct lguest *lg, u64 value)
+{
+	struct lg_notify what = { .value = value };
+
+	return signal(lg, &what);
+}
+
+/* A store to a device: the same. */
+bool signal_device_eventfd(struct lguest *lg, u64 gpa, u32 data)
+{
+	struct lg_notify what = { .value = gpa, .device = 1, .data = data };
+
+	return signal(lg, &what);
+}
+
+/* Is there any for this device address?  If not, there is nothing to decode. */
+bool device_eventfd_at(struct lguest *lg, u64 gpa)
+{
+	struct lg_eventfds *table;
+	bool found = false;
+	unsigned int i;
+
+	rcu_read_lock();
+	table = rcu_dereference(lg->eventfds);
+	for (i = 0; table && i < table->nr && !found; i++)
+		found = table->map[i].what.device &&
+			table->map[i].what.value == gpa;
+	rcu_read_unlock();
+	return found;
 }
 
 /* At close: nobody else is left. */

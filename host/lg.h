@@ -246,8 +246,14 @@ enum lg_count {
 };
 
 #define LG_MAX_EVENTFDS	64
+/* What signals an eventfd: a NOTIFY, or a store to a device.  No padding. */
+struct lg_notify {
+	u64 value;			/* of NOTIFY, or the device address */
+	u32 device;			/* 1: a store ... */
+	u32 data;			/* ... of this */
+};
 struct lg_eventfd {
-	u64 value;
+	struct lg_notify what;
 	struct eventfd_ctx *ctx;
 };
 struct lg_eventfds {
@@ -285,6 +291,7 @@ struct lguest {
 	char *dead;			/* cmpxchg: first reason wins */
 	wait_queue_head_t breakers;
 	struct lg_eventfds __rcu *eventfds;	/* r, read under RCU */
+	struct lg_irqfd *irqfds[LGUEST_IRQS];	/* r */
 	unsigned int nr_cpus;		/* i */
 	struct lg_cpu cpus[1];
 	struct dentry *debugfs;
@@ -385,9 +392,18 @@ int watch_launcher(struct lguest *lg);
 void unwatch_launcher(struct lguest *lg);
 
 /* eventfd.c */
-int attach_eventfd(struct lguest *lg, u64 value, int fd);
+int attach_eventfd(struct lguest *lg, const struct lg_notify *what, int fd);
 bool signal_eventfd(struct lguest *lg, u64 value);
+bool signal_device_eventfd(struct lguest *lg, u64 gpa, u32 data);
+bool device_eventfd_at(struct lguest *lg, u64 gpa);
 void free_eventfds(struct lguest *lg);
+
+/* mmio_notify.c */
+bool notify_by_store(struct lg_cpu *cpu, u64 gpa, u32 error);
+
+/* irqfd.c */
+int attach_irqfd(struct lg_cpu *cpu, unsigned int irq, int fd);
+void free_irqfds(struct lguest *lg);
 
 /* dev.c */
 int init_device(void);

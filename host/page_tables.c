@@ -255,8 +255,11 @@ static bool fill(struct lg_cpu *cpu, struct walk *w)
 /* A page that is not RAM, or is no page at all. */
 static enum lg_next not_ram(struct lg_cpu *cpu, struct walk *w, u32 error)
 {
-	return exit_to_device(cpu, (w->pfn << PAGE_SHIFT) |
-			      (w->address & ~PAGE_MASK), error);
+	u64 gpa = (w->pfn << PAGE_SHIFT) | (w->address & ~PAGE_MASK);
+
+	if (notify_by_store(cpu, gpa, error))
+		return LG_RUN;
+	return exit_to_device(cpu, gpa, error);
 }
 
 /* LG_LEAVE: it is device memory. */

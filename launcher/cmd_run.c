@@ -224,7 +224,7 @@ static bool prepare(struct guest *guest, const struct run_settings *set)
 	guest->console.output = guest_output;
 	guest->console.owner = guest;
 	guest->command = set->command;
-	return initialize(guest, &kernel);
+	return initialize(guest, &kernel) && devices_connect();
 }
 
 /*L:300

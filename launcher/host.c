@@ -74,6 +74,16 @@ int host_irq(int fd, unsigned int line)
 	return REQUEST(fd, LHREQ_IRQ, line);
 }
 
+int host_device_eventfd(int fd, gpa_t address, uint32_t data, int eventfd)
+{
+	return REQUEST(fd, LHREQ_DEVICE_EVENTFD, address.v, data, eventfd);
+}
+
+int host_irqfd(int fd, unsigned int line, int eventfd)
+{
+	return REQUEST(fd, LHREQ_IRQFD, line, eventfd);
+}
+
 int host_trap(int fd, unsigned int number, uint64_t error)
 {
 	return REQUEST(fd, LHREQ_TRAP, number, error);

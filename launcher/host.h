@@ -28,6 +28,10 @@ int host_run(int fd, struct lguest_exit *exit);
 void host_reason(int fd, char *text, size_t size);
 
 int host_irq(int fd, unsigned int line);
+/* Signal an eventfd when the guest stores data to the device address. */
+int host_device_eventfd(int fd, gpa_t address, uint32_t data, int eventfd);
+/* Raise a line whenever an eventfd is signalled. */
+int host_irqfd(int fd, unsigned int line, int eventfd);
 int host_trap(int fd, unsigned int number, uint64_t error);
 /* Registers by their offset in struct user_regs_struct, or LHREG_CR2. */
 int host_get_register(int fd, size_t offset, uint64_t *value);

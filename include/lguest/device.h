@@ -72,6 +72,23 @@
  * instruction.  EINVAL: out of range, or the guest has no event entry.
  */
 #define LHREQ_TRAP		7
+/*
+ * DEVICE_EVENTFD address data fd: a store of the 32-bit number data to this
+ * guest-physical address of device memory signals the eventfd fd from now on,
+ * and no longer ends read(), if it is done by a plain MOV; by any other
+ * instruction it still does.  fd = -1 detaches.  EINVAL: address not in device
+ * memory or not aligned to 4, data above 2^32 - 1, fd is no eventfd.  Others as
+ * for EVENTFD; the 64 are those of both.
+ */
+#define LHREQ_DEVICE_EVENTFD	8
+/*
+ * IRQFD irq fd: whenever the eventfd fd is signalled, this raises an interrupt
+ * line (0..63) of this vCPU and takes the count back to 0.  fd = -1 detaches.
+ * Closing the eventfd everywhere makes the line free for another.  EINVAL: no
+ * such line, fd is no eventfd.  EBADF: fd not open.  EEXIST: the line has one
+ * already.  ENOENT: detach of what is not attached.
+ */
+#define LHREQ_IRQFD		9
 #define LHREG_CR2		0x1000
 
 /* What read() gives: one of these (other fields zero), ... */

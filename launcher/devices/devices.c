@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "devices.h"
+#include "host.h"
 #include "lguest.h"
 #include "virtio.h"
 
@@ -32,6 +33,23 @@ bool devices_add(struct virtio_device *device, const struct memory *memory, int 
 	virtio_reset(device);
 	mmio_add(&device->registers);
 	devices[count++] = device;
+	return true;
+}
+
+bool devices_connect(void)
+{
+	unsigned int i;
+	int error;
+
+	for (i = 0; i < count; i++) {
+		error = host_irqfd(devices[i]->host, devices[i]->line,
+				   devices[i]->interrupt);
+		if (error) {
+			problem("%s: cannot connect its interrupt: %s; does lg.ko fit this lguest (%s)?",
+				devices[i]->name, strerror(-error), LGUEST_VERSION);
+			return false;
+		}
+	}
 	return true;
 }
 

@@ -16,6 +16,8 @@ struct virtio_device *rng_create(void);
 
 /* Put a device behind RAM, and give it an interrupt line.  False after a message. */
 bool devices_add(struct virtio_device *device, const struct memory *memory, int host);
+/* Connect their interrupts, when the guest exists.  False after a message. */
+bool devices_connect(void);
 /* The kernel parameters that tell the guest layer of all of them. */
 const char *devices_params(void);
 /* Module names of the drivers they need, NULL-ended. */

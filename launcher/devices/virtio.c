@@ -20,6 +20,16 @@
 #define COMPLAINTS_MOST	8
 #define TELL_EVERY	16	/* requests done before the driver hears of it */
 
+static int new_eventfd(const char *name)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd < 0)
+		problem("cannot make the device %s: %s; check `ulimit -n`",
+			name, strerror(errno));
+	return fd;
+}
+
 bool virtio_init(struct virtio_device *device, const struct virtio_kind *kind,
 		 const char *name, void *state)
 {
@@ -40,20 +50,27 @@ bool virtio_init(struct virtio_device *device, const struct virtio_kind *kind,
 		q->number = i;
 		q->source = -1;
 		pthread_mutex_init(&q->lock, NULL);
-		q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (q->kick < 0) {
-			problem("cannot make the device %s: %s; check `ulimit -n`",
-				name, strerror(errno));
+		q->kick = new_eventfd(name);
+		if (q->kick < 0)
 			return false;
-		}
 	}
-	return true;
+	device->interrupt = new_eventfd(name);
+	return device->interrupt >= 0;
+}
+
+static void signal_eventfd(int fd)
+{
+	uint64_t one = 1;
+
+	/* It can only fail when it is signalled to the brim already. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
 }
 
 static void interrupt(struct virtio_device *device, unsigned int why)
 {
 	atomic_fetch_or(&device->interrupts, why);
-	host_irq(device->host, device->line);
+	signal_eventfd(device->interrupt);
 }
 
 void virtio_fail(struct virtio_device *device, const char *rule)
@@ -72,11 +89,7 @@ void virtio_fail(struct virtio_device *device, const char *rule)
 
 void virtio_kick(struct virtio_queue *q)
 {
-	uint64_t one = 1;
-
-	/* It can only fail when it is signalled already. */
-	if (write(q->kick, &one, sizeof(one)) < 0)
-		return;
+	signal_eventfd(q->kick);
 }
 
 void virtio_tell(struct virtio_queue *q)
@@ -164,6 +177,9 @@ static bool start_thread(struct virtio_queue *q)
 
 	if (q->started)
 		return true;
+	/* If the Host cannot, notifications come by virtio_mmio_write(). */
+	host_device_eventfd(q->device->host, GPA(q->device->registers.start.v +
+			    VIRTIO_MMIO_QUEUE_NOTIFY), q->number, q->kick);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, 256 << 10);

@@ -79,7 +79,7 @@ struct virtio_device {
 
 	atomic_uint status;		/* VIRTIO_CONFIG_S_* */
 	atomic_uint interrupts;		/* VIRTIO_MMIO_INT_* */
-	bool direct_notify;		/* the Host signals queue->kick itself */
+	int interrupt;			/* eventfd: raises the line */
 	struct virtio_queue queues[VIRTIO_QUEUES_MOST];
 };
 
