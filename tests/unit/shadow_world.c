@@ -52,6 +52,17 @@ void deliver_trap(struct lg_cpu *cpu, unsigned int vector, u64 error)
 	w.trap_error = error;
 }
 
+/* Some of the stores to devices only signal somebody. */
+bool notify_by_store(struct lg_cpu *cpu, u64 gpa, u32 error)
+{
+	CHECK(!cpu->lg->lock.held);
+	if (!(error & 2) || rnd() % 2)
+		return false;
+	w.device = true;
+	w.device_at = gpa;
+	return true;
+}
+
 /* As the real one does, it reads the instruction, and so takes the lock. */
 enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error)
 {

@@ -229,7 +229,7 @@ static enum lg_next fault_until_done(u64 address, u32 error, bool hint)
 			CHECK(satisfy());
 			continue;
 		}
-		if (next == LG_LEAVE || w.trapped || w.killed ||
+		if (w.device || w.trapped || w.killed ||
 		    (!w.lost_race && (hint || cpu_may(address, error, &leaf))))
 			return next;
 	}
