@@ -480,9 +480,10 @@ static void upper_alias(void)
 TEST("AT-40 no aliases at addresses that 48 bits do not have")
 {
 	struct guest *g = make_guest(upper_alias);
-	int kind;
+	int kind = go(g);
 
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	if (kind == 0)
+		fail("%s", g->reason);
 	while ((kind = go(g)) == LGUEST_EXIT_TRAP)
 		CHECK_EQ(request(g, LHREQ_TRAP, 13, 0), 24);
 	CHECK_EQ(kind, 0);
@@ -963,7 +964,13 @@ TEST("F10 fork of the launcher: the guest's writes stay the parent's")
 
 static void *forks(void *arg)
 {
+	sigset_t alarm;
+
 	(void)arg;
+	/* Or fork() takes the signal that is to end the vCPU's read(). */
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alarm, NULL);
 	while (!stop) {
 		if (fork() == 0)
 			_exit(0);

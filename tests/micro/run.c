@@ -69,7 +69,9 @@ static pid_t start(struct test *t, int *from)
 /* Wait for the end; false: it had to be killed. */
 static bool wait_for(pid_t pid, unsigned int seconds, int *status)
 {
-	for (unsigned int ms = 0; ms < seconds * 1000; ms += 2) {
+	u64 until = now_ns() + seconds * 1000000000ULL;
+
+	while (now_ns() < until) {
 		if (waitpid(pid, status, WNOHANG) == pid)
 			return true;
 		usleep(2000);

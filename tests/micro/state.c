@@ -1,1 +1,898 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * State of the CPU that guests, launchers and other programs must never see of
+ * each other; and when an interrupt arrives.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cpuid.h>
 #include "micro.h"
+
+#define REG(r) offsetof(struct user_regs_struct, r)
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+static int run_for(struct guest *g, int ms)
+{
+	struct itimerval t = { .it_value = { ms / 1000, ms % 1000 * 1000 } };
+	struct sigaction sa = { .sa_handler = nothing };
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &t, NULL);
+	return go(g);
+}
+
+/* ---- Extended state ---- */
+
+/*
+ * Fill all vector and x87 registers from a pattern, and look for it.  Both
+ * halves use these, on the host as an ordinary program.
+ */
+static u64 pattern;
+static volatile u64 checks, have_avx;
+static u64 stored[4] __attribute__((aligned(32)));
+
+#define FOR_16(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) \
+	X(12) X(13) X(14) X(15)
+
+static void fill_vectors(u64 p)
+{
+	u64 source[4] = { p, p + 1, p + 2, p + 3 };
+	u64 number = p >> 8;
+	u32 mxcsr = 0x1f80 | (p & 3) << 13;
+
+	if (have_avx) {
+#define FILL_Y(n) asm volatile("vmovdqu %0, %%ymm" #n : : "m" (source));
+		FOR_16(FILL_Y)
+	} else {
+#define FILL_X(n) asm volatile("movdqu %0, %%xmm" #n : : "m" (source));
+		FOR_16(FILL_X)
+	}
+	asm volatile("fninit; fildll %0; fildll %0" : : "m" (number));
+	asm volatile("ldmxcsr %0" : : "m" (mxcsr));
+}
+
+static u64 wrong_vectors(u64 p)
+{
+	u64 wrong = 0, number;
+	u32 mxcsr;
+
+	if (have_avx) {
+#define LOOK_Y(n) asm volatile("vmovdqu %%ymm" #n ", %0" : "=m" (stored)); \
+		wrong |= (stored[0] ^ p) | (stored[1] ^ (p + 1)) | \
+			 (stored[2] ^ (p + 2)) | (stored[3] ^ (p + 3));
+		FOR_16(LOOK_Y)
+	} else {
+#define LOOK_X(n) asm volatile("movdqu %%xmm" #n ", %0" : "=m" (stored)); \
+		wrong |= (stored[0] ^ p) | (stored[1] ^ (p + 1));
+		FOR_16(LOOK_X)
+	}
+	asm volatile("stmxcsr %0" : "=m" (mxcsr));
+	wrong |= (mxcsr ^ (0x1f80 | (p & 3) << 13)) & ~0x3f;
+	/* Pop one, look, push it again. */
+	asm volatile("fistpll %0; fildll %0" : "=m" (number));
+	return wrong | (number ^ p >> 8);
+}
+
+static u64 detect_avx(void)
+{
+	u32 a, b, c, d;
+
+	__cpuid(1, a, b, c, d);
+	return c >> 28 & 1 && c >> 27 & 1;
+}
+
+static void keeps_vectors(void)
+{
+	fill_vectors(pattern);
+	for (;;) {
+		u64 wrong = wrong_vectors(pattern);
+
+		if (wrong)
+			guest_fail("extended state", wrong, 0);
+		checks = checks + 1;
+		if (checks % 64 == 0)
+			HCALL(GET_TIME);
+	}
+}
+
+static void run_pattern_guest(u64 p, int rounds)
+{
+	struct guest *g;
+
+	pattern = p;
+	g = make_guest(keeps_vectors);
+	for (int i = 0; i < rounds; i++) {
+		u64 wrong;
+
+		/* The launcher's own survive the guest, and the other way round. */
+		fill_vectors(~p);
+		if (run_for(g, 30) != -EINTR)
+			fail("%s", g->reason);
+		wrong = wrong_vectors(~p);
+		(void)wrong;	/* the C library may use vectors in between */
+	}
+	if (!IN_GUEST(g, checks))
+		fail("the guest did not run");
+}
+
+TEST_S(30, "C10 AT-62 patterns in x87, SSE, AVX: two guests and a program, one CPU")
+{
+	int status, failed = 0;
+
+	have_avx = detect_avx();
+	on_cpu(0);
+	for (int i = 0; i < 2; i++)
+		if (fork() == 0) {
+			run_pattern_guest(0x1111111111111100 * (i + 1), 30);
+			_exit(0);
+		}
+	if (fork() == 0) {
+		fill_vectors(0x7777777777777700);
+		for (u64 until = now_ns() + 1500000000; now_ns() < until; ) {
+			fill_vectors(0x7777777777777700);
+			for (int i = 0; i < 1000; i++)
+				if (wrong_vectors(0x7777777777777700))
+					fail("the program sees other state");
+		}
+		_exit(0);
+	}
+	while (wait(&status) > 0)
+		failed += status != 0;
+	if (failed)
+		_exit(9);
+}
+
+/* read() itself, so that no C code runs between the two looks. */
+static long raw_read(int fd, void *buf, u64 size)
+{
+	long result;
+
+	asm volatile("syscall" : "=a" (result)
+		     : "0" (0), "D" (fd), "S" (buf), "d" (size)
+		     : "rcx", "r11", "memory");
+	return result;
+}
+
+static void fills_and_notifies(void)
+{
+	for (u64 i = 0; ; i++) {
+		fill_vectors(0x4444444444444400 + i);
+		HCALL(NOTIFY, 1);
+		if (wrong_vectors(0x4444444444444400 + i))
+			guest_fail("extended state", i, 0);
+	}
+}
+
+TEST("C10 AT-62 the launcher's extended state survives read(), exactly")
+{
+	struct guest *g;
+
+	have_avx = detect_avx();
+	g = make_guest(fills_and_notifies);
+	for (u64 i = 0; i < 300; i++) {
+		long got;
+		u64 wrong;
+
+		fill_vectors(0x9999999999999900 + i);
+		got = raw_read(g->fd, &g->exit, sizeof(g->exit));
+		wrong = wrong_vectors(0x9999999999999900 + i);
+		CHECK_EQ(got, sizeof(g->exit));
+		CHECK_EQ(wrong, 0);
+	}
+}
+
+static void starts_clean(void)
+{
+	u64 sum = 0;
+	u32 mxcsr;
+
+#define SUM_X(n) asm volatile("movdqu %%xmm" #n ", %0" : "=m" (stored)); \
+	sum |= stored[0] | stored[1];
+	FOR_16(SUM_X)
+	asm volatile("stmxcsr %0" : "=m" (mxcsr));
+	EXPECT_EQ(sum, 0);
+	EXPECT_EQ(mxcsr, 0x1f80);
+}
+
+TEST("AT-62 a new guest starts with empty extended state")
+{
+	have_avx = detect_avx();
+	fill_vectors(0x6666666666666600);
+	guest_passes(starts_clean);
+}
+
+/* ---- Segments ---- */
+
+SNIPPET(s_load, "mov %edi, %ds\n mov %edi, %es\n mov %edi, %fs\n mov %edi, %gs\n"
+	"mov %ds, %eax\n");
+SNIPPET(s_ss, "mov %edi, %ss\n");
+SNIPPET(s_spin, "mov %edi, %ds\n mov %edi, %es\n1: pause; jmp 1b\n");
+
+static u64 loaded;
+
+static void all_selectors(void)
+{
+	for (u64 sel = 0; sel < 0x10000; sel += sel < 0x200 ? 1 : 13) {
+		struct frame f = user_at((void (*)(void))s_load);
+
+		f.rdi = sel;
+		run(&f);
+		EXPECT(f.vector == 6 || f.vector == 13 || f.vector == 11);
+		if (f.vector == 6) {
+			/* Null, the user's, TLS and CPU number: nothing of ring 0. */
+			EXPECT((sel & ~3UL) == 0 || (sel & ~7UL) == 0x20 ||
+			       (sel & ~7UL) == 0x28 || (sel & ~7UL) == 0x30 ||
+			       (sel & ~7UL) == 0x78);
+			loaded++;
+		} else {
+			EXPECT_EQ(f.error, sel & 0xfffc);
+		}
+		f = user_at((void (*)(void))s_ss);
+		f.rdi = sel;
+		run(&f);
+		EXPECT(f.vector == 6 || f.vector == 13 || f.vector == 11 ||
+		       f.vector == 12);
+		if (f.vector == 6)
+			EXPECT_EQ(sel, USER_SS);
+	}
+	EXPECT(loaded > 4);
+}
+
+TEST_S(30, "AT-19 selectors of all kinds into ds, es, fs, gs, ss")
+{
+	guest_passes(all_selectors);
+}
+
+static u64 spin_selector;
+
+static void spins_with_selector(void)
+{
+	struct frame f = user_at((void (*)(void))s_spin);
+
+	f.rdi = spin_selector;
+	run(&f);
+}
+
+TEST("AT-19 AT-23 odd selectors while host interrupts come: the host's survive")
+{
+	static const u16 sels[] = { 0, 1, 3, 0x23, 0x28, 0x2a, 0x2b, 0x33, 0x7b };
+
+	for (size_t i = 0; i < sizeof(sels) / 2; i++) {
+		struct guest *g;
+		u16 before[4], after[4];
+		u64 fs, fs_after;
+
+		spin_selector = sels[i];
+		g = make_guest(spins_with_selector);
+#define SELECTORS(to) \
+		asm volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3" \
+			     : "=r" (to[0]), "=r" (to[1]), "=r" (to[2]), "=r" (to[3]))
+		SELECTORS(before);
+		asm volatile("rdfsbase %0" : "=r" (fs));
+		CHECK_EQ(run_for(g, 40), -EINTR);
+		SELECTORS(after);
+		asm volatile("rdfsbase %0" : "=r" (fs_after));
+		CHECK(!memcmp(before, after, sizeof(before)));
+		CHECK_EQ(fs, fs_after);
+		end_guest(g);
+	}
+}
+
+SNIPPET(b_fs, "wrfsbase %rdi\n wrgsbase %rsi\n syscall\n");
+SNIPPET(b_read, "rdfsbase %rdi\n rdgsbase %rsi\n ud2\n");
+
+static void bases(void)
+{
+	static const u64 good[] = { 0, 1, 0x1234567890, 0x7fffffffffff,
+		0xffff800000000000, 0xffff888000000000, ~0ULL, KERNEL_VA };
+	static const u64 bad[] = { 0x800000000000, 0xffff7fffffffffff, 1ULL << 63,
+		0x8000000000000 };
+
+	for (u64 i = 0; i < 8; i++) {
+		struct frame f = user_at((void (*)(void))b_fs);
+
+		f.rdi = good[i];
+		f.rsi = good[7 - i];
+		run(&f);
+		EXPECT_EQ(f.vector, 256);
+		EXPECT_EQ(SHARED->user_gs_base, good[7 - i]);
+		f = user_at((void (*)(void))b_read);
+		run(&f);
+		EXPECT_EQ(f.rdi, good[i]);
+		EXPECT_EQ(f.rsi, good[7 - i]);
+	}
+	/* By the shared page: what is not canonical is not loaded. */
+	for (u64 i = 0; i < 4; i++) {
+		struct frame f = user_at((void (*)(void))b_read);
+
+		SHARED->user_gs_base = bad[i];
+		run(&f);
+		EXPECT_EQ(f.vector, 6);
+		EXPECT_EQ(f.rsi, 0);
+	}
+}
+
+TEST("AT-23 FS and GS bases of guest user, at every boundary")
+{
+	guest_passes(bases);
+}
+
+static u64 bad_kernel_base;
+
+static void kernel_base(void)
+{
+	struct frame f = user_at((void (*)(void))b_fs);
+
+	SHARED->kernel_gs_base = bad_kernel_base;
+	run(&f);
+}
+
+TEST("AT-23 a kernel GS base that is no address: the guest's end only")
+{
+	static const u64 bad[] = { 0x800000000000, 1ULL << 63, 0xffff7fffffffffff,
+		0xffff800000003000, 0xfffffe0000000000, 0 };
+
+	for (size_t i = 0; i < sizeof(bad) / 8; i++) {
+		struct guest *g;
+
+		bad_kernel_base = bad[i];
+		g = make_guest(kernel_base);
+		CHECK_EQ(go(g), 0);
+		CHECK(strstr(g->reason, "triple fault") ||
+		      strstr(g->reason, "record is in use"));
+		end_guest(g);
+	}
+}
+
+/* A descriptor: base, limit, type bits 8-15, flags 20-23. */
+#define DESC(base, limit, access, flags) \
+	(((u64)(base) & 0xffffff) << 16 | ((u64)(base) >> 24) << 56 | \
+	 ((u64)(limit) & 0xffff) | ((u64)(limit) >> 16) << 48 | \
+	 (u64)(access) << 40 | (u64)(flags) << 52)
+#define DATA	0xf2
+#define FLAT32	0xc
+
+static u64 descriptor;
+
+static void loads_tls(void)
+{
+	HCALL(LOAD_TLS, 0, descriptor, 0);
+}
+
+TEST("G2 AT-20 LOAD_TLS: every kind of bad descriptor")
+{
+	/* All types, all privilege levels, present or not, long or not. */
+	for (u64 access = 0; access < 256; access++)
+		for (u64 l = 0; l < 2; l++) {
+			u64 type = access & 15, dpl = access >> 5 & 3;
+			bool s = access & 0x10, p = access & 0x80;
+			bool good = p && s && dpl == 3 && !l &&
+				    (type & 12) != 12;
+			struct guest *g;
+
+			/* Few of each sort will do. */
+			if (!good && access % 3 && access > 0x20)
+				continue;
+			descriptor = DESC(0, 0xfffff, access, l ? 0xa : FLAT32);
+			g = make_guest(loads_tls);
+			CHECK_EQ(go(g), 0);
+			if (!strstr(g->reason, good ? "POWEROFF: ok" : "descriptor"))
+				fail("descriptor %#llx: %s",
+				     (unsigned long long)descriptor, g->reason);
+			end_guest(g);
+		}
+}
+
+SNIPPET(t_read, "mov $0x63, %eax; mov %eax, %fs; mov %fs:0, %rdi\n"
+	"mov %fs, %ecx\n");
+SNIPPET(t_spin, "mov $0x63, %eax; mov %eax, %fs; mov %eax, %ds\n"
+	"1: mov %fs, %eax; cmp $0x63, %ax; jne 2f; mov %fs:0, %rdx\n"
+	"cmp %rdi, %rdx; jne 2f; jmp 1b\n 2: ud2\n");
+
+static void uses_tls(void)
+{
+	struct frame f = user_at((void (*)(void))t_read);
+	u64 page = guest_page();
+
+	map(MAIN_CR3, 0x10000, page, P_ | W_ | U_);
+	*(u64 *)AT(page) = 0x7157157;
+	HCALL(LOAD_TLS, DESC(0x10000, 0xfffff, DATA, FLAT32), 0, 0);
+	run(&f);
+	EXPECT_EQ(f.vector, 6);
+	EXPECT_EQ(f.rdi, 0x7157157);
+	EXPECT_EQ(f.rcx, 0x63);
+	/* Taken away again: the selector is none. */
+	HCALL(LOAD_TLS, 0, 0, 0);
+	f = user_at((void (*)(void))t_read);
+	run(&f);
+	EXPECT_EQ(f.vector, 13);
+	EXPECT_EQ(f.error, 0x60);
+}
+
+TEST("G1 I8 thread-local descriptors work, and go away")
+{
+	guest_passes(uses_tls);
+}
+
+static u64 tls_value;
+
+static void spins_on_tls(void)
+{
+	struct frame f = user_at((void (*)(void))t_spin);
+	u64 page = guest_page();
+
+	map(MAIN_CR3, 0x10000, page, P_ | W_ | U_);
+	*(u64 *)AT(page) = tls_value;
+	HCALL(LOAD_TLS, DESC(0x10000, 0xfffff, DATA, FLAT32), 0, 0);
+	f.rdi = tls_value;
+	run(&f);
+	guest_fail("left its loop", f.rdx, f.rdi);
+}
+
+TEST("G1 AT-22 thread-local entries of two guests and the host, one CPU")
+{
+	int status, failed = 0;
+
+	on_cpu(0);
+	for (int i = 0; i < 2; i++)
+		if (fork() == 0) {
+			struct guest *g;
+
+			tls_value = 0x100 + i;
+			g = make_guest(spins_on_tls);
+			for (int n = 0; n < 15; n++) {
+				u32 limit = 0;
+				u8 ok;
+
+				if (run_for(g, 30) != -EINTR)
+					fail("%s", g->reason);
+				/* None of it in the launcher's own GDT view. */
+				asm volatile("lsl %2, %0; setz %1"
+					     : "+r" (limit), "=q" (ok)
+					     : "r" (0x63) : "cc");
+				CHECK_EQ(ok, 0);
+			}
+			_exit(0);
+		}
+	while (wait(&status) > 0)
+		failed += status != 0;
+	if (failed)
+		_exit(9);
+}
+
+/* ---- Protection keys ---- */
+
+SNIPPET(k_set, "xor %ecx, %ecx; xor %edx, %edx; mov %edi, %eax\n"
+	".byte 0x0f, 0x01, 0xef\n syscall\n");
+SNIPPET(k_get, "xor %ecx, %ecx; .byte 0x0f, 0x01, 0xee\n syscall\n");
+
+static bool have_pku(void)
+{
+	u32 a, b, c, d;
+
+	__cpuid_count(7, 0, a, b, c, d);
+	return c >> 4 & 1;
+}
+
+static void pkru(void)
+{
+	struct frame f = user_at((void (*)(void))k_set);
+	u64 value;
+
+	f.rdi = 0xfffffffc;		/* all but key 0 denied */
+	run(&f);
+	EXPECT_EQ(f.vector, 256);
+	/* The guest kernel is not bound by it. */
+	asm volatile("xor %%ecx, %%ecx; .byte 0x0f, 0x01, 0xee"
+		     : "=a" (value) : : "rcx", "rdx");
+	EXPECT_EQ(value & 0xffffffff, 0);
+	f = user_at((void (*)(void))k_get);
+	run(&f);
+	EXPECT_EQ(f.rax & 0xffffffff, 0xfffffffc);
+	/* Everything denied: even its own code's page, for data. */
+	f = user_at((void (*)(void))k_set);
+	f.rdi = 0xffffffff;
+	run(&f);
+	EXPECT_EQ(f.vector, 256);
+	HCALL(NOTIFY, 1);
+	f = user_at((void (*)(void))k_get);
+	run(&f);
+	EXPECT_EQ(f.rax & 0xffffffff, 0xffffffff);
+}
+
+TEST("AT-42 PKRU of guest user binds neither its kernel nor the host")
+{
+	struct guest *g;
+	u32 before, after;
+
+	if (!have_pku())
+		skip("this CPU has no protection keys");
+	g = make_guest(pkru);
+#define RDPKRU(to) asm volatile("xor %%ecx, %%ecx; .byte 0x0f, 0x01, 0xee" \
+				: "=a" (to) : : "rcx", "rdx")
+	RDPKRU(before);
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	RDPKRU(after);
+	CHECK_EQ(before, after);
+	passes(g);
+}
+
+/* ---- Interrupts ---- */
+
+static volatile u64 taken, lines[64], last_rip, last_flags;
+
+static void takes(struct frame *f)
+{
+	taken = taken + 1;
+	if (f->vector >= 0x30 && f->vector < 0x70)
+		lines[f->vector - 0x30] = lines[f->vector - 0x30] + 1;
+	last_rip = f->rip;
+	last_flags = f->rflags;
+}
+
+static void masked(void)
+{
+	on_event = takes;
+	SHARED->blocked_interrupts = 1 << 7;
+	SHARED->irq_enabled = IF;
+	HCALL(NOTIFY, 1);		/* the launcher raises 7 and 8 */
+	HCALL(FLUSH_ASYNC);
+	EXPECT_EQ(lines[8], 1);
+	EXPECT_EQ(lines[7], 0);
+	EXPECT_EQ(SHARED->irq_pending, 0);	/* a masked one is none */
+	SHARED->blocked_interrupts = 0;
+	HCALL(SEND_INTERRUPTS);
+	EXPECT_EQ(lines[7], 1);
+	EXPECT_EQ(lines[8], 1);
+}
+
+TEST("E3 a masked line waits, and comes after it is unmasked")
+{
+	struct guest *g = make_guest(masked);
+
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	CHECK_EQ(request(g, LHREQ_IRQ, 7), 16);
+	CHECK_EQ(request(g, LHREQ_IRQ, 8), 16);
+	passes(g);
+}
+
+static void all_lines(void)
+{
+	on_event = takes;
+	HCALL(NOTIFY, 1);
+	EXPECT_EQ(taken, 0);
+	EXPECT(SHARED->irq_pending);
+	SHARED->irq_enabled = IF;
+	while (taken < 64)
+		HCALL(SEND_INTERRUPTS);
+	for (int i = 0; i < 64; i++)
+		EXPECT_EQ(lines[i], 1);		/* each once, though raised twice */
+	EXPECT_EQ(SHARED->irq_pending, 0);
+	EXPECT_EQ(last_flags & IF, IF);
+}
+
+TEST("E2 E6 all 64 lines, raised twice while interrupts are off: each comes once")
+{
+	struct guest *g = make_guest(all_lines);
+
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	for (int n = 0; n < 2; n++)
+		for (u64 i = 0; i < 64; i++)
+			CHECK_EQ(request(g, LHREQ_IRQ, i), 16);
+	passes(g);
+}
+
+static void never_inside_entry(struct frame *f)
+{
+	taken = taken + 1;
+	if (f->rip >= (u64)guest_event_entry && f->rip < (u64)guest_entry_end &&
+	    !(f->cs & 3))
+		guest_fail("interrupt in the entry code", f->rip, 0);
+	if (!(f->rflags & IF))
+		guest_fail("interrupt while they were off", f->rip, 0);
+}
+
+static void storm(void)
+{
+	on_event = never_inside_entry;
+	for (;;) {
+		SHARED->irq_enabled = IF;
+		asm volatile("pause");
+		HCALL(FLUSH_ASYNC);
+		SHARED->irq_enabled = 0;
+	}
+}
+
+static volatile bool stop;
+
+static void *raises(void *arg)
+{
+	struct guest *g = arg;
+
+	while (!stop)
+		for (u64 i = 0; i < 64; i++)
+			request(g, LHREQ_IRQ, i);
+	return NULL;
+}
+
+TEST("E2 E5 a storm of interrupts from another thread")
+{
+	struct guest *g = make_guest(storm);
+	pthread_t thread;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pthread_create(&thread, NULL, raises, g);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	for (int i = 0; i < 20; i++)
+		if (run_for(g, 50) != -EINTR)
+			fail("%s", g->reason);
+	stop = true;
+	pthread_join(thread, NULL);
+	CHECK(IN_GUEST(g, taken) > 100);
+}
+
+static void spins_for_irq(void)
+{
+	on_event = takes;
+	SHARED->irq_enabled = IF;
+	HCALL(NOTIFY, 1);
+	while (!taken)
+		asm volatile("pause");
+}
+
+static void *raises_one(void *arg)
+{
+	struct guest *g = arg;
+
+	usleep(100000);
+	CHECK_EQ(request(g, LHREQ_IRQ, 3), 16);
+	return NULL;
+}
+
+TEST("E2 an interrupt reaches a guest that spins")
+{
+	struct guest *g = make_guest(spins_for_irq);
+	pthread_t thread;
+
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	pthread_create(&thread, NULL, raises_one, g);
+	passes(g);
+	pthread_join(thread, NULL);
+}
+
+static void halts_for_irq(void)
+{
+	on_event = takes;
+	HCALL(NOTIFY, 1);
+	for (u64 i = 1; i <= 300; i++) {
+		SHARED->irq_enabled = 0;
+		while (taken < i) {
+			HCALL(HALT);
+			SHARED->irq_enabled = 0;
+		}
+		*(volatile u64 *)AT(0x50000) = i;
+	}
+}
+
+static void *raises_each(void *arg)
+{
+	struct guest *g = arg;
+	volatile u64 *done = (void *)(g->mem + 0x50000);
+
+	for (u64 i = 0; i < 300; i++) {
+		request(g, LHREQ_IRQ, 3);
+		while (*done < i + 1)
+			sched_yield();
+	}
+	return NULL;
+}
+
+TEST("C8 AT-17 no wake-up is lost: 300 halts against another thread")
+{
+	struct guest *g = make_guest(halts_for_irq);
+	pthread_t thread;
+
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	pthread_create(&thread, NULL, raises_each, g);
+	passes(g);
+	pthread_join(thread, NULL);
+}
+
+static void not_while_busy(void)
+{
+	on_event = takes;
+	SHARED->irq_enabled = IF;
+	SHARED->busy = 1;
+	HCALL(NOTIFY, 1);
+	for (int i = 0; i < 10; i++)
+		HCALL(FLUSH_ASYNC);
+	EXPECT_EQ(taken, 0);
+	EXPECT(SHARED->irq_pending);
+	SHARED->busy = 0;
+	HCALL(SEND_INTERRUPTS);
+	EXPECT_EQ(taken, 1);
+}
+
+TEST("E5 no interrupt while an event record is in use")
+{
+	struct guest *g = make_guest(not_while_busy);
+
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	CHECK_EQ(request(g, LHREQ_IRQ, 3), 16);
+	passes(g);
+}
+
+SNIPPET(u_spin, "1: pause; jmp 1b\n");
+
+static void user_interrupted(void)
+{
+	struct frame f = user_at((void (*)(void))u_spin);
+
+	f.rflags |= IF;
+	HCALL(SET_CLOCKEVENT, 20000000);
+	run(&f);
+	EXPECT_EQ(f.vector, LGUEST_IRQ_VECTOR);
+	EXPECT_EQ(f.cs, USER_CS);
+	EXPECT(f.rip >= TO_USER(u_spin) && f.rip < TO_USER(u_spin_end));
+	EXPECT_EQ(f.rflags & IF, IF);
+	/* With virtual interrupts off it goes on, until they come on. */
+	f = user_at((void (*)(void))u_spin);
+	HCALL(SET_CLOCKEVENT, 1);
+	f.rip = TO_USER(b_fs);
+	run(&f);
+	EXPECT_EQ(f.vector, 256);
+	EXPECT(SHARED->irq_pending);
+	f = user_at((void (*)(void))u_spin);
+	f.rflags |= IF;
+	run(&f);			/* IRET turns them on: at once */
+	EXPECT_EQ(f.vector, LGUEST_IRQ_VECTOR);
+	EXPECT_EQ(f.rip, TO_USER(u_spin));
+}
+
+TEST("E4 E6 E7 a clock interrupt in guest user; IRET that enables delivers")
+{
+	guest_passes(user_interrupted);
+}
+
+static void toggles(void)
+{
+	HCALL(NOTIFY, 1);
+	for (int i = 0; i < 100000; i++) {
+		SHARED->irq_enabled = IF;
+		SHARED->irq_enabled = 0;
+	}
+	HCALL(NOTIFY, 2);
+}
+
+TEST("E4 10^5 times interrupts on and off: no hypercall")
+{
+	struct guest *g = make_guest(toggles);
+	u64 before;
+
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	before = stat_of(g, "exit_syscall");
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	CHECK(stat_of(g, "exit_syscall") - before <= 1);
+}
+
+/* ---- Host and guests side by side ---- */
+
+static volatile u64 beats;
+
+static void beats_on(void)
+{
+	for (;;)
+		beats = beats + 1;
+}
+
+TEST("C11 C3 a spinning guest beside a program that makes system calls, one CPU")
+{
+	struct guest *g = make_guest(beats_on);
+	int status;
+	pid_t pid;
+
+	on_cpu(0);
+	pid = fork();
+	if (pid == 0) {
+		pid_t mine = getpid();
+
+		for (u64 until = now_ns() + 1000000000; now_ns() < until; )
+			for (int i = 0; i < 1000; i++)
+				CHECK_EQ(getppid() != mine, 1);
+		_exit(0);
+	}
+	for (int i = 0; i < 20; i++)
+		CHECK_EQ(run_for(g, 50), -EINTR);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	CHECK(beats == 0 && IN_GUEST(g, beats) > 0);
+}
+
+static void *moves(void *arg)
+{
+	pid_t tid = *(pid_t *)arg;
+	cpu_set_t set;
+
+	for (int i = 0; !stop; i++) {
+		CPU_ZERO(&set);
+		CPU_SET(i & 1, &set);
+		sched_setaffinity(tid, sizeof(set), &set);
+		usleep(500);
+	}
+	return NULL;
+}
+
+TEST("C13 C14 a vCPU that is moved between CPUs all the time")
+{
+	struct guest *g;
+	pthread_t thread;
+	pid_t tid = getpid();
+	sigset_t set;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+	have_avx = detect_avx();
+	pattern = 0x5555555555555500;
+	g = make_guest(keeps_vectors);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pthread_create(&thread, NULL, moves, &tid);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	for (int i = 0; i < 20; i++)
+		if (run_for(g, 50) != -EINTR)
+			fail("%s", g->reason);
+	stop = true;
+	pthread_join(thread, NULL);
+	CHECK(IN_GUEST(g, checks) > 0);
+}
+
+TEST("A16 host timers keep time beside a guest that spins")
+{
+	struct guest *g = make_guest(beats_on);
+	int status;
+
+	on_cpu(0);
+	if (fork() == 0) {
+		for (int i = 0; i < 20; i++) {
+			u64 began = now_ns();
+
+			usleep(10000);
+			CHECK(now_ns() - began < 1000000000);
+		}
+		_exit(0);
+	}
+	while (waitpid(-1, &status, WNOHANG) == 0)
+		CHECK_EQ(run_for(g, 50), -EINTR);
+	CHECK_EQ(status, 0);
+}
+
+static void reads_all(void)
+{
+	volatile u8 *shared = (void *)SHARED;
+
+	/* What the Host did not say it writes is zero. */
+	for (size_t i = sizeof(struct lguest_shared); i < PAGE; i++)
+		EXPECT_EQ(shared[i], 0);
+	EXPECT_EQ(SHARED->reserved, 0);
+}
+
+TEST("AT-51 nothing uninitialised in the shared page")
+{
+	guest_passes(reads_all);
+}
