@@ -97,8 +97,10 @@ static void set_alarm(long us, long every_us)
 /* Run until a signal comes, a little later. */
 static void run_a_while(struct guest *g)
 {
-	set_alarm(20000, 0);
+	/* Again and again: the first may come before read() does. */
+	set_alarm(20000, 20000);
 	CHECK_EQ(go(g), -EINTR);
+	set_alarm(0, 0);
 }
 
 static void *in_thread(void *(*fn)(void *), void *arg)
@@ -486,7 +488,7 @@ TEST("H14 BREAK: a signal ends the wait, bad values are EINVAL")
 
 	CHECK_ERRNO(request(g, LHREQ_BREAK, 2), EINVAL);
 	CHECK_ERRNO(request(g, LHREQ_BREAK, ~0ULL), EINVAL);
-	set_alarm(20000, 0);
+	set_alarm(20000, 20000);
 	CHECK_ERRNO(request(g, LHREQ_BREAK, 1), EINTR);
 	CHECK_EQ(go(g), -EAGAIN);
 	CHECK_EQ(request(g, LHREQ_BREAK, 0), 16);
@@ -767,8 +769,9 @@ TEST("H19 C16 SETREG of odd rsp and rip hurts the guest only")
 		CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
 		CHECK_EQ(request(g, LHREQ_SETREG, REG(rsp), odd[i]), 24);
 		request(g, LHREQ_SETREG, REG(rip), odd[i]);
-		set_alarm(30000, 0);
+		set_alarm(30000, 30000);
 		go(g);
+		set_alarm(0, 0);
 		end_guest(g);
 	}
 }
@@ -858,7 +861,7 @@ TEST("H20 TRAP storm from another thread: a double fault of the guest at worst")
 	run_a_while(g);
 	pthread_create(&thread, NULL, trap_often, g);
 	for (int i = 0; i < 20 && err == -EINTR; i++) {
-		set_alarm(20000, 0);
+		set_alarm(20000, 20000);
 		err = go(g);
 	}
 	trap_stop = true;
@@ -1017,7 +1020,7 @@ TEST("C8 a halted guest sleeps: no host CPU time")
 
 	run_a_while(g);
 	getrusage(RUSAGE_SELF, &before);
-	set_alarm(300000, 0);
+	set_alarm(300000, 300000);
 	CHECK_EQ(go(g), -EINTR);
 	getrusage(RUSAGE_SELF, &after);
 	CHECK(after.ru_stime.tv_sec * 1000000 + after.ru_stime.tv_usec -
@@ -1094,7 +1097,7 @@ TEST("AT-57 SETREG from another thread in the middle of a hypercall")
 
 		trap_stop = false;
 		pthread_create(&thread, NULL, setreg_often, g);
-		set_alarm(20000, 0);
+		set_alarm(20000, 20000);
 		kind = go(g);
 		CHECK(kind <= 0 || kind == LGUEST_EXIT_TRAP);
 		trap_stop = true;

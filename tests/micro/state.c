@@ -25,12 +25,15 @@ static void nothing(int sig)
 
 static int run_for(struct guest *g, int ms)
 {
-	struct itimerval t = { .it_value = { ms / 1000, ms % 1000 * 1000 } };
+	struct itimerval t = { .it_value = { ms / 1000, ms % 1000 * 1000 },
+			       .it_interval = { 0, 20000 } };
 	struct sigaction sa = { .sa_handler = nothing };
 
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &t, NULL);
-	return go(g);
+	ms = go(g);
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	return ms;
 }
 
 /* ---- Extended state ---- */
