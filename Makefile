@@ -32,6 +32,7 @@ help:
 	@echo "                (a shell; without a terminal: a short report)"
 	@echo "make test       run all tests in the lab"
 	@echo "make all        build the module, the guest layer and the launcher"
+	@echo "make bench      measure lguest and its peers; see docs/BENCHMARKS.md"
 	@echo "make lab        a root shell on the disposable host; see lab/lab --help"
 	@echo "make check      sparse and warnings for the module, checkpatch if installed"
 	@echo "make install    install the module, the launcher and the layer here"
@@ -86,6 +87,10 @@ run: all
 test: all
 	$(Q)tests/run
 
+# Half an hour; `bench/run quick` takes five minutes.
+bench: all
+	$(Q)bench/run all
+
 lab: all
 	$(Q)lab/lab
 
@@ -133,5 +138,5 @@ clean:
 distclean: clean
 	$(Q)rm -rf $(build)
 
-.PHONY: help all packages parts module layer launcher linked run test lab check \
+.PHONY: help all packages parts module layer launcher linked run test bench lab check \
 	install uninstall clean distclean

@@ -443,25 +443,25 @@ struct operation {
 };
 
 static const struct operation operations[] = {
-	{ "null_syscall", "call", null_syscall, NULL, NULL, 200000 },
-	{ "read_1", "call", read_1, open_files, NULL, 200000 },
-	{ "write_1", "call", write_1, open_files, NULL, 200000 },
-	{ "stat", "call", stat_file, NULL, NULL, 50000 },
-	{ "open_close", "pair", open_close, NULL, NULL, 20000 },
-	{ "signal_self", "signal", signal_self, catch_signal, NULL, 20000 },
-	{ "pipe_pingpong", "round trip", pipe_pingpong, start_partner, end_partner, 2000 },
-	{ "fork_exit", "process", fork_exit, NULL, NULL, 200 },
-	{ "fork_exec", "process", fork_exec, NULL, NULL, 100 },
+	{ "null_syscall", "call", null_syscall, NULL, NULL, 20000 },
+	{ "read_1", "call", read_1, open_files, NULL, 20000 },
+	{ "write_1", "call", write_1, open_files, NULL, 20000 },
+	{ "stat", "call", stat_file, NULL, NULL, 20000 },
+	{ "open_close", "pair", open_close, NULL, NULL, 5000 },
+	{ "signal_self", "signal", signal_self, catch_signal, NULL, 5000 },
+	{ "pipe_pingpong", "round trip", pipe_pingpong, start_partner, end_partner, 1000 },
+	{ "fork_exit", "process", fork_exit, NULL, NULL, 100 },
+	{ "fork_exec", "process", fork_exec, NULL, NULL, 40 },
 	{ "touch_random", "page", touch_random, shuffle, NULL, 4096 },
 	{ "touch_sequential", "page", touch_sequential, NULL, NULL, 4096 },
-	{ "mmap_touch_munmap", "mapping", mmap_touch_munmap, NULL, NULL, 2000 },
+	{ "mmap_touch_munmap", "mapping", mmap_touch_munmap, NULL, NULL, 1000 },
 	{ "mprotect_page", "call", mprotect_page, map_page, unmap_page, 2000 },
 	{ "cow_page", "page", cow_page, map_cow, unmap_cow, 4096 },
 	{ "clock_gettime", "call", clock_gettime_1, NULL, NULL, 200000 },
 	{ "rdtsc", "read", rdtsc, NULL, NULL, 200000 },
-	{ "integer", "iteration", integer, NULL, NULL, 2000000 },
-	{ "floating", "iteration", floating, NULL, NULL, 1000000 },
-	{ "memcpy_1m", "MiB", memcpy_1m, map_copies, unmap_copies, 200 },
+	{ "integer", "iteration", integer, NULL, NULL, 200000 },
+	{ "floating", "iteration", floating, NULL, NULL, 200000 },
+	{ "memcpy_1m", "MiB", memcpy_1m, map_copies, unmap_copies, 50 },
 	{ "random_load", "load", random_load, map_table, unmap_table, 200000 },
 	/* What follows is only counted. */
 	{ "touch_fresh", "page", touch_fresh, NULL, NULL, 2048 },
@@ -533,7 +533,7 @@ static long page_faults(void)
  */
 static void between_marks(const struct operation *op, long n)
 {
-	static const struct timespec quiet = { .tv_nsec = 60000000 };
+	static const struct timespec quiet = { .tv_nsec = 40000000 };
 	long faults;
 	double t;
 
