@@ -218,12 +218,17 @@ static int req_eventfd(struct lg_cpu *cpu, const u64 *arg)
 	return what.value ? attach(cpu, &what, (int)arg[1]) : -EINVAL;
 }
 
+static bool is_device_word(const struct lguest *lg, u64 gpa)
+{
+	return gpa % 4 == 0 && gpa >> PAGE_SHIFT >= lg->pfn_limit &&
+	       gpa >> PAGE_SHIFT < lg->device_limit;
+}
+
 static int req_device_eventfd(struct lg_cpu *cpu, const u64 *arg)
 {
 	struct lg_notify what = { .value = arg[0], .device = 1, .data = arg[1] };
 
-	if (arg[0] % 4 || arg[0] >> PAGE_SHIFT < cpu->lg->pfn_limit ||
-	    arg[0] >> PAGE_SHIFT >= cpu->lg->device_limit || arg[1] > U32_MAX)
+	if (!is_device_word(cpu->lg, arg[0]) || arg[1] > U32_MAX)
 		return -EINVAL;
 	return attach(cpu, &what, (int)arg[2]);
 }
@@ -237,6 +242,21 @@ static int req_irqfd(struct lg_cpu *cpu, const u64 *arg)
 	mutex_lock(&cpu->lg->requests);
 	err = attach_irqfd(cpu, arg[0], (int)arg[1]);
 	mutex_unlock(&cpu->lg->requests);
+	return err;
+}
+
+static int req_irq_status(struct lg_cpu *cpu, const u64 *arg)
+{
+	int err;
+
+	if (arg[0] >= LGUEST_IRQS || !is_device_word(cpu->lg, arg[1]) ||
+	    arg[2] > U32_MAX)
+		return -EINVAL;
+	mutex_lock(&cpu->lg->requests);
+	err = set_irq_status(cpu->lg, arg[0], arg[1], arg[2]);
+	mutex_unlock(&cpu->lg->requests);
+	if (!err && arg[2])
+		set_interrupt(cpu, arg[0]);
 	return err;
 }
 
@@ -294,6 +314,7 @@ static const struct {
 	[LHREQ_TRAP] = { req_trap, 2 },
 	[LHREQ_DEVICE_EVENTFD] = { req_device_eventfd, 3 },
 	[LHREQ_IRQFD] = { req_irqfd, 2 },
+	[LHREQ_IRQ_STATUS] = { req_irq_status, 3 },
 };
 
 static int do_request(struct file *file, const u64 *word, loff_t id)

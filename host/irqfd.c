@@ -34,6 +34,7 @@ static int signalled(wait_queue_entry_t *wait, unsigned int mode, int sync,
 
 	if (events & EPOLLIN) {
 		eventfd_ctx_do_read(irqfd->ctx, &count);
+		mark_irq_status(irqfd->cpu->lg, irqfd->irq);
 		set_interrupt(irqfd->cpu, irqfd->irq);
 	}
 	if (events & EPOLLHUP)
@@ -114,8 +115,10 @@ int attach_irqfd(struct lg_cpu *cpu, unsigned int irq, int fd)
 		detach(lg, irq);
 		lg->irqfds[irq] = irqfd;
 		/* What was signalled before we were in the queue counts. */
-		if (vfs_poll(file, &irqfd->table) & EPOLLIN)
+		if (vfs_poll(file, &irqfd->table) & EPOLLIN) {
+			mark_irq_status(lg, irq);
 			set_interrupt(cpu, irq);
+		}
 	}
 	fput(file);
 	return PTR_ERR_OR_ZERO(irqfd);

@@ -292,6 +292,12 @@ struct lguest {
 	wait_queue_head_t breakers;
 	struct lg_eventfds __rcu *eventfds;	/* r, read under RCU */
 	struct lg_irqfd *irqfds[LGUEST_IRQS];	/* r */
+	struct lg_irq_status {
+		u64 address;			/* r, then constant */
+		unsigned int irq;		/* r, then constant */
+		atomic_t word;
+	} irq_status[LGUEST_IRQS];
+	unsigned int nr_irq_status;		/* r, grows */
 	unsigned int nr_cpus;		/* i */
 	struct lg_cpu cpus[1];
 	struct dentry *debugfs;
@@ -398,8 +404,10 @@ bool signal_device_eventfd(struct lguest *lg, u64 gpa, u32 data);
 bool device_eventfd_at(struct lguest *lg, u64 gpa);
 void free_eventfds(struct lguest *lg);
 
-/* mmio_notify.c */
-bool notify_by_store(struct lg_cpu *cpu, u64 gpa, u32 error);
+/* device_access.c */
+bool access_device(struct lg_cpu *cpu, u64 gpa, u32 error);
+int set_irq_status(struct lguest *lg, unsigned int irq, u64 address, u32 value);
+void mark_irq_status(struct lguest *lg, unsigned int irq);
 
 /* irqfd.c */
 int attach_irqfd(struct lg_cpu *cpu, unsigned int irq, int fd);

@@ -257,7 +257,7 @@ static enum lg_next not_ram(struct lg_cpu *cpu, struct walk *w, u32 error)
 {
 	u64 gpa = (w->pfn << PAGE_SHIFT) | (w->address & ~PAGE_MASK);
 
-	if (notify_by_store(cpu, gpa, error))
+	if (access_device(cpu, gpa, error))
 		return LG_RUN;
 	return exit_to_device(cpu, gpa, error);
 }

@@ -84,6 +84,11 @@ int host_irqfd(int fd, unsigned int line, int eventfd)
 	return REQUEST(fd, LHREQ_IRQFD, line, eventfd);
 }
 
+int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value)
+{
+	return REQUEST(fd, LHREQ_IRQ_STATUS, line, address.v, value);
+}
+
 int host_trap(int fd, unsigned int number, uint64_t error)
 {
 	return REQUEST(fd, LHREQ_TRAP, number, error);

@@ -32,6 +32,8 @@ int host_irq(int fd, unsigned int line);
 int host_device_eventfd(int fd, gpa_t address, uint32_t data, int eventfd);
 /* Raise a line whenever an eventfd is signalled. */
 int host_irqfd(int fd, unsigned int line, int eventfd);
+/* Keep the line's status word at this device address; it becomes value. */
+int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value);
 int host_trap(int fd, unsigned int number, uint64_t error);
 /* Registers by their offset in struct user_regs_struct, or LHREG_CR2. */
 int host_get_register(int fd, size_t offset, uint64_t *value);

@@ -89,6 +89,16 @@
  * already.  ENOENT: detach of what is not attached.
  */
 #define LHREQ_IRQFD		9
+/*
+ * IRQ_STATUS irq address value: from now on the Host keeps a status word for an
+ * interrupt line.  A 32-bit load from this guest-physical address of device
+ * memory gives it, a store to address + 4 clears the bits stored (both by a
+ * plain MOV, and without ending read()), and the line's IRQFD sets bit 0.  It
+ * now becomes value; unless that is 0, the line is raised.  EINVAL: no such
+ * line, address not in device memory or not aligned to 4, value above 2^32 - 1,
+ * the line has a word elsewhere or the word is another line's.
+ */
+#define LHREQ_IRQ_STATUS	10
 #define LHREG_CR2		0x1000
 
 /* What read() gives: one of these (other fields zero), ... */

@@ -30,7 +30,6 @@ bool devices_add(struct virtio_device *device, const struct memory *memory, int 
 	device->host = host;
 	device->line = LGUEST_IRQ_DEVICES + count;
 	device->registers.start = GPA(memory->size + count * VIRTIO_MMIO_SIZE);
-	virtio_reset(device);
 	mmio_add(&device->registers);
 	devices[count++] = device;
 	return true;
@@ -42,6 +41,7 @@ bool devices_connect(void)
 	int error;
 
 	for (i = 0; i < count; i++) {
+		virtio_reset(devices[i]);
 		error = host_irqfd(devices[i]->host, devices[i]->line,
 				   devices[i]->interrupt);
 		if (error) {

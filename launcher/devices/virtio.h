@@ -78,7 +78,6 @@ struct virtio_device {
 	unsigned int complaints;
 
 	atomic_uint status;		/* VIRTIO_CONFIG_S_* */
-	atomic_uint interrupts;		/* VIRTIO_MMIO_INT_* */
 	int interrupt;			/* eventfd: raises the line */
 	struct virtio_queue queues[VIRTIO_QUEUES_MOST];
 };
@@ -105,6 +104,8 @@ static inline bool virtio_failed(struct virtio_device *device)
 	return atomic_load(&device->status) & VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
+/* The Host keeps the interrupt status: it becomes why, and is raised unless 0. */
+void virtio_set_interrupt(struct virtio_device *device, unsigned int why);
 /* Begin and end of work on all queues; with device->lock. */
 bool virtio_start(struct virtio_device *device);
 void virtio_reset(struct virtio_device *device);

@@ -64,7 +64,8 @@ static uint32_t read_register(struct virtio_device *d, uint64_t offset)
 	case VIRTIO_MMIO_QUEUE_READY:
 		return q && !virtio_failed(d) ? q->ring.running : 0;
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
-		return atomic_load(&d->interrupts);
+		/* By an instruction that the Host does not know: be generous. */
+		return VIRTIO_MMIO_INT_VRING;
 	case VIRTIO_MMIO_STATUS:
 		return atomic_load(&d->status);
 	case VIRTIO_MMIO_CONFIG_GENERATION:
@@ -268,11 +269,11 @@ static const char *write_notify(struct virtio_device *d, uint32_t value)
 	return NULL;
 }
 
-static const char *write_acknowledge(struct virtio_device *d, uint32_t value)
+/* The Host does the rest (see virtio_set_interrupt()), if it knows the move. */
+static const char *write_acknowledge(uint32_t value)
 {
 	if (value & ~(VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG))
 		return "an interrupt is acknowledged that does not exist";
-	atomic_fetch_and(&d->interrupts, ~value);
 	return NULL;
 }
 
@@ -304,7 +305,7 @@ static const char *write_register(struct virtio_device *d, uint64_t offset,
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
 		return write_notify(d, value);
 	case VIRTIO_MMIO_INTERRUPT_ACK:
-		return write_acknowledge(d, value);
+		return write_acknowledge(value);
 	case VIRTIO_MMIO_SHM_SEL:
 		return NULL;
 	default:
