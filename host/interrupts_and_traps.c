@@ -383,9 +383,11 @@ static enum lg_next finish_iret(struct lg_cpu *cpu)
 {
 	struct user_regs_struct *regs = regs_of(cpu);
 	struct { u64 rip, cs, rflags, rsp, ss; } frame;
+	size_t done = read_virtual(cpu, regs->sp, &frame, sizeof(frame));
 
-	if (read_virtual(cpu, regs->sp, &frame, sizeof(frame)) != sizeof(frame))
-		return LG_RETRY;
+	if (done != sizeof(frame))
+		return cpu->need.page ? LG_RETRY :
+		       demand_page(cpu, regs->sp + done, X86_PF_USER, false);
 	if (!user_segments_ok(frame.cs, frame.ss) || !canonical(frame.rip)) {
 		deliver_trap(cpu, X86_TRAP_GP, frame.cs & 0xfffc);
 		return LG_RUN;
