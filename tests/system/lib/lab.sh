@@ -33,7 +33,7 @@ inside() {
 		'@skip '*) skip "${line#@skip }" "on this lab ($label)"; seen=$((seen + 1)) ;;
 		*) printf '# %s\n' "$line" ;;
 		esac
-	done < <("$LAB" --timeout 240 --with "$lib/inside.sh" --with "$work/script" "$@" -- \
+	done < <("$LAB" --timeout 300 --with "$lib/inside.sh" --with "$work/script" "$@" -- \
 		sh -c '. ./inside.sh; . ./script; finish_inside' </dev/null 2>"$work/err"; echo $? >"$work/status")
 	wait $! 2>/dev/null
 	status=$(cat "$work/status")
