@@ -307,6 +307,18 @@ static const char *open_disk(struct disk *disk)
 	return measure(disk);
 }
 
+static struct virtio_device *forget(struct virtio_device *device, struct disk *disk)
+{
+	if (disk) {
+		if (disk->fd >= 0)
+			close(disk->fd);
+		free(disk->path);
+	}
+	free(disk);
+	free(device);
+	return NULL;
+}
+
 struct virtio_device *disk_create(const char *option)
 {
 	struct virtio_device *device = calloc(1, sizeof(*device));
@@ -314,11 +326,13 @@ struct virtio_device *disk_create(const char *option)
 	const char *why;
 	char *comma;
 
-	if (disk)
+	if (disk) {
+		disk->fd = -1;
 		disk->path = strdup(option);
+	}
 	if (!device || !disk || !disk->path) {
 		problem("cannot make a disk: out of memory; free some");
-		return NULL;
+		return forget(device, disk);
 	}
 	comma = strrchr(disk->path, ',');
 	if (comma && !strcmp(comma, ",ro")) {
@@ -328,8 +342,10 @@ struct virtio_device *disk_create(const char *option)
 	why = open_disk(disk);
 	if (why) {
 		problem("cannot use the disk %s: %s", disk->path, why);
-		return NULL;
+		return forget(device, disk);
 	}
 	configure(device, disk);
-	return virtio_init(device, &kind, disk->path, disk) ? device : NULL;
+	if (!virtio_init(device, &kind, disk->path, disk))
+		return forget(device, disk);
+	return device;
 }

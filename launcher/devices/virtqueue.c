@@ -101,7 +101,7 @@ static int add_part(struct virtqueue *q, struct chain *c, uint64_t address,
 }
 
 struct table {
-	volatile const struct vring_desc *entries;
+	volatile const struct descriptor *entries;
 	uint32_t size;
 	bool indirect;
 };
@@ -130,9 +130,9 @@ static int read_chain(struct virtqueue *q, struct chain *c)
 	uint32_t index = c->head;
 
 	for (;;) {
-		volatile const struct vring_desc *d = &table.entries[index];
-		uint64_t address = d->addr;
-		uint32_t length = d->len;
+		volatile const struct descriptor *d = &table.entries[index];
+		uint64_t address = d->address;
+		uint32_t length = d->length;
 		uint16_t flags = d->flags, next = d->next;
 
 		if (flags & VRING_DESC_F_INDIRECT) {

@@ -16,6 +16,13 @@
 
 #define VIRTQUEUE_MOST	256	/* entries of a ring; a chain has no more */
 
+/* As struct vring_desc, at any address: that of a table is the driver's. */
+struct descriptor {
+	uint64_t address;
+	uint32_t length;
+	uint16_t flags, next;
+} __attribute__((packed));
+
 struct virtqueue {
 	const struct memory *memory;
 	/* What the driver says while it sets the queue up. */
@@ -24,7 +31,7 @@ struct virtqueue {
 	bool event_index;
 	/* From virtqueue_start() to virtqueue_stop(). */
 	bool running;
-	volatile const struct vring_desc *table;
+	volatile const struct descriptor *table;
 	struct vring_avail *available;
 	struct vring_used *used;
 	uint16_t next_available, next_used;

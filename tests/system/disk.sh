@@ -1,0 +1,116 @@
+#!/bin/bash
+# Disks and random numbers: what a guest writes is there when it comes back, and
+# what cannot be done is an error for the guest alone.
+. "$(dirname "$0")/lib/lab.sh"
+
+# Writes a pattern, reads it back past the guest's cache, and restarts once.
+cat >"$work/write-and-reboot" <<'END'
+if [ "$(dd if=/dev/vdb bs=512 count=1 2>/dev/null | head -c 6)" = second ]; then
+	echo "after: $(head -c 67108864 /dev/vda | md5sum)"
+	exit 0
+fi
+head -c 67108864 /dev/urandom >/tmp/pattern
+dd if=/tmp/pattern of=/dev/vda bs=1M conv=fsync 2>/dev/null || echo cannot write
+echo "pattern: $(md5sum </tmp/pattern)"
+blockdev --flushbufs /dev/vda
+echo 3 >/proc/sys/vm/drop_caches
+echo "before: $(head -c 67108864 /dev/vda | md5sum)"
+echo second | dd of=/dev/vdb conv=fsync,notrunc 2>/dev/null
+reboot -f
+sleep 60
+END
+
+cat >"$work/errors" <<'END'
+echo "sizes: $(cat /sys/block/vda/size /sys/block/vdb/size /sys/block/vdc/size | tr '\n' ' ')"
+echo "ro: $(cat /sys/block/vda/ro /sys/block/vdb/ro | tr '\n' ' ')"
+echo "serial: $(cat /sys/block/vda/serial)"
+echo "cache: $(cat /sys/block/vda/queue/write_cache)"
+dd if=/dev/zero of=/dev/vdb bs=512 count=1 conv=fsync 2>/dev/null && echo wrote to a read-only disk
+dd if=/dev/vda of=/dev/null bs=4k skip=1 count=1 iflag=direct 2>/dev/null || echo cannot read
+echo shrink
+sleep 3
+dd if=/dev/vdc of=/dev/null bs=4k skip=1000 count=1 iflag=direct 2>/dev/null && echo read what is gone
+dd if=/dev/vda of=/dev/null bs=4k skip=1 count=1 iflag=direct 2>/dev/null && echo the other disk still works
+dmesg | grep -c 'I/O error, dev vdc'
+END
+
+cat >"$work/rng" <<'END'
+cat /sys/class/misc/hw_random/rng_current
+head -c 4096 /dev/hwrng | wc -c
+a=$(head -c 64 /dev/hwrng | md5sum); b=$(head -c 64 /dev/hwrng | md5sum)
+[ "$a" = "$b" ] || echo different
+END
+
+cat >"$work/full" <<'END'
+# The host's file system is smaller than the disk: an error, then life goes on.
+dd if=/dev/zero of=/dev/vda bs=64k count=256 oflag=direct 2>/dev/null && echo wrote more than there is room
+dd if=/dev/vda of=/dev/null bs=64k count=4 iflag=direct 2>/dev/null && echo reads still work
+END
+
+disks() {
+	cat <<'END'
+words() { cat /lab/$1; }
+truncate -s 80M /tmp/a.img
+truncate -s 1M /tmp/b.img
+lguest run -v -d /tmp/a.img -d /tmp/b.img -- sh -c "$(words write-and-reboot)" >/tmp/out 2>/tmp/err
+is "K7 a guest with two disks ends well" 0 $?
+pattern=$(sed -n 's/^pattern: //p' /tmp/out)
+is "K7 64 MiB are read back as written" "$pattern" "$(sed -n 's/^before: //p' /tmp/out)"
+is "K7 K12 ... and again after a restart" "$pattern" "$(sed -n 's/^after: //p' /tmp/out)"
+is "K7 the host's file holds the same" "$pattern" "$(head -c 67108864 /tmp/a.img | md5sum)"
+is "K7 the file has kept its size" 83886080 "$(stat -c %s /tmp/a.img)"
+hasnt "K13 the stock drivers break no rule" 'bad driver' /tmp/err
+visits=$(awk '$1 == "launcher_visits" { print $2 }' /tmp/err)
+between "K9 H16 disk traffic needs no visit to the launcher" 0 2500 "$visits"
+check "K7 nothing is left" no_guest_left
+END
+}
+
+inside "one CPU" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
+	--with "$work/full" < <(disks; cat <<'END'
+truncate -s 8M /tmp/c.img
+lguest run -d /tmp/a.img -d /tmp/b.img,ro -d /tmp/c.img -- sh -c "$(words errors)" >/tmp/out 2>/tmp/err &
+pid=$!
+wait_for 60 grep -q shrink /tmp/out
+truncate -s 4096 /tmp/c.img
+wait $pid
+has "K7 the sizes are those of the files" '^sizes: 163840 2048 16384' /tmp/out
+has "K7 a read-only disk says so" '^ro: 0 1' /tmp/out
+has "K7 the serial is the file's name" '^serial: a.img' /tmp/out
+has "K7 the cache is flushed on demand" '^cache: write back' /tmp/out
+hasnt "K7 a read-only disk takes no write" 'wrote to' /tmp/out
+hasnt "K7 a file that shrank gives no data" 'read what is gone' /tmp/out
+has "K7 ... but an error, for that disk alone" 'the other disk still works' /tmp/out
+
+mkdir /tmp/small && mount -t tmpfs -o size=4m small /tmp/small
+truncate -s 32M /tmp/small/full.img
+lguest run -d /tmp/small/full.img -- sh -c "$(words full)" >/tmp/out 2>/tmp/err
+is "K7 a guest on a full host file system ends well" 0 $?
+is "K7 no space left is an I/O error for the guest" "reads still work" "$(cat /tmp/out)"
+umount /tmp/small
+
+lguest run -- sh -c "$(words rng)" >/tmp/out 2>/tmp/err
+is "K8 the guest's random numbers come from the host" "virtio_rng.0 4096 different" "$(echo $(cat /tmp/out))"
+
+lguest run -d /tmp/a.img -- sh -c 'echo up; sleep 20' >/tmp/out 2>/tmp/err &
+pid=$!
+wait_for 60 grep -q up /tmp/out
+lguest run -d /tmp/a.img -- true 2>/tmp/err2
+is "K7 a disk in use is refused" 122 $?
+has "K7 ... with a sentence" '^lguest: cannot use the disk /tmp/a.img: another guest uses it' /tmp/err2
+kill -KILL $pid
+wait $pid
+lguest run -d /tmp/a.img -- true 2>/tmp/err2
+is "K7 after kill -9 it is free again" 0 $?
+lguest run -d /tmp/none.img -- true 2>/tmp/err2
+is "K1 a disk that is not there has status 122" 122 $?
+has "K1 ... and a sentence" '^lguest: cannot use the disk /tmp/none.img: No such file' /tmp/err2
+printf 'QFI\373' >/tmp/q.img
+lguest run -d /tmp/q.img -- true 2>/tmp/err2
+has "K7 qcow2 is refused, with the way out" 'qemu-img convert' /tmp/err2
+check "K7 nothing is left of all these" no_guest_left
+END
+)
+inside "2 CPUs" --smp 2 --with "$work/write-and-reboot" < <(disks)
+
+finish

@@ -1,0 +1,491 @@
+// SOURCES: launcher/devices/virtio.c launcher/devices/virtio_mmio.c launcher/devices/virtqueue.c launcher/devices/virtio_blk.c launcher/memory.c launcher/message.c launcher/terminal.c
+// LIBS: -pthread
+// SPDX-License-Identifier: GPL-2.0
+/* The registers' rules, and a disk behind them: K7, K13. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_mmio.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "devices/devices.h"
+#include "devices/virtio.h"
+#include "host.h"
+#include "lguest.h"
+
+#define RAM	(16ULL << 20)
+#define TABLE	0x10000
+#define DRIVER	0x11000
+#define DEVICE	0x12000
+#define HEADER	0x20000
+#define STATUS	0x20100
+#define DATA	0x21000
+
+static struct memory memory;
+static struct virtio_device *disk;
+static char image[] = "/tmp/lguest-disk-XXXXXX";
+static char *said;
+static size_t said_size;
+static unsigned int status_word;
+
+/* Devices live as long as the launcher does: nothing frees them. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+/* A Host that is not there. */
+int host_device_eventfd(int fd, gpa_t address, uint32_t data, int eventfd)
+{
+	(void)fd, (void)address, (void)data, (void)eventfd;
+	return -EINVAL;
+}
+
+int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value)
+{
+	(void)fd, (void)line, (void)address;
+	status_word = value;
+	return 0;
+}
+
+static uint32_t rd(uint64_t offset)
+{
+	return virtio_mmio_read(&disk->registers, offset, 4);
+}
+
+static void wr(uint64_t offset, uint32_t value)
+{
+	virtio_mmio_write(&disk->registers, offset, 4, value);
+}
+
+static int setup_with(const char *flags)
+{
+	char option[64];
+	int fd;
+
+	message_stream = open_memstream(&said, &said_size);
+	strcpy(image + sizeof(image) - 7, "XXXXXX");
+	fd = mkstemp(image);
+	if (fd < 0 || ftruncate(fd, 1 << 20) || !memory_create(&memory, RAM))
+		return -1;
+	close(fd);
+	snprintf(option, sizeof(option), "%s%s", image, flags);
+	disk = disk_create(option);
+	if (!disk)
+		return -1;
+	disk->memory = &memory;
+	virtio_reset(disk);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_with("");
+}
+
+static int setup_read_only(void **state)
+{
+	(void)state;
+	return setup_with(",ro");
+}
+
+/* Its thread stays, as it does in the launcher: asleep, with its device. */
+static int teardown(void **state)
+{
+	(void)state;
+	if (disk)
+		virtio_reset(disk);
+	disk = NULL;
+	fclose(message_stream);
+	message_stream = NULL;
+	free(said);
+	memory_destroy(&memory);
+	unlink(image);
+	return 0;
+}
+
+#define ACK	VIRTIO_CONFIG_S_ACKNOWLEDGE
+#define DRV	VIRTIO_CONFIG_S_DRIVER
+#define FOK	VIRTIO_CONFIG_S_FEATURES_OK
+#define DOK	VIRTIO_CONFIG_S_DRIVER_OK
+
+static void negotiate(void)
+{
+	wr(VIRTIO_MMIO_STATUS, 0);
+	wr(VIRTIO_MMIO_STATUS, ACK);
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV);
+	wr(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 0);
+	wr(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+	wr(VIRTIO_MMIO_DRIVER_FEATURES, rd(VIRTIO_MMIO_DEVICE_FEATURES));
+	wr(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 1);
+	wr(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+	wr(VIRTIO_MMIO_DRIVER_FEATURES, rd(VIRTIO_MMIO_DEVICE_FEATURES));
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV | FOK);
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), ACK | DRV | FOK);
+}
+
+static void set_queue(void)
+{
+	wr(VIRTIO_MMIO_QUEUE_SEL, 0);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_READY), 0);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_NUM_MAX), VIRTQUEUE_MOST);
+	wr(VIRTIO_MMIO_QUEUE_NUM, 8);
+	wr(VIRTIO_MMIO_QUEUE_DESC_LOW, TABLE);
+	wr(VIRTIO_MMIO_QUEUE_AVAIL_LOW, DRIVER);
+	wr(VIRTIO_MMIO_QUEUE_USED_LOW, DEVICE);
+}
+
+static void bring_up(void)
+{
+	negotiate();
+	set_queue();
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_READY), 1);
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV | FOK | DOK);
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), ACK | DRV | FOK | DOK);
+}
+
+static void assert_refused(const char *rule)
+{
+	fflush(message_stream);
+	assert_true(rd(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_non_null(said);
+	if (!strstr(said, rule))
+		fail_msg("'%s' does not say '%s'", said, rule);
+	assert_non_null(strstr(said, "bad driver"));
+	wr(VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), 0);
+}
+
+static void test_identity(void **state)
+{
+	(void)state;
+	assert_int_equal(rd(VIRTIO_MMIO_MAGIC_VALUE), 0x74726976);
+	assert_int_equal(rd(VIRTIO_MMIO_VERSION), 2);
+	assert_int_equal(rd(VIRTIO_MMIO_DEVICE_ID), VIRTIO_ID_BLOCK);
+	assert_int_equal(rd(VIRTIO_MMIO_CONFIG), 2048);
+	assert_int_equal(virtio_mmio_read(&disk->registers, VIRTIO_MMIO_CONFIG + 4000, 8), 0);
+	assert_int_equal(virtio_mmio_read(&disk->registers, VIRTIO_MMIO_CONFIG + 1, 1), 8);
+	wr(VIRTIO_MMIO_QUEUE_SEL, 1);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
+	wr(VIRTIO_MMIO_QUEUE_SEL, 0xffffffff);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
+	wr(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 7);
+	assert_int_equal(rd(VIRTIO_MMIO_DEVICE_FEATURES), 0);
+}
+
+static void test_bring_up(void **state)
+{
+	(void)state;
+	bring_up();
+	wr(VIRTIO_MMIO_STATUS, 0);
+	bring_up();		/* and again after a reset */
+	fflush(message_stream);
+	assert_int_equal(said_size, 0);
+}
+
+static void test_status_rules(void **state)
+{
+	static const struct { uint32_t first, then; const char *rule; } bad[] = {
+		{ 0, DRV, "DRIVER is set before ACKNOWLEDGE" },
+		{ ACK, ACK | FOK, "FEATURES_OK is set before DRIVER" },
+		{ ACK | DRV, ACK, "loses a bit" },
+		{ ACK | DRV, ACK | DRV | DOK, "DRIVER_OK is set before FEATURES_OK" },
+		{ ACK, ACK | 0x20, "does not exist" },
+		{ ACK, ACK | 0x100, "does not exist" },
+		{ ACK, ACK | VIRTIO_CONFIG_S_NEEDS_RESET, "device's" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (bad[i].first & DRV)
+			wr(VIRTIO_MMIO_STATUS, ACK);
+		wr(VIRTIO_MMIO_STATUS, bad[i].first);
+		wr(VIRTIO_MMIO_STATUS, bad[i].then);
+		assert_refused(bad[i].rule);
+	}
+}
+
+static void test_features(void **state)
+{
+	(void)state;
+	wr(VIRTIO_MMIO_STATUS, ACK);
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV);
+	/* Not offered: not accepted, which is no crime. */
+	wr(VIRTIO_MMIO_DRIVER_FEATURES, VIRTIO_BIT(VIRTIO_BLK_F_MQ));
+	wr(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+	wr(VIRTIO_MMIO_DRIVER_FEATURES, 1);
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV | FOK);
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), ACK | DRV);
+	/* Nor is a driver older than the standard. */
+	wr(VIRTIO_MMIO_STATUS, 0);
+	wr(VIRTIO_MMIO_STATUS, ACK);
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV);
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV | FOK);
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), ACK | DRV);
+
+	negotiate();
+	wr(VIRTIO_MMIO_DRIVER_FEATURES, 0);
+	assert_refused("features are set at the wrong time");
+	wr(VIRTIO_MMIO_DRIVER_FEATURES, 0);
+	assert_refused("features are set at the wrong time");
+}
+
+static void test_queue_rules(void **state)
+{
+	(void)state;
+	wr(VIRTIO_MMIO_QUEUE_NUM, 8);
+	assert_refused("before FEATURES_OK");
+	negotiate();
+	wr(VIRTIO_MMIO_QUEUE_SEL, 1);
+	wr(VIRTIO_MMIO_QUEUE_NUM, 8);
+	assert_refused("does not exist");
+	negotiate();
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	assert_refused("power of two");
+	negotiate();
+	set_queue();
+	wr(VIRTIO_MMIO_QUEUE_DESC_HIGH, 1);
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	assert_refused("outside of memory");
+	negotiate();
+	set_queue();
+	wr(VIRTIO_MMIO_QUEUE_READY, 2);
+	assert_refused("neither 0 nor 1");
+	bring_up();
+	wr(VIRTIO_MMIO_QUEUE_NUM, 4);
+	assert_refused("changed while it is ready");
+	bring_up();
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	assert_refused("ready after DRIVER_OK");
+}
+
+static void test_register_rules(void **state)
+{
+	(void)state;
+	negotiate();
+	set_queue();
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	assert_refused("notified before DRIVER_OK");
+	bring_up();
+	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 1);
+	assert_refused("notified that is not there");
+	wr(VIRTIO_MMIO_MAGIC_VALUE, 0);
+	assert_refused("read-only");
+	virtio_mmio_write(&disk->registers, VIRTIO_MMIO_STATUS, 1, 1);
+	assert_refused("written in parts");
+	virtio_mmio_read(&disk->registers, VIRTIO_MMIO_STATUS, 8);
+	assert_refused("read in parts");
+	virtio_mmio_read(&disk->registers, VIRTIO_MMIO_STATUS + 2, 4);
+	assert_refused("read in parts");
+	wr(VIRTIO_MMIO_CONFIG, 1);
+	assert_refused("configuration is written");
+	wr(VIRTIO_MMIO_INTERRUPT_ACK, 4);
+	assert_refused("acknowledged");
+}
+
+/* Complaints have an end, breaking rules has not. */
+static void test_flood(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 1000; i++) {
+		wr(VIRTIO_MMIO_MAGIC_VALUE, 0);
+		wr(VIRTIO_MMIO_STATUS, 0);
+	}
+	fflush(message_stream);
+	assert_true(said_size < 2000);
+}
+
+/* One request, by hand: data of so many bytes, at a sector. */
+static uint16_t rounds;
+
+static void submit(uint32_t type, uint64_t sector, uint32_t size)
+{
+	struct vring_desc *desc = memory_at(&memory, GPA(TABLE), 64);
+	struct vring_avail *avail = memory_at(&memory, GPA(DRIVER), 64);
+	volatile struct vring_used *used = memory_at(&memory, GPA(DEVICE), 128);
+	struct virtio_blk_outhdr header = { .type = type, .sector = sector };
+	uint8_t none = 0xaa;
+	unsigned int i;
+
+	memory_write(&memory, GPA(HEADER), &header, sizeof(header));
+	memory_write(&memory, GPA(STATUS), &none, 1);
+	desc[0] = (struct vring_desc){ HEADER, sizeof(header), VRING_DESC_F_NEXT, size ? 1 : 2 };
+	desc[1] = (struct vring_desc){ DATA, size, VRING_DESC_F_NEXT, 2 };
+	if (type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID)
+		desc[1].flags |= VRING_DESC_F_WRITE;
+	desc[2] = (struct vring_desc){ STATUS, 1, VRING_DESC_F_WRITE, 0 };
+	avail->ring[rounds % 8] = 0;
+	__atomic_store_n(&avail->idx, ++rounds, __ATOMIC_RELEASE);
+	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	for (i = 0; i < 5000 && used->idx != rounds; i++)
+		usleep(1000);
+	assert_int_equal(used->idx, rounds);
+}
+
+static uint8_t outcome(void)
+{
+	uint8_t status;
+
+	memory_read(&memory, GPA(STATUS), &status, 1);
+	return status;
+}
+
+static void start_disk(void)
+{
+	rounds = 0;
+	bring_up();
+}
+
+static void test_disk(void **state)
+{
+	char *data = memory_at(&memory, GPA(DATA), 8192);
+
+	(void)state;
+	start_disk();
+	memset(data, 0x5a, 4096);
+	submit(VIRTIO_BLK_T_OUT, 8, 4096);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	submit(VIRTIO_BLK_T_FLUSH, 0, 0);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	memset(data, 0, 8192);
+	submit(VIRTIO_BLK_T_IN, 7, 1024);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	assert_int_equal(data[511], 0);
+	assert_int_equal(data[512], 0x5a);
+	submit(VIRTIO_BLK_T_GET_ID, 0, 20);
+	assert_memory_equal(data, strrchr(image, '/') + 1, strlen(strrchr(image, '/') + 1));
+}
+
+static void test_disk_ranges(void **state)
+{
+	struct virtio_blk_discard_write_zeroes range = { .sector = 8, .num_sectors = 8 };
+	char *data = memory_at(&memory, GPA(DATA), 8192);
+
+	(void)state;
+	start_disk();
+	memset(data, 0x5a, 8192);
+	submit(VIRTIO_BLK_T_OUT, 8, 8192);
+	memcpy(data, &range, sizeof(range));
+	submit(VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(range));
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	range.sector = 16;
+	memcpy(data, &range, sizeof(range));
+	submit(VIRTIO_BLK_T_DISCARD, 0, sizeof(range));
+	assert_true(outcome() == VIRTIO_BLK_S_OK || outcome() == VIRTIO_BLK_S_UNSUPP);
+	submit(VIRTIO_BLK_T_IN, 8, 4096);
+	assert_int_equal(data[0], 0);
+	assert_int_equal(data[4095], 0);
+	range.sector = 2048;
+	memcpy(data, &range, sizeof(range));
+	submit(VIRTIO_BLK_T_DISCARD, 0, sizeof(range));
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	range.sector = -1ULL;
+	memcpy(data, &range, sizeof(range));
+	submit(VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(range));
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_DISCARD, 0, 15);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+}
+
+static void test_disk_errors(void **state)
+{
+	struct stat status;
+
+	(void)state;
+	start_disk();
+	submit(VIRTIO_BLK_T_OUT, 2048, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_OUT, 2047, 1024);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_OUT, -1ULL, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_IN, 1ULL << 55, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_IN, 0, 100);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(77, 0, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(stat(image, &status), 0);
+	assert_int_equal(status.st_size, 1 << 20);
+	/* A file that shrank under us. */
+	assert_int_equal(truncate(image, 4096), 0);
+	submit(VIRTIO_BLK_T_IN, 1024, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+}
+
+static void test_disk_read_only(void **state)
+{
+	(void)state;
+	assert_true(disk->offered & VIRTIO_BIT(VIRTIO_BLK_F_RO));
+	start_disk();
+	submit(VIRTIO_BLK_T_OUT, 0, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_DISCARD, 0, 16);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_IN, 0, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+}
+
+/* A request without a place for its status stops the device, not us. */
+static void test_disk_bad_request(void **state)
+{
+	struct vring_desc *desc = memory_at(&memory, GPA(TABLE), 64);
+	struct vring_avail *avail = memory_at(&memory, GPA(DRIVER), 64);
+	unsigned int i;
+
+	(void)state;
+	start_disk();
+	desc[0] = (struct vring_desc){ HEADER, 16, 0, 0 };
+	avail->ring[0] = 0;
+	__atomic_store_n(&avail->idx, 1, __ATOMIC_RELEASE);
+	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	for (i = 0; i < 5000 && !virtio_failed(disk); i++)
+		usleep(1000);
+	while (!status_word)
+		usleep(1000);
+	assert_int_equal(status_word, 3);
+	assert_refused("no header or no status");
+	bring_up();
+}
+
+static void test_disk_options(void **state)
+{
+	(void)state;
+	assert_null(disk_create("/nonexistent/image"));
+	assert_null(disk_create("/dev/null"));
+	assert_null(disk_create("/"));
+	assert_null(disk_create(image));		/* in use */
+	fflush(message_stream);
+	assert_non_null(strstr(said, "another guest uses it"));
+	assert_non_null(strstr(said, "neither a file nor a block device"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_identity), TEST(test_bring_up), TEST(test_status_rules),
+		TEST(test_features), TEST(test_queue_rules), TEST(test_register_rules),
+		TEST(test_flood), TEST(test_disk), TEST(test_disk_ranges),
+		TEST(test_disk_errors),
+		cmocka_unit_test_setup_teardown(test_disk_read_only, setup_read_only, teardown),
+		TEST(test_disk_bad_request), TEST(test_disk_options),
+	};
+
+	return cmocka_run_group_tests_name("virtio", tests, NULL, NULL);
+}
