@@ -68,8 +68,11 @@ void add_virtio_devices(void)
 	char *at = boot_command_line;
 	int number = 0;
 
-	while ((at = strstr(at, " " LGUEST_VIRTIO_PARAM))) {
-		at += strlen(" " LGUEST_VIRTIO_PARAM);
-		add_device(at, number++);
+	while ((at = strstr(at, LGUEST_VIRTIO_PARAM))) {
+		bool begins = at == boot_command_line || at[-1] == ' ';
+
+		at += strlen(LGUEST_VIRTIO_PARAM);
+		if (begins)
+			add_device(at, number++);
 	}
 }

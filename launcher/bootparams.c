@@ -14,20 +14,13 @@
 #define HIGH_RAM_START	0x100000
 #define RAM		1		/* the e820 type */
 
-/*
- * Put before the user's parameters, which win because they come later.  The
- * guest has no microcode to load; page-table isolation would put NX on the
- * user half of its kernel's tables, which lguest isolates by itself.
- */
-#define DEFAULT_PARAMS	"dis_ucode_ldr pti=off"
-
 static bool write_command_line(const struct memory *memory, const char *devices,
 			       const char *params)
 {
 	char line[COMMAND_LINE_MOST + 1];
-	int length = snprintf(line, sizeof(line), "%s%s%s%s%s", DEFAULT_PARAMS,
-			      *devices ? " " : "", devices,
-			      *params ? " " : "", params);
+	/* The user's parameters win because they come later. */
+	int length = snprintf(line, sizeof(line), "%s%s%s", devices,
+			      *devices && *params ? " " : "", params);
 
 	if (length > COMMAND_LINE_MOST) {
 		problem("the kernel's command line has %d characters: it takes %d; shorten -p",

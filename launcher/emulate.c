@@ -31,7 +31,10 @@ static const size_t offsets[16] = {
 };
 
 #define RAX 0
+#define RCX 1
 #define RDX 2
+
+#define MSR_MICROCODE	0x8b	/* IA32_BIOS_SIGN_ID */
 
 int get_register(int fd, unsigned int number, uint64_t *value)
 {
@@ -75,12 +78,26 @@ int finish_instruction(int fd, const struct insn *insn)
 	return error ? error : host_set_register(fd, REG(rip), rip + insn->length);
 }
 
-/* edx:eax = 0, as rdmsr and rdpmc give it. */
-static int give_zero(int fd)
+/* edx:eax, as rdmsr and rdpmc give it. */
+static int give(int fd, uint64_t value)
 {
-	int error = set_register(fd, RAX, 0);
+	int error = set_register(fd, RAX, (uint32_t)value);
 
-	return error ? error : set_register(fd, RDX, 0);
+	return error ? error : set_register(fd, RDX, value >> 32);
+}
+
+/*
+ * Linux takes PCIDs from some CPUs (Alder Lake) unless their microcode is new
+ * enough.  Here they are the Host's own work: the newest there can be.
+ */
+static int read_msr(int fd)
+{
+	uint64_t number;
+	int error = get_register(fd, RCX, &number);
+
+	if (error)
+		return error;
+	return give(fd, (uint32_t)number == MSR_MICROCODE ? ~0ULL : 0);
 }
 
 static int read_control(int fd, const struct insn *insn)
@@ -148,8 +165,9 @@ static int act(int fd, const struct insn *insn)
 	case INSN_IN:		/* nothing there: all ones */
 		return put_register(fd, RAX, insn->width, false, ~0ULL);
 	case INSN_RDMSR:
+		return read_msr(fd);
 	case INSN_RDPMC:
-		return give_zero(fd);
+		return give(fd, 0);
 	case INSN_FROM_CR:
 		return read_control(fd, insn);
 	case INSN_TO_CR:

@@ -134,11 +134,18 @@ static void test_in_out(void **state)
 
 static void test_system(void **state)
 {
+	struct lguest_exit exit;
+
 	(void)state;
 	DONE("\x0f\x32");		/* rdmsr */
 	assert_int_equal(regs.rax, 0);
 	assert_int_equal(regs.rdx, 0);
 	assert_int_equal(regs.rcx, PATTERN);
+	exit = record("\x0f\x32", 2);
+	regs.rcx = 0x1111111100000000 | 0x8b;	/* the microcode is new */
+	assert_int_equal(emulate_trap(3, &exit), 0);
+	assert_int_equal(regs.rax, UINT32_MAX);
+	assert_int_equal(regs.rdx, UINT32_MAX);
 	DONE("\x0f\x33");		/* rdpmc */
 	assert_int_equal(regs.rax, 0);
 	DONE("\x0f\x30");		/* wrmsr */
