@@ -2,12 +2,13 @@
 /*
  * The consoles: four ports, each a page with a ring each way (see struct
  * lguest_console).  Port 0 is the boot console from the first message on, and
- * then hvc0 with its interrupt; the others are hvc1 to hvc3, where
- * `lguest run -- COMMAND` finds the command's output and its exit status.
+ * then hvc0; the others are hvc1 to hvc3, where `lguest run -- COMMAND` finds
+ * the command's input and output and its exit status.
  */
 #include <linux/console.h>
 #include <linux/err.h>
 #include <linux/interrupt.h>
+#include <linux/irq.h>
 #include <linux/irqflags.h>
 #include <linux/printk.h>
 #include <linux/types.h>
@@ -51,6 +52,8 @@ static long put_chars(u32 vtermno, const u8 *buf, int count)
 
 /*G:710
  * Input, which the launcher put into the ring before it raised the interrupt.
+ * It has more if it says so, and wants to know when the ring is empty.  The
+ * barrier goes with the one in the launcher: one of us sees the other's word.
 :*/
 static long get_chars(u32 vtermno, u8 *buf, int count)
 {
@@ -65,6 +68,9 @@ static long get_chars(u32 vtermno, u8 *buf, int count)
 		buf[n++] = READ_ONCE(port->in[tail++ % LGUEST_CONSOLE_IN]);
 	barrier();
 	WRITE_ONCE(port->in_tail, tail);
+	mb();
+	if (n && READ_ONCE(port->in_more) && READ_ONCE(port->in_head) == tail)
+		hcall(LHCALL_NOTIFY, layer_pa(port), 0, 0);
 	return n;
 }
 
@@ -131,18 +137,43 @@ void setup_console(void)
 		hvc_instantiate(i, i, &port_ops);
 }
 
-/**
- * start_console() - make the terminals, when the tty layer is ready
- *
- * Only port 0 has input, and so an interrupt; data 0 means none.
- */
-void start_console(void)
+/*G:730
+ * One line serves all ports, and a terminal wants an interrupt of its own (it
+ * would be polled instead, slowly).  So each port gets one that only exists in
+ * Linux, raised from the line's handler if the port has input.
+:*/
+static irqreturn_t console_interrupt(int irq, void *unused)
 {
-	int irq = lguest_setup_irq(LGUEST_IRQ_CONSOLE);
 	int i;
 
 	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++)
-		if (IS_ERR(hvc_alloc(i, i == 0 && irq > 0 ? irq : 0,
-				     &port_ops, 256)))
+		if (READ_ONCE(ports[i].in_head) != ports[i].in_tail)
+			generic_handle_irq(LGUEST_IRQS + i);
+	return IRQ_HANDLED;
+}
+
+/* Linux's number of a port's interrupt, or 0: none. */
+static int setup_port_irq(int port)
+{
+	int irq = irq_alloc_desc_at(LGUEST_IRQS + port, 0);
+
+	if (irq < 0)
+		return 0;
+	irq_set_chip_and_handler(irq, &dummy_irq_chip, handle_simple_irq);
+	return irq;
+}
+
+/**
+ * start_console() - make the terminals, when the tty layer is ready
+ */
+void start_console(void)
+{
+	int line = lguest_setup_irq(LGUEST_IRQ_CONSOLE);
+	int i;
+
+	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++)
+		if (IS_ERR(hvc_alloc(i, setup_port_irq(i), &port_ops, 256)))
 			pr_err("lguest: no hvc%d\n", i);
+	if (line < 0 || request_irq(line, console_interrupt, 0, "console", NULL))
+		pr_err("lguest: no console input\n");
 }

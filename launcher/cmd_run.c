@@ -119,6 +119,12 @@ static int open_host(void)
 	return -1;
 }
 
+/* In the background, reading from the terminal would stop us. */
+static bool may_read_stdin(void)
+{
+	return !isatty(STDIN_FILENO) || terminal_is_ours(STDIN_FILENO);
+}
+
 static void describe_session(const struct run_settings *set, const char *release,
 			     struct session *session)
 {
@@ -127,6 +133,7 @@ static void describe_session(const struct run_settings *set, const char *release
 	session->drivers = devices_drivers();
 	session->command = set->command;
 	session->terminal = set->terminal;
+	session->input = may_read_stdin() && !set->terminal;
 	session->split_stderr = !isatty(STDERR_FILENO);
 	session->term = getenv("TERM");
 	if (set->terminal)
@@ -228,17 +235,16 @@ static bool prepare(struct guest *guest, const struct run_settings *set)
 }
 
 /*L:300
- * Who gets the keyboard: a person on a terminal talks to the console, or to
- * the COMMAND; bytes from a file or pipe are a script for the guest's shell,
- * which gets them when it is ready and ends with them.  A COMMAND without a
- * terminal has no input.
+ * Who gets our input: a person on a terminal talks to the console, or to the
+ * COMMAND; bytes from a file or pipe are a script for the guest's shell, which
+ * gets them when it is ready and ends with them, or the input of the COMMAND,
+ * byte for byte.
  :*/
 static bool start_watching(struct guest *guest, const struct run_settings *set)
 {
-	bool terminal_elsewhere = isatty(STDIN_FILENO) &&
-				  !terminal_is_ours(STDIN_FILENO);
 	struct watch_settings watch = {
-		.input = set->terminal || (!set->command && !terminal_elsewhere),
+		.input = may_read_stdin(),
+		.framed = set->command && !set->terminal,
 		.raw = set->terminal,
 		.wait_ready = !set->terminal && !set->initrd,
 		.send_eof = !set->initrd,

@@ -2,11 +2,13 @@
 /*
  * /init of the guest, a shell script.  It finds the ports of the console
  * device as /dev/hvc0 (console), hvc1 and hvc2 (a command's output and errors)
- * and hvc3 (what it tells the launcher: "ready", "exit N").
+ * and hvc3 (what it tells the launcher: "ready", "exit N"; what it hears from
+ * there: "size ROWS COLUMNS", when the user's terminal has got a new size).
  *
  * /lguest/settings, written by initramfs.c, sets
  *	LG_COMMAND	a command is in /lguest/command
  *	LG_TERMINAL	a person sits there
+ *	LG_INPUT	the command gets input from elsewhere, by hvc1
  *	LG_STDERR	number of the port for the command's errors
  *	LG_SIZE		"rows R cols C" or nothing
  *	TERM
@@ -44,6 +46,22 @@ const char guest_init[] =
 "	sleep 60\n"
 "}\n"
 "\n"
+"follow_size() {\n"
+"	while read -r word rows columns; do\n"
+"		[ \"$word\" != size ] || stty rows $rows cols $columns <$1\n"
+"	done\n"
+"}\n"
+"\n"
+/*L:228
+ * Input comes in pieces, each a line with its size and then so many bytes; a
+ * size of 0 ends it.  Read and dd take not one byte too many.
+ :*/
+"pump() {\n"
+"	while read -r size && [ \"$size\" -gt 0 ]; do\n"
+"		dd bs=$size count=1 iflag=fullblock 2>/dev/null || break\n"
+"	done\n"
+"}\n"
+"\n"
 /*L:230
  * A port's settings last as long as it is open, so the script holds it open
  * itself.  Closing it waits until the last byte is out.
@@ -59,14 +77,22 @@ const char guest_init[] =
 "		[ \"$LG_STDERR\" = 1 ] || stty raw -echo <&5\n"
 "		stty sane $LG_SIZE <&4\n"
 "		echo ready >&3\n"
+"		follow_size /dev/hvc1 <&3 &\n"
 "		setsid -c sh /lguest/command <&4 >&4 2>&5 3>&- 4>&- 5>&-\n"
 "	else\n"
 "		stty raw -echo <&4\n"
 "		stty raw -echo <&5\n"
 "		echo ready >&3\n"
-"		setsid sh /lguest/command </dev/null >&4 2>&5 3>&- 4>&- 5>&-\n"
+"		input=/dev/null\n"
+"		if [ \"$LG_INPUT\" ]; then\n"
+"			input=/lguest/input\n"
+"			mkfifo $input\n"
+"			pump <&4 >$input 3>&- 4>&- 5>&- &\n"
+"		fi\n"
+"		setsid sh /lguest/command <$input >&4 2>&5 3>&- 4>&- 5>&-\n"
 "	fi\n"
 "	status=$?\n"
+"	[ ! \"$!\" ] || kill $! 2>/dev/null\n"
 "	exec 4>&- 5>&-\n"
 "	echo \"exit $status\" >&3\n"
 "	exec 3>&-\n"
@@ -85,7 +111,10 @@ const char guest_init[] =
 "	stty sane $LG_SIZE\n"
 "	echo \"Leave with 'exit', or with Ctrl-A x from anywhere.\"\n"
 "	echo\n"
-"	[ -c /dev/hvc3 ] && echo ready >&3\n"
+"	if [ -c /dev/hvc3 ]; then\n"
+"		echo ready >&3\n"
+"		follow_size $tty <&3 &\n"
+"	fi\n"
 "	setsid -c sh -l 3>&-\n"
 "else\n"
 "	stty -echo\n"

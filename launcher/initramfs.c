@@ -61,6 +61,7 @@ static void write_settings(FILE *out, const struct session *session)
 {
 	fprintf(out, "LG_COMMAND=%s\n", session->command ? "1" : "");
 	fprintf(out, "LG_TERMINAL=%s\n", session->terminal ? "1" : "");
+	fprintf(out, "LG_INPUT=%s\n", session->input ? "1" : "");
 	fprintf(out, "LG_STDERR=%d\n",
 		session->terminal && !session->split_stderr ? 1 : 2);
 	if (session->rows && session->columns)

@@ -11,6 +11,7 @@
 struct session {
 	char **command;		/* NULL-ended, or NULL: a shell */
 	bool terminal;		/* a person is there, on a raw terminal */
+	bool input;		/* the command gets our stdin, framed */
 	bool split_stderr;	/* stderr goes another way than stdout */
 	unsigned int rows, columns;	/* of the terminal, 0: unknown */
 	const char *term;	/* its TERM, or NULL */

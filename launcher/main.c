@@ -3,8 +3,10 @@
  * The launcher, a program called `lguest`.  This file only finds the command;
  * read on in cmd_run.c, which starts a guest, then vcpu.c, which runs it.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lguest.h"
 #include "options.h"
@@ -99,10 +101,23 @@ int cmd_version(int argc, char **argv)
 	return STATUS_DONE;
 }
 
+/* Files that we open must not take the place of a missing stdin or stdout. */
+static void fill_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 
+	fill_standard_files();
 	restart_remember(argv);
 	if (argc < 2) {
 		print_overview(stderr);

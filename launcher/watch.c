@@ -24,10 +24,12 @@
 #define KICK		SIGUSR1
 #define KICK_EVERY	50		/* ms */
 #define KICKS		100		/* then the Host does not let go */
-#define RETRY_INPUT	5		/* ms, while the guest's ring is full */
+#define RETRY_INPUT	100		/* ms, should the guest forget to ask */
 #define RETRY_READY	50		/* ms, while it boots */
 #define MILLISECOND	1000000ULL
-#define INPUT_MOST	256		/* bytes read at once */
+#define KEYS_MOST	256		/* bytes read at once, from a terminal ... */
+#define INPUT_MOST	65536		/* ... and from elsewhere */
+#define HEADER_MOST	8		/* "65536\n" */
 #define CTRL_D		0x04
 
 static struct watch {
@@ -36,13 +38,16 @@ static struct watch {
 	pthread_t thread, vcpu_thread;
 	int signals;			/* signalfd */
 	int stop;			/* eventfd */
+	int taken;			/* eventfd: the guest took its input */
 	bool started;
 
 	struct escape escape;
 	bool at_eof;
+	bool resized;			/* the terminal; the guest shall know */
 	uint8_t last;			/* byte that went to the guest */
-	uint8_t waiting[INPUT_MOST + 2];	/* for the guest; room for ^D ^D */
-	size_t waiting_size;
+	/* For the guest, with room for a header, or for ^D ^D. */
+	uint8_t waiting[INPUT_MOST + HEADER_MOST];
+	size_t waiting_at, waiting_size;
 } watch;
 
 static uint64_t now_ns(void)
@@ -66,12 +71,41 @@ static void push_input(struct watch *w)
 
 	if (!w->waiting_size)
 		return;
-	done = console_input(console, w->settings.port, w->waiting, w->waiting_size);
+	done = console_input(console, w->settings.port,
+			     w->waiting + w->waiting_at, w->waiting_size);
 	if (!done)
 		return;
+	w->waiting_at += done;
 	w->waiting_size -= done;
-	memmove(w->waiting, w->waiting + done, w->waiting_size);
 	host_irq(w->guest->fd, LGUEST_IRQ_CONSOLE);
+}
+
+/* On the vCPU's thread. */
+static void input_taken(struct console *console)
+{
+	uint64_t one = 1;
+
+	(void)console;
+	if (write(watch.taken, &one, sizeof(one)) < 0)
+		return;		/* it is full of news already */
+}
+
+static void see_taken(struct watch *w)
+{
+	uint64_t count;
+
+	if (read(w->taken, &count, sizeof(count)) < 0)
+		return;
+}
+
+/* More bytes for the guest, behind those that wait. */
+static void add_waiting(struct watch *w, const void *bytes, size_t size)
+{
+	if (w->waiting_at)
+		memmove(w->waiting, w->waiting + w->waiting_at, w->waiting_size);
+	w->waiting_at = 0;
+	memcpy(w->waiting + w->waiting_size, bytes, size);
+	w->waiting_size += size;
 }
 
 /*
@@ -80,12 +114,13 @@ static void push_input(struct watch *w)
  */
 static void end_of_input(struct watch *w)
 {
+	static const uint8_t two[] = { CTRL_D, CTRL_D };
+
 	w->at_eof = true;
-	if (!w->settings.send_eof)
-		return;
-	if (w->last != '\n')
-		w->waiting[w->waiting_size++] = CTRL_D;
-	w->waiting[w->waiting_size++] = CTRL_D;
+	if (w->settings.framed)
+		add_waiting(w, "0\n", 2);
+	else if (w->settings.send_eof)
+		add_waiting(w, two, w->last == '\n' ? 1 : 2);
 }
 
 /*
@@ -94,23 +129,24 @@ static void end_of_input(struct watch *w)
  */
 static void take_keys(struct watch *w, const uint8_t *keys, size_t size)
 {
-	uint8_t wanted[INPUT_MOST];
-	size_t room = sizeof(w->waiting) - 2 - w->waiting_size;
+	uint8_t wanted[KEYS_MOST];
+	size_t room = INPUT_MOST - w->waiting_size;
 	bool end = false;
 
 	size = escape_filter(&w->escape, keys, size, now_ns(), wanted, &end);
 	if (size > room)
 		size = room;
-	memcpy(w->waiting + w->waiting_size, wanted, size);
-	w->waiting_size += size;
+	add_waiting(w, wanted, size);
 	if (end)
 		request_end(w->guest, END_ESCAPE);
 }
 
 static void read_input(struct watch *w)
 {
-	uint8_t keys[INPUT_MOST];
-	ssize_t size = read(STDIN_FILENO, keys, sizeof(keys));
+	static uint8_t keys[INPUT_MOST];
+	char header[HEADER_MOST + 1];
+	ssize_t size = read(STDIN_FILENO, keys,
+			    w->settings.framed ? INPUT_MOST : KEYS_MOST);
 
 	if (size < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -121,10 +157,29 @@ static void read_input(struct watch *w)
 	w->last = keys[size - 1];
 	if (w->settings.raw) {
 		take_keys(w, keys, size);
-	} else {
-		memcpy(w->waiting, keys, size);
-		w->waiting_size = size;
+		return;
 	}
+	if (w->settings.framed)
+		add_waiting(w, header, sprintf(header, "%u\n", (unsigned int)size));
+	add_waiting(w, keys, size);
+}
+
+/*L:325
+ * The guest's /init reads the control port, and gives the terminal its size.
+ * It does so after it said that it is ready.
+ :*/
+static void tell_size(struct watch *w)
+{
+	unsigned int rows, columns;
+	char text[48];
+	int size;
+
+	w->resized = false;
+	if (!terminal_size(STDOUT_FILENO, &rows, &columns))
+		return;
+	size = snprintf(text, sizeof(text), "size %u %u\n", rows, columns);
+	console_input(&w->guest->console, LGUEST_PORT_CONTROL, (uint8_t *)text, size);
+	host_irq(w->guest->fd, LGUEST_IRQ_CONSOLE);
 }
 
 static void read_signal(struct watch *w)
@@ -133,15 +188,22 @@ static void read_signal(struct watch *w)
 
 	if (read(w->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGCONT)
+	if (info.ssi_signo == SIGWINCH)
+		w->resized = w->settings.raw;
+	else if (info.ssi_signo == SIGCONT)
 		terminal_raw_again();
 	else
 		request_end(w->guest, END_SIGNAL + info.ssi_signo);
 }
 
+static bool is_ready(const struct watch *w)
+{
+	return atomic_load(&w->guest->console.ready);
+}
+
 static bool ready(const struct watch *w)
 {
-	return !w->settings.wait_ready || atomic_load(&w->guest->console.ready);
+	return !w->settings.wait_ready || is_ready(w);
 }
 
 static bool wants_input(const struct watch *w)
@@ -159,6 +221,8 @@ static int patience(const struct watch *w)
 	if (w->waiting_size)
 		least = RETRY_INPUT;
 	else if (w->settings.input && !w->at_eof && !ready(w))
+		least = RETRY_READY;
+	else if (w->resized)
 		least = RETRY_READY;
 	if (w->settings.deadline) {
 		uint64_t now = now_ns(), left = 0;
@@ -198,23 +262,28 @@ static void kick_until_stopped(struct watch *w)
 static void *watch_thread(void *argument)
 {
 	struct watch *w = argument;
-	struct pollfd fds[3] = {
+	struct pollfd fds[4] = {
 		{ .fd = w->stop, .events = POLLIN },
 		{ .fd = w->signals, .events = POLLIN },
+		{ .fd = w->taken, .events = POLLIN },
 		{ .events = POLLIN },
 	};
 
 	while (!w->guest->end) {
-		fds[2].fd = wants_input(w) ? STDIN_FILENO : -1;
-		if (poll(fds, 3, patience(w)) < 0 && errno != EINTR)
+		fds[3].fd = wants_input(w) ? STDIN_FILENO : -1;
+		if (poll(fds, 4, patience(w)) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents)
 			return NULL;
 		if (fds[1].revents)
 			read_signal(w);
-		if (fds[2].fd >= 0 && fds[2].revents)
+		if (fds[2].revents)
+			see_taken(w);
+		if (fds[3].fd >= 0 && fds[3].revents)
 			read_input(w);
 		push_input(w);
+		if (w->resized && is_ready(w))
+			tell_size(w);
 		if (w->settings.deadline && now_ns() >= w->settings.deadline)
 			request_end(w->guest, END_TIME);
 	}
@@ -225,7 +294,8 @@ static void *watch_thread(void *argument)
 /* Signals that end us are read by the thread; the kick must reach the vCPU. */
 static bool take_signals(struct watch *w)
 {
-	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT };
+	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT,
+				      SIGWINCH };
 	struct sigaction kick = { .sa_handler = kicked }, old;
 	sigset_t set;
 	size_t i;
@@ -254,9 +324,11 @@ bool watch_start(struct guest *guest, const struct watch_settings *settings)
 	w->last = '\n';
 	w->vcpu_thread = pthread_self();
 	w->stop = eventfd(0, EFD_CLOEXEC);
+	w->taken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	guest->console.taken = input_taken;
 	if (settings->raw && !terminal_raw())
 		return false;
-	if (w->stop < 0 || !take_signals(w))
+	if (w->stop < 0 || w->taken < 0 || !take_signals(w))
 		error = errno;
 	else
 		error = pthread_create(&w->thread, NULL, watch_thread, w);
@@ -281,6 +353,8 @@ void watch_stop(void)
 		pthread_join(w->thread, NULL);
 	w->started = false;
 	terminal_restore();
+	w->guest->console.taken = NULL;
+	close(w->taken);
 	close(w->stop);
 	close(w->signals);
 }

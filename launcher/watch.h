@@ -10,6 +10,7 @@ struct watch_settings {
 	bool raw;		/* stdin is a terminal: raw, with escape keys */
 	bool wait_ready;	/* not before the guest asked for it */
 	bool send_eof;		/* end of file becomes ^D */
+	bool framed;		/* in pieces: "SIZE\n" and the bytes; 0 ends */
 	unsigned int port;	/* that gets the input */
 	uint64_t deadline;	/* CLOCK_MONOTONIC ns, 0: none */
 };

@@ -305,15 +305,16 @@ _Static_assert(sizeof(struct lguest_shared) <= 4096, "one page");
  * magic and port, and makes the page known by NOTIFY(its guest-physical
  * address); it does the same whenever out_head moved.  The launcher takes
  * all output before the guest runs on, so the ring is then empty; it puts
- * input in and raises LGUEST_IRQ_CONSOLE.  The four counters run freely and
- * are taken modulo the ring's size.
+ * input in and raises LGUEST_IRQ_CONSOLE.  While in_more is set the layer
+ * also makes that call when it has emptied the input ring.  The four counters
+ * run freely and are taken modulo the ring's size.
  */
 #define LGUEST_CONSOLE_MAGIC	0x4e4f4347	/* "GCON" */
 #define LGUEST_CONSOLE_IN	1024
 #define LGUEST_CONSOLE_OUT	2048
 #define LGUEST_CONSOLE_PORTS	4
 #define LGUEST_PORT_CONSOLE	0	/* kernel messages, the shell */
-#define LGUEST_PORT_STDOUT	1	/* of `lguest run -- COMMAND` */
+#define LGUEST_PORT_STDOUT	1	/* of `lguest run -- COMMAND`; stdin, too */
 #define LGUEST_PORT_STDERR	2
 #define LGUEST_PORT_CONTROL	3	/* "exit N\n" before the power-off */
 
@@ -324,7 +325,8 @@ struct lguest_console {
 	lguest_u32 out_tail;		/* L next byte to print */
 	lguest_u32 in_head;		/* L next byte to write */
 	lguest_u32 in_tail;		/* G next byte to read */
-	lguest_u8 reserved[1000];
+	lguest_u32 in_more;		/* L non-zero: more input waits */
+	lguest_u8 reserved[996];
 	lguest_u8 in[LGUEST_CONSOLE_IN];
 	lguest_u8 out[LGUEST_CONSOLE_OUT];
 };

@@ -97,6 +97,8 @@ bool console_notify(struct console *console, uint64_t value)
 	}
 	make_known(console, number, page);
 	drain(console, number);
+	if (console->taken && atomic_load(&console->ports[number].asked))
+		console->taken(console);
 	return true;
 }
 
@@ -109,26 +111,50 @@ void console_drain(struct console *console)
 			drain(console, i);
 }
 
+static size_t fill(struct console_port *port, const uint8_t *bytes, size_t size)
+{
+	struct lguest_console *page = port->page;
+	uint32_t used = port->in_head - read_once(&page->in_tail);
+	uint32_t i = 0;
+
+	while (i < size && used + i < LGUEST_CONSOLE_IN && used <= LGUEST_CONSOLE_IN) {
+		page->in[(port->in_head + i) % LGUEST_CONSOLE_IN] = bytes[i];
+		i++;
+	}
+	port->in_head += i;
+	publish(&page->in_head, port->in_head);
+	return i;
+}
+
+static void ask(struct console_port *port, bool more)
+{
+	atomic_store(&port->asked, more);
+	publish(&port->page->in_more, more);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/*L:515
+ * What does not fit is asked for, and then tried again: the guest may have
+ * emptied the ring just before it could see the question.
+ :*/
 size_t console_input(struct console *console, unsigned int number,
 		     const uint8_t *bytes, size_t size)
 {
 	struct console_port *port = &console->ports[number];
-	struct lguest_console *page;
-	uint32_t used, i = 0;
+	size_t done = 0;
 
 	pthread_mutex_lock(&console->lock);
-	page = port->page;
-	if (page) {
-		used = port->in_head - read_once(&page->in_tail);
-		while (i < size && used + i < LGUEST_CONSOLE_IN && used <= LGUEST_CONSOLE_IN) {
-			page->in[(port->in_head + i) % LGUEST_CONSOLE_IN] = bytes[i];
-			i++;
+	if (port->page) {
+		done = fill(port, bytes, size);
+		if (done < size) {
+			ask(port, true);
+			done += fill(port, bytes + done, size - done);
 		}
-		port->in_head += i;
-		publish(&page->in_head, port->in_head);
+		if (done == size && atomic_load(&port->asked))
+			ask(port, false);
 	}
 	pthread_mutex_unlock(&console->lock);
-	return i;
+	return done;
 }
 
 /* "ready" or "exit N"; anything else is passed over. */

@@ -22,6 +22,7 @@ struct console_port {
 	struct lguest_console *page;	/* NULL: not known yet */
 	uint32_t out_tail;
 	uint32_t in_head;
+	atomic_bool asked;		/* for a NOTIFY when its input is taken */
 	bool complained;
 };
 
@@ -30,6 +31,8 @@ struct console {
 	/* Takes output; the port tells where it goes. */
 	void (*output)(struct console *console, unsigned int port,
 		       const uint8_t *bytes, size_t size);
+	/* The guest has taken the input that did not fit before; may be NULL. */
+	void (*taken)(struct console *console);
 	void *owner;
 	pthread_mutex_t lock;		/* of ports: vCPU and input threads */
 	struct console_port ports[LGUEST_CONSOLE_PORTS];
@@ -53,7 +56,10 @@ void console_init(struct console *console, const struct memory *memory);
 bool console_notify(struct console *console, uint64_t value);
 /* Take what all known pages still hold; at the end. */
 void console_drain(struct console *console);
-/* Hand input to a port; gives the number of bytes taken, maybe 0. Any thread. */
+/*
+ * Hand input to a port; gives the number of bytes taken, maybe 0.  If not all
+ * fit, taken() says when to come again.  Any thread.
+ */
 size_t console_input(struct console *console, unsigned int port,
 		     const uint8_t *bytes, size_t size);
 

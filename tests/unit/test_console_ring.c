@@ -172,6 +172,41 @@ static void test_input(void **state)
 	assert_int_equal(sent, seen);
 }
 
+static unsigned int taken;
+
+static void count_taken(struct console *c)
+{
+	assert_ptr_equal(c, &console);
+	taken++;
+}
+
+/* Who leaves something over is told when to come again, and only then. */
+static void test_input_taken(void **state)
+{
+	struct lguest_console *page = page_at(0x7000, 1);
+	uint8_t bytes[LGUEST_CONSOLE_IN + 1] = { 0 };
+
+	(void)state;
+	console.taken = count_taken;
+	taken = 0;
+	assert_true(console_notify(&console, 0x7000));
+	assert_int_equal(console_input(&console, 1, bytes, 1), 1);
+	assert_int_equal(page->in_more, 0);
+	assert_true(console_notify(&console, 0x7000));
+	assert_int_equal(taken, 0);
+	page->in_more = 5;				/* ours, too */
+	assert_int_equal(console_input(&console, 1, bytes, sizeof(bytes)),
+			 LGUEST_CONSOLE_IN - 1);
+	assert_int_equal(page->in_more, 1);
+	page->in_tail = page->in_head;
+	assert_true(console_notify(&console, 0x7000));
+	assert_int_equal(taken, 1);
+	assert_int_equal(console_input(&console, 1, bytes, 2), 2);
+	assert_int_equal(page->in_more, 0);
+	assert_true(console_notify(&console, 0x7000));
+	assert_int_equal(taken, 1);
+}
+
 static void control(const char *text)
 {
 	console_control(&console, (const uint8_t *)text, strlen(text));
@@ -259,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_port, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_counters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_input_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_control, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_log, setup, teardown),
 		cmocka_unit_test(test_escape),

@@ -173,16 +173,16 @@ static void test_settings(void **state)
 	struct session shell = { .terminal = true, .rows = 24, .columns = 80,
 				 .term = "xterm'; reboot" };
 	char *command[] = { "true", NULL };
-	struct session batch = { .command = command };
+	struct session batch = { .command = command, .input = true };
 
 	(void)state;
-	check_settings(&shell, "LG_COMMAND=\nLG_TERMINAL=1\nLG_STDERR=1\n"
+	check_settings(&shell, "LG_COMMAND=\nLG_TERMINAL=1\nLG_INPUT=\nLG_STDERR=1\n"
 		       "LG_SIZE='rows 24 cols 80'\nexport TERM='xterm'\\''; reboot'\n");
 	shell.split_stderr = true;
 	shell.command = command;
-	check_settings(&shell, "LG_COMMAND=1\nLG_TERMINAL=1\nLG_STDERR=2\n"
+	check_settings(&shell, "LG_COMMAND=1\nLG_TERMINAL=1\nLG_INPUT=\nLG_STDERR=2\n"
 		       "LG_SIZE='rows 24 cols 80'\nexport TERM='xterm'\\''; reboot'\n");
-	check_settings(&batch, "LG_COMMAND=1\nLG_TERMINAL=\nLG_STDERR=2\n"
+	check_settings(&batch, "LG_COMMAND=1\nLG_TERMINAL=\nLG_INPUT=1\nLG_STDERR=2\n"
 		       "LG_SIZE=\nexport TERM='dumb'\n");
 }
 

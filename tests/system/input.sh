@@ -1,0 +1,50 @@
+#!/bin/bash
+# Input of `lguest run -- COMMAND` without a terminal, byte for byte.
+. "$(dirname "$0")/lib/lab.sh"
+
+inside "input" <<'END'
+is "K5 COMMAND reads the launcher's stdin" hi "$(echo hi | lguest run -- cat)"
+lguest run -- sh -c 'cat; echo end' </dev/null >/tmp/out 2>/tmp/err
+is "K5 no input is an end of input" end "$(cat /tmp/out)"
+lguest run -- sh -c 'cat; echo end' <&- >/tmp/out 2>/tmp/err
+is "K5 ... also when stdin is closed" end "$(cat /tmp/out)"
+is "K5 ... and says nothing" "" "$(cat /tmp/err)"
+
+head -c 10485760 /dev/urandom >/tmp/file
+begin=$(now)
+is "K5 10 MiB of a file arrive as they are" "$(sha256sum </tmp/file)" \
+	"$(lguest run -- sha256sum </tmp/file)"
+took=$(difference "$begin" "$(now)")
+echo "10 MiB, with the guest's boot: $took s"
+between "K5 ... in good time" 0 60 "$took"
+
+# Every byte there is, one at a time, through pipes, and lines without an end.
+{ awk 'BEGIN { for (i = 0; i < 256; i++) printf "\\%03o", i }'; } >/tmp/octal
+printf "$(cat /tmp/octal)" >/tmp/all
+is "K5 all 256 bytes pass" 256 "$(wc -c </tmp/all)"
+dd if=/tmp/all bs=1 2>/dev/null | lguest run -- cat >/tmp/out
+check "K5 ... both ways" cmp /tmp/all /tmp/out
+
+{ printf a; sleep 6; printf b; } | lguest run -- sh -c 'dd bs=1 count=1 2>/dev/null; echo; cat' >/tmp/out
+is "K5 what comes later is waited for" "a b" "$(echo $(cat /tmp/out))"
+
+yes | timeout 30 lguest run -- head -n 2 >/tmp/out 2>/tmp/err
+is "K5 COMMAND may leave input unread" "0 y y" "$? $(echo $(cat /tmp/out))"
+yes | timeout 30 lguest run -- sh -c 'exec <&-; exit 9'
+is "K5 ... or close it" 9 $?
+sleep 60 | timeout 30 lguest run -- sh -c 'exit 8'
+is "K5 ... and needs no end of it" 8 $?
+
+# The reader sleeps while the rings are full: nobody may be busy meanwhile.
+yes | timeout 60 lguest run -- sh -c 'sleep 10' & pid=$!
+sleep 6
+lguest=$(pidof lguest | cut -d' ' -f1)
+before=$(awk '{ print $14 + $15 }' /proc/$lguest/stat)
+sleep 2
+after=$(awk '{ print $14 + $15 }' /proc/$lguest/stat)
+between "K5 input that waits costs nothing (1/100 s of CPU in 2 s)" 0 20 $((after - before))
+wait $pid
+check "K5 nothing is left" no_guest_left
+END
+
+finish
