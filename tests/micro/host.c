@@ -106,6 +106,17 @@ int go(struct guest *g)
 	return g->exit.kind;
 }
 
+/* The same, but a #GP(0) in guest kernel is given back to the guest. */
+int go_reflecting(struct guest *g)
+{
+	int kind;
+
+	while ((kind = go(g)) == LGUEST_EXIT_TRAP)
+		if (request(g, LHREQ_TRAP, 13, 0) < 0)
+			fail("TRAP: %s", strerror(errno));
+	return kind;
+}
+
 void end_guest(struct guest *g)
 {
 	close(g->fd);

@@ -187,6 +187,7 @@ int initialize(struct guest *g, u64 start);
 void load_image(struct guest *g, void (*fn)(void));
 /* read(): a kind of exit, 0 for a dead guest (reason is set), or -errno. */
 int go(struct guest *g);
+int go_reflecting(struct guest *g);
 void end_guest(struct guest *g);
 long request_at(struct guest *g, u64 cpu, u64 a, u64 b, u64 c);
 #define request(g, ...) REQUEST_(g, ##__VA_ARGS__, 0, 0)
