@@ -51,6 +51,7 @@ void kill_guest(struct lg_cpu *cpu, const char *fmt, ...)
 		kfree(reason);
 	for (i = 0; i < lg->nr_cpus; i++)
 		kick_cpu(&lg->cpus[i]);
+	wake_up_all(&lg->breakers);
 }
 
 /* Make a vCPU look around: wake it if it sleeps, interrupt it if it runs. */

@@ -197,8 +197,11 @@ static int req_break(struct lg_cpu *cpu, const u64 *arg)
 	}
 	WRITE_ONCE(cpu->break_out, true);
 	kick_cpu(cpu);
-	return wait_event_interruptible(cpu->lg->breakers,
-					!READ_ONCE(cpu->break_out)) ? -EINTR : 0;
+	if (wait_event_interruptible(cpu->lg->breakers,
+				     !READ_ONCE(cpu->break_out) ||
+				     READ_ONCE(cpu->lg->dead)))
+		return -EINTR;
+	return READ_ONCE(cpu->break_out) ? -ENOENT : 0;
 }
 
 static int attach(struct lg_cpu *cpu, const struct lg_notify *what, int fd)
