@@ -695,6 +695,7 @@ TEST("H16 a store to device memory signals its eventfd, and read() stays")
 	CHECK_EQ(count, 500);
 	CHECK_EQ(stat_of(g, "launcher_visits"), 1);
 	CHECK(!memcmp(g->exit.insn, "\x89\x07", 2));
+	rip = getreg(g, REG(rip));
 	CHECK_EQ(request(g, LHREQ_SETREG, REG(rip), rip + 2), 24);
 	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
 	CHECK_EQ(g->exit.value, 1);

@@ -322,7 +322,7 @@ TEST("I12 hostile status bytes: one round, no loop")
 static void flips_status(void)
 {
 	HCALL(NOTIFY, 1);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 300; i++) {
 		put_in_ring(i & 63, LHCALL_FLUSH_TLB, LGUEST_FLUSH_ALL, 0);
 		HCALL(FLUSH_ASYNC);
 	}
