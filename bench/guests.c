@@ -86,6 +86,8 @@ static void take_line(struct guest *guest, const char *line)
 			printf("{\"name\": \"boot\", \"seconds\": %.3f, \"kernel_seconds\": %.3f}\n",
 			       guest->booted, atof(reached + 13) / 1e9);
 	}
+	if (!strcmp(line, "the end"))
+		guest->ended = true;	/* how it powers off is its own affair */
 	brace = strstr(line, "{\"name\"");
 	if (brace)
 		printf("%s\n", brace);

@@ -79,9 +79,9 @@ def merge(found):
         result = {}
     for name, system in found.items():
         old = result.get(name, {})
-        if "rows" not in system and "rows" in old and "why" not in system:
-            system["rows"] = old["rows"]
-        result[name] = system
+        kept = {key: old[key] for key in ("boot", "kernel") if key in old}
+        result[name] = {**kept, **system, "rows": {**old.get("rows", {}),
+                                                   **system.get("rows", {})}}
     return result
 
 
