@@ -29,7 +29,7 @@ struct run_settings {
 	const char *kernel;
 	const char *initrd;
 	uint64_t memory;
-	struct text_list disks;
+	struct text_list disks, nets;
 	const char *params;
 	uint64_t time_limit;	/* ns, 0: none */
 	bool verbose;
@@ -50,6 +50,8 @@ static const struct option run_options[] = {
 	  "memory of the guest, with K, M or G (default 256M)" },
 	{ 'd', "disk", OPTION_LIST, AT(disks), "IMG[,ro]",
 	  "raw image or block device as the next disk, /dev/vda first" },
+	{ 'n', "net", OPTION_LIST, AT(nets), "WAY[,mac=M]",
+	  "network card: user (by passt), tap=NAME or switch=FOLDER" },
 	{ 'p', "params", OPTION_TEXT, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel" },
 	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
@@ -184,6 +186,9 @@ static bool add_devices(struct guest *guest, const struct run_settings *set)
 
 	for (i = 0; i < set->disks.count; i++)
 		if (!add_device(guest, disk_create(set->disks.items[i])))
+			return false;
+	for (i = 0; i < set->nets.count; i++)
+		if (!add_device(guest, net_create(set->nets.items[i])))
 			return false;
 	return add_device(guest, rng_create());
 }

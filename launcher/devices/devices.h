@@ -12,6 +12,7 @@ struct virtio_device;
 
 /* One per kind of device, from its option's text; NULL after a message. */
 struct virtio_device *disk_create(const char *option);
+struct virtio_device *net_create(const char *option);
 struct virtio_device *rng_create(void);
 
 /* Put a device behind RAM, and give it an interrupt line.  False after a message. */

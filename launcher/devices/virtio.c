@@ -153,6 +153,13 @@ void virtio_each(struct virtio_queue *q,
 		virtio_fail(q->device, q->ring.broken);
 }
 
+/* Before the driver says so, and after it broke a rule, nothing is touched. */
+static bool is_ready(struct virtio_device *device)
+{
+	return (atomic_load(&device->status) & VIRTIO_CONFIG_S_DRIVER_OK) &&
+	       !virtio_failed(device);
+}
+
 static void *queue_thread(void *argument)
 {
 	struct virtio_queue *q = argument;
@@ -170,7 +177,7 @@ static void *queue_thread(void *argument)
 		    errno != EAGAIN)
 			return NULL;
 		pthread_mutex_lock(&q->lock);
-		if (q->ring.running && !virtio_failed(q->device))
+		if (q->ring.running && is_ready(q->device))
 			q->device->kind->serve(q);
 		else
 			q->source = -1;

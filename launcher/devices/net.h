@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where a guest's network frames go: one structure per way.  A frame is an
+ * Ethernet frame behind the 12 bytes of struct virtio_net_hdr_v1.
+ */
+#ifndef LGUEST_NET_H
+#define LGUEST_NET_H
+
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define NET_HEADER	sizeof(struct virtio_net_hdr_v1)
+#define NET_FRAME_MOST	(NET_HEADER + 65536 + 18)
+
+struct net;
+
+struct net_way {
+	const char *name;		/* as in -n NAME=... */
+	uint64_t features;		/* offloads */
+	/* Connect; NULL, or what is wrong.  argument is what follows NAME=. */
+	const char *(*open)(struct net *net, const char *argument);
+	/* Send one frame, or drop it. */
+	void (*send)(struct net *net, struct iovec *parts, unsigned int n, size_t size);
+	/* A frame if one is there, else 0; never waits. */
+	size_t (*receive)(struct net *net, uint8_t *to, size_t room);
+	/* The driver accepted these features; may be NULL. */
+	void (*start)(struct net *net, uint64_t features);
+};
+
+struct net {
+	const struct net_way *way;
+	int fd;				/* readable: receive() has something */
+	uint8_t mac[6];
+	void *state;			/* of the way */
+	uint8_t frame[NET_FRAME_MOST];	/* received, not yet with the guest */
+	size_t frame_size;
+};
+
+extern const struct net_way net_tap, net_user, net_switch;
+
+/* Do it again while it is interrupted. */
+#define RETRY(call) ({					\
+	ssize_t result_;				\
+	do {						\
+		result_ = (call);			\
+	} while (result_ < 0 && errno == EINTR);	\
+	result_;					\
+})
+
+#endif /* LGUEST_NET_H */

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A switch between the guests of one host, without a program that is the
+ * switch: a folder.  Each network card has a datagram socket there, named after
+ * its address; a frame goes to the socket of its destination, or to all of them
+ * if it is for all or for somebody unknown.  Who may use the folder may talk.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net.h"
+
+#define ADDRESS_FORMAT "%02x:%02x:%02x:%02x:%02x:%02x"
+#define NAME_LENGTH 17
+#define PATIENCE_US 20000	/* for a peer whose queue is full */
+
+struct place {
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path) - NAME_LENGTH - 1];
+	char own[NAME_LENGTH + 1];
+};
+
+static void name_of(const uint8_t *mac, char *to)
+{
+	snprintf(to, NAME_LENGTH + 1, ADDRESS_FORMAT, mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+}
+
+static struct sockaddr_un address_of(const struct place *place, const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%.17s",
+		 place->folder, name);
+	return address;
+}
+
+/* A socket that nobody listens to any more is left over from a guest that died. */
+static bool is_left_over(int fd, const struct sockaddr_un *address)
+{
+	return !connect(fd, (const void *)address, sizeof(*address)) ? false :
+	       errno == ECONNREFUSED;
+}
+
+static const char *bind_socket(int fd, const struct place *place)
+{
+	struct sockaddr_un address = address_of(place, place->own);
+	int probe;
+
+	if (!bind(fd, (void *)&address, sizeof(address)))
+		return NULL;
+	if (errno != EADDRINUSE)
+		return strerror(errno);
+	probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (probe >= 0 && is_left_over(probe, &address))
+		unlink(address.sun_path);
+	if (probe >= 0)
+		close(probe);
+	if (!bind(fd, (void *)&address, sizeof(address)))
+		return NULL;
+	return "another guest there has the same address; give one with ,mac=";
+}
+
+static const char *open_switch(struct net *net, const char *folder)
+{
+	struct timeval patience = { .tv_usec = PATIENCE_US };
+	struct place *place = calloc(1, sizeof(*place));
+	const char *why;
+
+	if (!folder || !*folder || strlen(folder) >= sizeof(place->folder)) {
+		free(place);
+		return "the folder's name is missing or too long; give switch=/run/user/1000/lan";
+	}
+	if (!place)
+		return "out of memory";
+	strcpy(place->folder, folder);
+	name_of(net->mac, place->own);
+	mkdir(folder, 0700);
+	net->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	why = net->fd < 0 ? strerror(errno) : bind_socket(net->fd, place);
+	if (why) {
+		free(place);
+		return why;
+	}
+	setsockopt(net->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	net->state = place;
+	return NULL;
+}
+
+static bool send_to(struct net *net, struct msghdr *message, const char *name, int flags)
+{
+	struct sockaddr_un address = address_of(net->state, name);
+
+	message->msg_name = &address;
+	message->msg_namelen = sizeof(address);
+	if (RETRY(sendmsg(net->fd, message, flags | MSG_NOSIGNAL)) >= 0)
+		return true;
+	if (errno == ECONNREFUSED)
+		unlink(address.sun_path);
+	/* A full queue is the peer's trouble: the frame is lost, and well sent. */
+	return errno == EAGAIN || errno == ENOBUFS;
+}
+
+static void send_to_all(struct net *net, struct msghdr *message)
+{
+	const struct place *place = net->state;
+	DIR *folder = opendir(place->folder);
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (strlen(entry->d_name) == NAME_LENGTH && strcmp(entry->d_name, place->own))
+			send_to(net, message, entry->d_name, MSG_DONTWAIT);
+	if (folder)
+		closedir(folder);
+}
+
+/* Peers get the frame without its header, which says nothing. */
+static void send_to_switch(struct net *net, struct iovec *parts, unsigned int n, size_t size)
+{
+	struct msghdr message = { 0 };
+	uint8_t frame[NET_FRAME_MOST];
+	struct iovec whole = { frame, 0 };
+	char name[NAME_LENGTH + 1];
+	unsigned int i;
+
+	(void)size;
+	for (i = 0; i < n; i++) {
+		memcpy(frame + whole.iov_len, parts[i].iov_base, parts[i].iov_len);
+		whole.iov_len += parts[i].iov_len;
+	}
+	whole.iov_base = frame + NET_HEADER;
+	whole.iov_len -= NET_HEADER;
+	message.msg_iov = &whole;
+	message.msg_iovlen = 1;
+	name_of(whole.iov_base, name);
+	if ((frame[NET_HEADER] & 1) || !send_to(net, &message, name, 0))
+		send_to_all(net, &message);
+}
+
+static size_t receive_from_switch(struct net *net, uint8_t *to, size_t room)
+{
+	ssize_t got = RETRY(recv(net->fd, to + NET_HEADER, room - NET_HEADER, MSG_DONTWAIT));
+
+	memset(to, 0, NET_HEADER);
+	return got >= 14 ? got + NET_HEADER : 0;
+}
+
+const struct net_way net_switch = {
+	.name = "switch",
+	.open = open_switch,
+	.send = send_to_switch,
+	.receive = receive_from_switch,
+};
