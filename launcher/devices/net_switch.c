@@ -66,6 +66,25 @@ static const char *bind_socket(int fd, const struct place *place)
 	return "another guest there has the same address; give one with ,mac=";
 }
 
+/* At a normal end; after any other, the next one to send removes the socket. */
+static struct sockaddr_un bound[16];
+static unsigned int bound_count;
+
+static void remove_sockets(void)
+{
+	while (bound_count)
+		unlink(bound[--bound_count].sun_path);
+}
+
+static void remember(const struct place *place)
+{
+	if (bound_count == sizeof(bound) / sizeof(bound[0]))
+		return;
+	if (!bound_count)
+		atexit(remove_sockets);
+	bound[bound_count++] = address_of(place, place->own);
+}
+
 static const char *open_switch(struct net *net, const char *folder)
 {
 	struct timeval patience = { .tv_usec = PATIENCE_US };
@@ -89,6 +108,7 @@ static const char *open_switch(struct net *net, const char *folder)
 	}
 	setsockopt(net->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	net->state = place;
+	remember(place);
 	return NULL;
 }
 

@@ -1,0 +1,130 @@
+#!/bin/bash
+# Network cards: to the host by tap, to other guests by the switch, and through
+# passt as an ordinary user's program.
+. "$(dirname "$0")/lib/lab.sh"
+
+cat >"$work/tap-guest" <<'END'
+ip link set eth0 up
+ip addr add 10.9.9.2/24 dev eth0
+until ping -c 1 -W 1 10.9.9.1 >/dev/null 2>&1; do sleep 0.2; done
+echo "address: $(cat /sys/class/net/eth0/address)"
+ping -c 3 10.9.9.1 | grep received
+mkdir /tmp/www
+wget -q -O /tmp/www/big http://10.9.9.1/big && echo "down: $(md5sum </tmp/www/big)"
+httpd -h /tmp/www -p 80
+until [ -e /tmp/www/big.done ]; do
+	wget -q -O /tmp/www/big.done http://10.9.9.1/done || { rm -f /tmp/www/big.done; sleep 0.5; }
+done
+echo "errors: $(cat /sys/class/net/eth0/statistics/*_errors | sort -u | tr '\n' ' ')"
+END
+
+cat >"$work/first" <<'END'
+ip link set eth0 up
+ip addr add 10.1.1.1/24 dev eth0
+mkdir /tmp/www
+head -c 8000000 /dev/urandom >/tmp/www/big
+md5sum </tmp/www/big >/tmp/www/sum
+httpd -h /tmp/www -p 80
+echo listening
+sleep 120
+END
+
+cat >"$work/second" <<'END'
+ip link set eth0 up
+ip addr add 10.1.1.$1/24 dev eth0
+until ping -c 1 -W 1 10.1.1.1 >/dev/null 2>&1; do sleep 0.2; done
+wget -q -O /tmp/big http://10.1.1.1/big
+[ "$(md5sum </tmp/big)" = "$(wget -q -O - http://10.1.1.1/sum)" ] && echo same
+END
+
+cat >"$work/user-guest" <<'END'
+ip link set eth0 up
+printf '#!/bin/sh\n[ "$1" != bound ] || { ip addr add $ip/24 dev $interface; ip route add default via $router; }\n' >/tmp/lease
+chmod +x /tmp/lease
+udhcpc -n -q -i eth0 -s /tmp/lease >/dev/null 2>&1
+wget -q -O /tmp/big http://192.0.2.1/big && md5sum </tmp/big
+END
+
+program=()
+! command -v passt >/dev/null || program=(--with "$(command -v passt)")
+[ ! -e "$(command -v passt).avx2" ] || program+=(--with "$(command -v passt).avx2")
+
+inside "one CPU" --memory 3G --modprobe tun --modprobe dummy --with "$work/tap-guest" \
+	--with "$work/first" --with "$work/second" --with "$work/user-guest" "${program[@]}" <<'END'
+mkdir /tmp/www
+head -c 33554432 /dev/urandom >/tmp/www/big
+sum=$(md5sum </tmp/www/big)
+httpd -h /tmp/www -p 80
+
+lguest run -v -n tap=tap0,mac=52:54:00:12:34:56 -- sh -c "$(cat tap-guest)" >/tmp/out 2>/tmp/err &
+pid=$!
+wait_for 30 test -e /sys/class/net/tap0
+ip addr add 10.9.9.1/24 dev tap0
+ip link set tap0 up
+wait_for 90 grep -q ^down: /tmp/out
+wait_for 10 wget -q -O /tmp/back http://10.9.9.2/big
+is "K6 32 MiB from the guest by tap" "$sum" "$(md5sum </tmp/back)"
+echo done >/tmp/www/done
+wait $pid
+is "K6 a guest with a tap ends well" 0 $?
+has "K6 the address is the one that was asked for" '^address: 52:54:00:12:34:56' /tmp/out
+has "K6 ping over the tap" '^3 packets transmitted, 3 packets received' /tmp/out
+is "K6 32 MiB to the guest by tap" "down: $sum" "$(grep ^down: /tmp/out)"
+has "K6 no errors are counted" '^errors: 0 $' /tmp/out
+hasnt "K13 the stock driver breaks no rule" 'bad driver' /tmp/err
+between "K9 H16 network traffic needs no visit to the launcher" 0 2500 \
+	"$(awk '$1 == "launcher_visits" { print $2 }' /tmp/err)"
+check "H8 the tap is gone" test ! -e /sys/class/net/tap0
+
+lguest run -m 128M -n switch=/tmp/lan -- sh -c "$(cat first)" >/tmp/first 2>&1 &
+first=$!
+wait_for 60 grep -q listening /tmp/first
+lguest run -m 128M -n switch=/tmp/lan -- sh -c "set 2; $(cat second)" >/tmp/second 2>&1
+is "I14 8 MB between two guests by the switch" same "$(cat /tmp/second)"
+# Its socket stays behind; the others must not mind.
+lguest run -m 128M -n switch=/tmp/lan -- sh -c 'echo up; sleep 60' >/tmp/third 2>&1 &
+third=$!
+wait_for 60 grep -q up /tmp/third
+kill -KILL $third
+wait $third
+is "I14 a killed guest leaves its socket" 2 "$(ls /tmp/lan | wc -l)"
+lguest run -m 128M -n switch=/tmp/lan -- sh -c "set 3; $(cat second)" >/tmp/second 2>&1
+is "I14 ... and the switch works on" same "$(cat /tmp/second)"
+is "I14 ... and it was swept up" 1 "$(ls /tmp/lan | wc -l)"
+kill -TERM $first
+wait $first
+
+for bad in tap nonsense switch= user=x tap=tap1,mac=zz tap=nametoolongforaninterface; do
+	lguest run -n $bad -- true >/tmp/out 2>/tmp/err
+	is "K1 K6 -n $bad is refused" 122 $?
+	has "K1 ... with a sentence" "^lguest: cannot use the network $bad: .*" /tmp/err
+done
+
+if [ -x passt ]; then
+	# passt changes its root, which the kernel refuses in an initramfs.
+	mkdir /n && mount -t tmpfs n /n
+	cp -a /bin /sbin /usr /lib /lib64 /etc /boot /n/
+	mkdir -p /n/var/cache /n/proc /n/sys /n/dev /n/tmp /n/lab /n/run
+	cp -a /var/cache/lguest /n/var/cache/
+	for d in proc sys dev tmp lab; do mount -o bind /$d /n/$d; done
+	cp passt* /n/usr/bin/
+	echo nobody:x:65534:65534::/:/bin/sh >>/n/etc/passwd
+	ip link set dummy0 up
+	ip addr add 192.0.2.2/24 dev dummy0
+	ip route add default via 192.0.2.1
+	chroot /n lguest run -n user -- sh -c "$(cat user-guest)" >/tmp/out 2>/tmp/err
+	is "K6 L6 32 MiB from the host by user networking" "$sum" "$(cat /tmp/out)"
+	[ "$(cat /tmp/out)" = "$sum" ] || tail -n 20 /tmp/err
+	check "H8 passt is gone with its guest" sh -c '! pidof passt passt.avx2'
+	for d in proc sys dev tmp lab; do umount /n/$d; done
+	umount /n
+else
+	echo '@skip K6 L6 user networking: no passt'
+fi
+lguest run -n user -- true >/tmp/out 2>/tmp/err
+is "K6 L6 without passt there is a sentence" 122 $?
+has "K6 L6 ... that says what to install" 'apt-get install passt' /tmp/err
+check "K6 nothing is left" no_guest_left
+END
+
+finish
