@@ -20,7 +20,7 @@
  */
 #define EXIT_STATUSES(S)						\
 	S(0,   DONE,	"the guest powered off (or COMMAND succeeded)")	\
-	S(1,   FAILED,	"`check` found something missing, `link` failed") \
+	S(1,   FAILED,	"`check` found something missing; `link` or `stat` failed") \
 	S(2,   USAGE,	"bad usage: unknown option, bad value")		\
 	S(117, TIME,	"the time limit was reached")			\
 	S(118, NO_STATUS, "the guest powered off before COMMAND ended")	\
@@ -45,6 +45,7 @@ extern bool verbose;
 int cmd_run(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -14,9 +14,22 @@
 
 static const struct option no_options[] = { { .name = NULL } };
 
+struct help_settings {
+	bool man, completion;
+};
+
+#define AT(field) offsetof(struct help_settings, field)
+static const struct option help_options[] = {
+	{ 0, "man", OPTION_FLAG, AT(man), NULL,
+	  "print the manual page lguest(1)" },
+	{ 0, "completion", OPTION_FLAG, AT(completion), NULL,
+	  "print the completion of options for bash" },
+	{ .name = NULL },
+};
+
 static const struct command help_command = {
 	"help", "[COMMAND]", "Say what a command does, or list them all.",
-	no_options, cmd_help,
+	help_options, cmd_help,
 };
 
 static const struct command version_command = {
@@ -26,18 +39,16 @@ static const struct command version_command = {
 /*L:010
  * Every command, in the order in which a newcomer meets them.
  :*/
-static const struct command *const commands[] = {
-	&run_command, &check_command, &link_command, &help_command,
-	&version_command,
+const struct command *const commands[] = {
+	&run_command, &stat_command, &check_command, &link_command, &help_command,
+	&version_command, NULL,
 };
-
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct command *find_command(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < COMMANDS; i++)
+	for (i = 0; commands[i]; i++)
 		if (!strcmp(commands[i]->name, name))
 			return commands[i];
 	return NULL;
@@ -49,7 +60,7 @@ static void print_overview(FILE *out)
 
 	fputs("lguest runs virtual machines without hardware support for them.\n\n"
 	      "Usage: lguest COMMAND [options]\n\nCommands:\n", out);
-	for (i = 0; i < COMMANDS; i++)
+	for (i = 0; commands[i]; i++)
 		fprintf(out, "  %-10s %.*s\n", commands[i]->name,
 			(int)strcspn(commands[i]->summary, "\n"),
 			commands[i]->summary);
@@ -65,12 +76,19 @@ static void print_overview(FILE *out)
 int cmd_help(int argc, char **argv)
 {
 	const struct command *command;
-	int first = parse_options(&help_command, argc, argv, NULL, NULL);
+	struct help_settings set = { .man = false };
+	int first = parse_options(&help_command, argc, argv, &set, NULL);
 
 	if (first == OPTIONS_HELP)
 		return STATUS_DONE;
 	if (first < 0)
 		return STATUS_USAGE;
+	if (set.man)
+		print_manual(stdout);
+	if (set.completion)
+		print_completion(stdout);
+	if (set.man || set.completion)
+		return STATUS_DONE;
 	if (first == argc) {
 		print_overview(stdout);
 		return STATUS_DONE;

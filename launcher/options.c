@@ -70,6 +70,17 @@ bool parse_seconds(const char *text, uint64_t *ns)
 	return *ns > 0;
 }
 
+bool parse_number(const char *text, uint64_t *number)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return !errno && !*end && *number > 0;
+}
+
 static const struct option *find_letter(const struct option *o, char letter)
 {
 	for (; o->name; o++)
@@ -123,6 +134,12 @@ static bool set_value(const struct command *command, const struct option *o,
 		if (parse_seconds(text, field))
 			return true;
 		problem("%s: --%s: '%s' is not a time; give seconds, as in 30 or 0.5",
+			command->name, o->name, text);
+		return false;
+	case OPTION_NUMBER:
+		if (parse_number(text, field))
+			return true;
+		problem("%s: --%s: '%s' is not a number; give 1 or more",
 			command->name, o->name, text);
 		return false;
 	}

@@ -17,6 +17,7 @@ enum option_kind {
 	OPTION_TEXT,		/* const char * */
 	OPTION_SIZE,		/* uint64_t, bytes; K M G, none means M */
 	OPTION_SECONDS,		/* uint64_t, nanoseconds */
+	OPTION_NUMBER,		/* uint64_t, 1 or more */
 	OPTION_LIST,		/* struct text_list; may be given again */
 };
 
@@ -58,8 +59,15 @@ void print_command_help(const struct command *command, FILE *out);
 /* "512M" -> bytes, "1.5" -> nanoseconds; false if the text is no such thing. */
 bool parse_size(const char *text, uint64_t *bytes);
 bool parse_seconds(const char *text, uint64_t *ns);
+bool parse_number(const char *text, uint64_t *number);
 
 /* Each command's own description, for the table in main.c. */
-extern const struct command run_command, link_command, check_command;
+extern const struct command run_command, link_command, check_command, stat_command;
+/* That table, NULL-ended. */
+extern const struct command *const commands[];
+
+/* manual.c: the page lguest(1), and bash's completion, made of these tables. */
+void print_manual(FILE *out);
+void print_completion(FILE *out);
 
 #endif /* LGUEST_OPTIONS_H */

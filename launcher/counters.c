@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The Host keeps counters in debugfs: a folder per launcher process, for as
+ * long as its /dev/lguest is open, with a file of lines "name value".  A line
+ * "vcpu N" begins each vCPU's; here they are added up.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "counters.h"
+
+static void add(struct counters *counters, const char *name, uint64_t value)
+{
+	struct counter *c = counters->list, *end = c + counters->count;
+
+	while (c < end && strcmp(c->name, name))
+		c++;
+	if (c == counters->list + COUNTERS_MOST)
+		return;
+	if (c == end) {
+		snprintf(c->name, sizeof(c->name), "%s", name);
+		c->value = 0;
+		counters->count++;
+	}
+	c->value += value;
+}
+
+int read_counters(pid_t pid, struct counters *counters)
+{
+	char path[64], name[32];
+	struct timespec now;
+	uint64_t value;
+	FILE *file;
+
+	snprintf(path, sizeof(path), COUNTERS_PLACE "/%d/stats", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	counters->pid = pid;
+	counters->when = (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	counters->count = 0;
+	while (fscanf(file, "%31s %" SCNu64, name, &value) == 2)
+		if (strcmp(name, "vcpu"))
+			add(counters, name, value);
+	fclose(file);
+	return counters->count ? 0 : -ENOENT;
+}
+
+uint64_t counter_value(const struct counters *counters, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < counters->count; i++)
+		if (!strcmp(counters->list[i].name, name))
+			return counters->list[i].value;
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const pid_t *)a - *(const pid_t *)b;
+}
+
+int list_guests(pid_t *pids, unsigned int most)
+{
+	DIR *place = opendir(COUNTERS_PLACE);
+	struct dirent *entry;
+	unsigned int count = 0;
+
+	if (!place)
+		return -errno;
+	while (count < most && (entry = readdir(place)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			pids[count++] = atoi(entry->d_name);
+	closedir(place);
+	qsort(pids, count, sizeof(*pids), by_number);
+	return count;
+}

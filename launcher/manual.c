@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The manual page lguest(1) and the completion for bash.  Both are made of the
+ * commands' tables, as --help is, so that they cannot differ.  What is more
+ * than options (examples, files) is written here.
+ */
+#include <string.h>
+
+#include "kernels.h"
+#include "lguest.h"
+#include "options.h"
+
+/*L:050
+ * Text for troff: a dash that shall stay one, and no line that begins with a
+ * dot, which would be a request.
+ :*/
+static void write_text(FILE *out, const char *text)
+{
+	bool begins = true;
+
+	for (; *text; text++) {
+		if (begins && (*text == '.' || *text == '\''))
+			fputs("\\&", out);
+		begins = *text == '\n';
+		if (*text == '-')
+			fputs("\\-", out);
+		else if (*text == '\\')
+			fputs("\\e", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+static void write_option(FILE *out, char letter, const char *name,
+			 const char *argument, const char *help)
+{
+	fputs(".TP\n\\fB", out);
+	if (letter)
+		fprintf(out, "\\-%c\\fR, \\fB", letter);
+	fputs("\\-\\-", out);
+	write_text(out, name);
+	fputs("\\fR", out);
+	if (argument)
+		fprintf(out, " \\fI%s\\fR", argument);
+	fputc('\n', out);
+	write_text(out, help);
+	fputc('\n', out);
+}
+
+static void write_command(FILE *out, const struct command *command)
+{
+	const struct option *o;
+
+	fprintf(out, ".SS lguest %s \\fR[\\fIoptions\\fR] ", command->name);
+	write_text(out, command->arguments);
+	fputs("\n.nf\n", out);
+	write_text(out, command->summary);
+	fputs("\n.fi\n", out);
+	for (o = command->options; o->name; o++)
+		write_option(out, o->letter, o->name, o->argument, o->help);
+	write_option(out, 'h', "help", NULL, "say all this in short");
+}
+
+static const char introduction[] =
+	".TH LGUEST 1 \"\" \"lguest " LGUEST_VERSION "\" \"User Commands\"\n"
+	".SH NAME\nlguest \\- virtual machines without hardware support for them\n"
+	".SH SYNOPSIS\n.B lguest\n\\fICOMMAND\\fR [\\fIoptions\\fR]\n"
+	".SH DESCRIPTION\n"
+	"A guest is a stock Linux kernel that runs, with its programs, at ring 3.\n"
+	"The kernel module lg (see\n.BR lguest (4))\n"
+	"switches between it and this machine;\n.B lguest\n"
+	"loads the kernel, and is the guest's console and devices.\n"
+	"The first run of a kernel links lguest's layer to it and keeps the result.\n"
+	".SH COMMANDS\n";
+
+static const char afterwards[] =
+	".SH INPUT AND OUTPUT\n"
+	"Without a\n.I COMMAND\nstandard input and output are the guest's console.\n"
+	"On a terminal, every key is the guest's but Ctrl\\-A x, which ends it, and\n"
+	"Ctrl\\-A Ctrl\\-A, which sends one Ctrl\\-A.\n"
+	"A file or pipe is a script for the guest's shell.\n"
+	".PP\nA\n.I COMMAND\ngets standard input byte for byte, up to its end;\n"
+	"as with\n.BR ssh (1),\nit may be read further than the command does.\n"
+	"Its output and errors come back apart, unless both are one terminal.\n"
+	".SH EXAMPLES\n.nf\n"
+	"lguest run\n"
+	"lguest run \\-\\- uname \\-r\n"
+	"lguest run \\-m 1G \\-d disk.img \\-\\- mount /dev/vda /mnt\n"
+	"lguest stat \\-i 2\n.fi\n"
+	".SH FILES\n"
+	".TP\n.I /dev/lguest\nthe device of the module; members of its group may run guests\n"
+	".TP\n.I " KERNELS_PLACE "\nkernels that can be booted\n"
+	".TP\n.IR /var/cache/lguest \", \" ~/.cache/lguest\nkernels that have been linked\n"
+	".TP\n.I /sys/kernel/debug/lguest\ncounters of the guests that run (root only)\n"
+	".SH SEE ALSO\n.BR lguest (4)\n";
+
+void print_manual(FILE *out)
+{
+	size_t i;
+
+	fputs(introduction, out);
+	for (i = 0; commands[i]; i++)
+		write_command(out, commands[i]);
+	fputs(".SH EXIT STATUS\n", out);
+#define S(number, name, text)			\
+	fprintf(out, ".TP\n%d\n", number);	\
+	write_text(out, text "\n");
+	EXIT_STATUSES(S)
+#undef S
+	fputs(".TP\n0\\(en255\nthat of \\fICOMMAND\\fR, with \\fBlguest run \\-\\-"
+	      " \\fICOMMAND\\fR\n", out);
+	fputs(afterwards, out);
+}
+
+static bool takes_file(const struct option *o)
+{
+	static const char *const names[] = { "VMLINUZ", "FILE", "IMG", "DIR", "PATH" };
+	size_t i;
+
+	for (i = 0; o->argument && i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strncmp(o->argument, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+static void write_case(FILE *out, const struct command *command)
+{
+	const char *between = "";
+	const struct option *o;
+
+	fprintf(out, "\t%s)\n\t\toptions='", command->name);
+	for (o = command->options; o->name; o++)
+		fprintf(out, "--%s ", o->name);
+	fputs("--help'\n\t\tfiles='", out);
+	for (o = command->options; o->name; o++) {
+		if (!takes_file(o))
+			continue;
+		fprintf(out, "%s--%s", between, o->name);
+		between = " ";
+		if (o->letter)
+			fprintf(out, " -%c", o->letter);
+	}
+	between = "";
+	fputs("'\n\t\tvalues='", out);
+	for (o = command->options; o->name; o++) {
+		if (o->kind == OPTION_FLAG || takes_file(o))
+			continue;
+		fprintf(out, "%s--%s", between, o->name);
+		between = " ";
+		if (o->letter)
+			fprintf(out, " -%c", o->letter);
+	}
+	fputs("' ;;\n", out);
+}
+
+void print_completion(FILE *out)
+{
+	size_t i;
+
+	fputs("# bash completion for lguest: made by `lguest help --completion`\n"
+	      "_lguest() {\n"
+	      "\tlocal word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
+	      "\tlocal i options files values\n"
+	      "\tCOMPREPLY=()\n"
+	      "\tif ((COMP_CWORD == 1)); then\n"
+	      "\t\tCOMPREPLY=($(compgen -W '", out);
+	for (i = 0; commands[i]; i++)
+		fprintf(out, "%s%s", i ? " " : "", commands[i]->name);
+	fputs("' -- \"$word\"))\n\t\treturn\n\tfi\n"
+	      "\tfor ((i = 2; i < COMP_CWORD; i++)); do\n"
+	      "\t\t[[ ${COMP_WORDS[i]} != -- ]] || return 0\n"
+	      "\tdone\n"
+	      "\tcase ${COMP_WORDS[1]} in\n", out);
+	for (i = 0; commands[i]; i++)
+		write_case(out, commands[i]);
+	fputs("\tesac\n"
+	      "\tif [[ \" $files \" == *\" $previous \"* || ${COMP_WORDS[1]} == link && $word != -* ]]; then\n"
+	      "\t\tcompopt -o filenames 2>/dev/null\n"
+	      "\t\tCOMPREPLY=($(compgen -f -- \"$word\"))\n"
+	      "\telif [[ \" $values \" != *\" $previous \"* && $word == -* ]]; then\n"
+	      "\t\tCOMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+	      "\tfi\n"
+	      "}\n"
+	      "complete -F _lguest lguest\n", out);
+}
