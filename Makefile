@@ -35,7 +35,8 @@ help:
 	@echo "make bench      measure lguest and its peers; see docs/BENCHMARKS.md"
 	@echo "make lab        a root shell on the disposable host; see lab/lab --help"
 	@echo "make check      sparse and warnings for the module, checkpatch if installed"
-	@echo "make install    install the module, the launcher and the layer here"
+	@echo "make install    install the module, the launcher, the layer and the manual"
+	@echo "make install-dkms  ... the module's source instead, for dkms"
 	@echo "make uninstall  remove them"
 	@echo "make clean      remove what was built (downloads stay in build/)"
 	@echo "make distclean  remove those too"
@@ -117,15 +118,40 @@ endif
 moddir	= $(DESTDIR)/lib/modules/$(HOST_KVER)/updates
 libdir	= $(DESTDIR)$(PREFIX)/lib/lguest
 
-install: parts
+mandir	= $(DESTDIR)$(PREFIX)/share/man
+compdir	= $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+udevdir	= $(DESTDIR)$(PREFIX)/lib/udev/rules.d
+sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
+version	= $(shell sed -n 's/^.define LGUEST_VERSION[^"]*"\(.*\)"/\1/p' launcher/lguest.h)
+dkmsdir	= $(DESTDIR)/usr/src/lguest-$(version)
+
+# The group and the device's mode take effect at once, but not in a DESTDIR.
+install: parts install-program
 	install -D -m 644 host/lg.ko $(moddir)/lg.ko
-	install -D -m 755 launcher/lguest $(DESTDIR)$(PREFIX)/bin/lguest
-	install -D -m 644 -t $(libdir)/layers/$(GUEST_KVER) $(layer)/layer.o $(layer)/layer.lds
 	$(if $(DESTDIR),,depmod $(HOST_KVER))
 
+install-program: launcher
+	install -D -m 755 launcher/lguest $(DESTDIR)$(PREFIX)/bin/lguest
+	install -D -m 644 -t $(libdir)/layers/$(GUEST_KVER) $(layer)/layer.o $(layer)/layer.lds
+	mkdir -p $(mandir)/man1 $(compdir)
+	launcher/lguest help --man >$(mandir)/man1/lguest.1
+	launcher/lguest help --completion >$(compdir)/lguest
+	install -D -m 644 packaging/man/lguest.4 $(mandir)/man4/lguest.4
+	install -D -m 644 packaging/60-lguest.rules $(udevdir)/60-lguest.rules
+	install -D -m 644 packaging/sysusers.conf $(sysusersdir)/lguest.conf
+	$(if $(DESTDIR),,getent group lguest >/dev/null || groupadd -r lguest)
+	$(if $(DESTDIR),,-udevadm control --reload && udevadm trigger -s misc)
+
+install-dkms: launcher
+	mkdir -p $(dkmsdir)
+	git ls-files host include | xargs cp --parents -t $(dkmsdir)
+	sed 's/@VERSION@/$(version)/' packaging/dkms.conf.in >$(dkmsdir)/dkms.conf
+
 uninstall:
-	rm -f $(moddir)/lg.ko $(DESTDIR)$(PREFIX)/bin/lguest
-	rm -rf $(libdir)
+	rm -f $(moddir)/lg.ko $(DESTDIR)$(PREFIX)/bin/lguest $(mandir)/man1/lguest.1 \
+		$(mandir)/man4/lguest.4 $(compdir)/lguest $(udevdir)/60-lguest.rules \
+		$(sysusersdir)/lguest.conf
+	rm -rf $(libdir) $(dkmsdir)
 	$(if $(DESTDIR),,depmod $(HOST_KVER))
 
 clean:
@@ -139,4 +165,4 @@ distclean: clean
 	$(Q)rm -rf $(build)
 
 .PHONY: help all packages parts module layer launcher linked run test bench lab check \
-	install uninstall clean distclean
+	install install-program install-dkms uninstall clean distclean

@@ -1,0 +1,72 @@
+#!/bin/bash
+# What is said about options in --help, the manual and the completion; and what
+# `make install` puts where. None of it needs a lab.
+. "$(dirname "$0")/lib/lab.sh"
+lguest=$top/launcher/lguest
+
+"$lguest" help --man >"$work/lguest.1"
+"$lguest" help --completion >"$work/complete"
+commands=$("$lguest" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+
+of_help() { "$lguest" "$1" --help | grep -oE '^ .{4} --[a-z-]+' | grep -oE -e '--[a-z-]+' | sort; }
+of_manual() {
+	sed 's/\\-/-/g' "$work/lguest.1" |
+		awk -v c="lguest $1 " '/^\.S[SH] / { on = index($0, c) > 0 } on' |
+		grep -E '^\\fB-' | grep -oE -e '--[a-z-]+' | sort
+}
+complete_words() {	# WORD...: what bash would offer for the last one
+	bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _lguest
+		printf "%s\n" "${COMPREPLY[@]}"' - "$work/complete" "$@" | sort
+}
+
+check "L6 K13 there are commands" test "$(wc -w <<<"$commands")" -ge 5
+is "L6 the completion offers the commands" "$(sort <<<"$commands")" "$(complete_words lguest '')"
+for command in $commands; do
+	is "L6 $command: the manual has the options of --help" "$(of_help "$command")" "$(of_manual "$command")"
+	is "L6 $command: so has the completion" "$(of_help "$command")" "$(complete_words lguest "$command" --)"
+done
+is "L6 the completion offers files for -k" "$(cd "$work" && ls lguest.1)" \
+	"$(cd "$work" && complete_words lguest run -k lgu)"
+is "L6 ... and nothing behind --" "" "$(complete_words lguest run -- --)"
+is "L6 the manual lists the exit statuses of help" \
+	"$("$lguest" help | sed -n '/^Exit status/,$s/^  \([0-9]*\) .*/\1/p')" \
+	"$(sed -n '/^.SH EXIT STATUS/,/^.SH INPUT/s/^\([0-9]*\)$/\1/p' "$work/lguest.1")"
+if command -v groff >/dev/null; then
+	for page in "$work/lguest.1" "$top/packaging/man/lguest.4"; do
+		is "L6 troff has no complaint about ${page##*/}" "" \
+			"$(groff -man -ww -Tutf8 "$page" 2>&1 >/dev/null)"
+	done
+else
+	skip "L6 troff has no complaint" "groff is not installed"
+fi
+is "L6 lguest(4) names every request" \
+	"$(grep -oE 'LHREQ_[A-Z_]+' "$top/include/lguest/device.h" | sort -u)" \
+	"$(grep -oE 'LHREQ_[A-Z_]+' "$top/packaging/man/lguest.4" | sort -u)"
+
+dest=$work/dest
+check "L7 make install" make -C "$top" install install-dkms DESTDIR="$dest"
+for file in usr/bin/lguest usr/share/man/man1/lguest.1 usr/share/man/man4/lguest.4 \
+	usr/share/bash-completion/completions/lguest usr/lib/udev/rules.d/60-lguest.rules \
+	usr/lib/sysusers.d/lguest.conf usr/lib/lguest/layers/"$release"/layer.o; do
+	check "L7 ... $file" test -s "$dest/$file"
+done
+check "L7 ... the module" test -s "$(echo "$dest"/lib/modules/*/updates/lg.ko)"
+is "L6 the installed manual is the program's" "$(cat "$work/lguest.1")" \
+	"$(cat "$dest/usr/share/man/man1/lguest.1")"
+
+# As dkms would: a copy of the source, its MAKE[0] with the variables it sets.
+dkms_build() (
+	. "$(echo "$dest"/usr/src/lguest-*/dkms.conf)"
+	dkms_tree=$work/dkms
+	mkdir -p "$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION"
+	cp -r "$dest/usr/src/lguest-$PACKAGE_VERSION" "$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION/build"
+	kernel_source_dir=/usr/src/linux-headers-$release
+	. "$dest/usr/src/lguest-$PACKAGE_VERSION/dkms.conf"
+	${MAKE[0]} &&
+		test -s "$dkms_tree/lguest/$PACKAGE_VERSION/build/${BUILT_MODULE_LOCATION[0]}/${BUILT_MODULE_NAME[0]}.ko"
+)
+check "L7 dkms.conf builds the module" dkms_build
+check "L7 make uninstall" make -C "$top" uninstall DESTDIR="$dest"
+is "L7 ... leaves nothing" "" "$(find "$dest" -type f)"
+
+finish
