@@ -134,7 +134,7 @@ static void check_module(void)
 		host_close(fd);
 	} else if (fd == -EACCES || fd == -EPERM) {
 		bad(HOST_DEVICE " can be used", strerror(-fd),
-		    "sudo lguest ..., or join the group that owns it");
+		    host_access_advice());
 	} else if (!access("/sys/module/lg", F_OK)) {
 		bad(HOST_DEVICE " can be used", strerror(-fd),
 		    "mount -t devtmpfs dev /dev   (the module is loaded)");

@@ -115,7 +115,7 @@ static int open_host(void)
 	if (fd >= 0)
 		return fd;
 	if (fd == -EACCES || fd == -EPERM)
-		advice = "be root, or in the group that owns it";
+		advice = host_access_advice();
 	problem("cannot open %s: %s; %s (`lguest check` tells more)", HOST_DEVICE,
 		strerror(-fd), advice);
 	return -1;

@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -32,6 +35,23 @@ int host_open(void)
 	int fd = open(HOST_DEVICE, O_RDWR | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+/* The group is that of the device's node, so that it is the one that helps. */
+const char *host_access_advice(void)
+{
+	static char text[160];
+	struct passwd *user = getpwuid(getuid());
+	struct group *group = NULL;
+	struct stat status;
+
+	if (!stat(HOST_DEVICE, &status) && status.st_gid && (status.st_mode & S_IRGRP))
+		group = getgrgid(status.st_gid);
+	if (!group)
+		return "sudo lguest ...   (no group may use the device: lguest's udev rule is not installed)";
+	snprintf(text, sizeof(text), "sudo usermod -aG %s %s   (joins the group %s, from the next login on)",
+		 group->gr_name, user ? user->pw_name : "$USER", group->gr_name);
+	return text;
 }
 
 void host_close(int fd)

@@ -18,6 +18,8 @@
 
 /* Descriptor, or a negative errno. */
 int host_open(void);
+/* What to do about EACCES from it; a static text. */
+const char *host_access_advice(void);
 void host_close(int fd);
 int host_initialize(int fd, const struct memory *memory, gpa_t start,
 		    uint64_t device_limit);

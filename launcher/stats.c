@@ -17,6 +17,10 @@ void print_stats(void)
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/lguest/%d/stats", getpid());
 	file = fopen(path, "re");
+	if (!file && errno == EACCES) {
+		note("no counters: only root may read them");
+		return;
+	}
 	if (!file) {
 		note("no counters: %s: %s; try `mount -t debugfs debugfs /sys/kernel/debug` as root",
 		     path, strerror(errno));

@@ -6,7 +6,7 @@
  * them changes so does the name, and nothing is ever stale.
  *
  * The cache is $XDG_CACHE_HOME/lguest, for root /var/cache/lguest, and
- * otherwise ~/.cache/lguest.
+ * otherwise ~/.cache/lguest.  What root has linked serves everybody.
  :*/
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "cache.h"
+
+#define ROOTS_CACHE	"/var/cache/lguest"
 
 static char *cache_dir(void)
 {
@@ -27,7 +29,7 @@ static char *cache_dir(void)
 	if (xdg && *xdg == '/')
 		ret = asprintf(&dir, "%s/lguest", xdg);
 	else if (geteuid() == 0)
-		ret = asprintf(&dir, "/var/cache/lguest");
+		ret = asprintf(&dir, ROOTS_CACHE);
 	else if (home && *home == '/')
 		ret = asprintf(&dir, "%s/.cache/lguest", home);
 	return ret < 0 ? NULL : dir;
@@ -53,26 +55,53 @@ static int make_dirs(char *dir, struct lguest_error *err)
 	return 0;
 }
 
+static char *name_in(const char *dir, const struct blob *vmlinuz,
+		     const char *release, const struct layer *layer)
+{
+	uint64_t kernel_sum = lzma_crc64(vmlinuz->data, vmlinuz->size, 0);
+	uint64_t layer_sum = LGUEST_LINK_VERSION;
+	char *path;
+
+	layer_sum = lzma_crc64(layer->object_file.data,
+			       layer->object_file.size, layer_sum);
+	layer_sum = lzma_crc64(layer->script_file.data,
+			       layer->script_file.size, layer_sum);
+	if (asprintf(&path, "%s/%s-%016llx-%016llx.elf", dir, release,
+		     (unsigned long long)kernel_sum,
+		     (unsigned long long)layer_sum) < 0)
+		return NULL;
+	return path;
+}
+
+/* Is it there, and has nobody but root made it? */
+static bool is_roots(const char *path)
+{
+	struct stat status;
+
+	return !stat(path, &status) && S_ISREG(status.st_mode) &&
+	       status.st_uid == 0 && !(status.st_mode & (S_IWGRP | S_IWOTH)) &&
+	       !access(path, R_OK);
+}
+
 int cache_path(const struct blob *vmlinuz, const char *release,
 	       const struct layer *layer, char **path,
 	       struct lguest_error *err)
 {
-	uint64_t kernel_sum = lzma_crc64(vmlinuz->data, vmlinuz->size, 0);
-	uint64_t layer_sum = LGUEST_LINK_VERSION;
-	char *dir = cache_dir();
+	char *dir;
 	int ret;
 
+	*path = name_in(ROOTS_CACHE, vmlinuz, release, layer);
+	if (*path && is_roots(*path))
+		return 0;
+	free(*path);
+	*path = NULL;
+	dir = cache_dir();
 	if (!dir)
 		return link_fail(err, "linking: no cache directory, because HOME is not set; set it, or use: lguest link -o FILE");
 	ret = make_dirs(dir, err);
 	if (!ret) {
-		layer_sum = lzma_crc64(layer->object_file.data,
-				       layer->object_file.size, layer_sum);
-		layer_sum = lzma_crc64(layer->script_file.data,
-				       layer->script_file.size, layer_sum);
-		if (asprintf(path, "%s/%s-%016llx-%016llx.elf", dir, release,
-			     (unsigned long long)kernel_sum,
-			     (unsigned long long)layer_sum) < 0)
+		*path = name_in(dir, vmlinuz, release, layer);
+		if (!*path)
 			ret = link_fail(err, "linking: no memory");
 	}
 	free(dir);

@@ -1,0 +1,45 @@
+#!/bin/bash
+# Who may run guests: members of the group, with no other right.
+. "$(dirname "$0")/lib/lab.sh"
+
+inside "users" <<'END'
+is "L9 the device belongs to the group" "crw-rw---- root lguest" \
+	"$(stat -c '%A %U %G' /dev/lguest)"
+is "L9 the user is in it, and has no right beside" "uid=1000(alice) gid=1000(alice) groups=990(lguest),1000(alice)" \
+	"$(su alice -c id)"
+
+su alice -c 'lguest run -- sh -c "echo guest of \$1; exit 5" - alice' </dev/null >/tmp/out 2>/tmp/err
+is "L9 an ordinary user of the group runs a guest" "5 guest of alice" "$? $(cat /tmp/out)"
+is "L9 ... with no complaint" "" "$(cat /tmp/err)"
+su alice -c 'echo hello | lguest run -- cat' >/tmp/out 2>/tmp/err
+is "L9 ... with input" hello "$(cat /tmp/out)"
+
+su alice -c 'lguest run -v -- true' </dev/null >/tmp/out 2>/tmp/err
+is "L9 -v works without root" 0 $?
+is "L9 ... and says in one line that counters are root's" 1 \
+	"$(grep -c '^lguest: no counters: only root may read them$' /tmp/err)"
+
+su bob -c 'lguest run -- true' </dev/null >/tmp/out 2>/tmp/err
+is "L9 a user outside the group cannot" 122 $?
+has "L9 ... and is told why, and what to do" \
+	'^lguest: cannot open /dev/lguest: Permission denied; .*usermod -aG lguest bob' /tmp/err
+is "L9 ... in one line" 1 "$(wc -l </tmp/err)"
+su bob -c 'lguest check' >/tmp/out 2>&1
+is "L9 check finds it" 1 $?
+has "L9 ... and says how to join" 'usermod -aG lguest bob' /tmp/out
+
+su alice -c 'lguest stat' >/tmp/out 2>/tmp/err
+is "L9 stat is for root" 1 $?
+has "L9 ... and says so" '^lguest: stat: cannot read .*: Permission denied; only root can' /tmp/err
+
+su alice -c 'lguest run -- sleep 100' </dev/null >/tmp/out 2>/tmp/err &
+wait_for 20 test -d /sys/kernel/debug/lguest/[0-9]*
+pid=$(pidof lguest)
+is "L9 the launcher has no capability" "CapPrm: 0000000000000000 CapEff: 0000000000000000" \
+	"$(echo $(grep -E '^Cap(Prm|Eff)' /proc/$pid/status))"
+kill $pid
+wait
+check "L9 nothing is left" no_guest_left
+END
+
+finish
