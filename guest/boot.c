@@ -34,7 +34,7 @@
 #include "layer.h"
 
 /* See patch_text(). */
-extern int noreplace_smp;
+extern int noreplace_smp, retbleed_cmd;
 extern char xen_iret[], early_xen_iret_patch[], this_cpu_cmpxchg16b_emu[];
 
 /*G:110
@@ -180,6 +180,13 @@ static void arch_setup(void)
 	 * than they do.
 	 */
 	noreplace_smp = 1;
+
+	/*
+	 * Intel's cure is an MSR that ring 3 does not have.  Linux shall say
+	 * "Vulnerable" and not warn that it chose the wrong one.
+	 */
+	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
+		retbleed_cmd = 0;
 
 	paravirt_disable_iospace();
 }

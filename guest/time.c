@@ -23,6 +23,7 @@ static void get_wallclock(struct timespec64 *now)
 {
 	u32 seq;
 
+	hcall(LHCALL_GET_TIME, 0, 0, 0);	/* brings it up to date */
 	do {
 		seq = READ_ONCE(lguest_shared.time_seq) & ~1;
 		barrier();

@@ -180,6 +180,7 @@ static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
 	case LHCALL_IRET:
 		return return_from_event(cpu);
 	case LHCALL_GET_TIME:
+		write_times(cpu);
 		regs_of(cpu)->ax = ktime_get_ns();
 		return LG_RUN;
 	case LHCALL_DROP_SPACE:

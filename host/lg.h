@@ -140,6 +140,7 @@ struct lg_root {
 	bool stale;			/* to be synced before its next use */
 	u64 last_use;
 	u64 *pml4[2];			/* by view */
+	u64 *low[2];			/* entries 0-255: see fill_fixed_slots() */
 	u64 *pml5[2];			/* on 5-level hosts only */
 	u64 guest[256];			/* guest entries of the lower half */
 };

@@ -97,29 +97,35 @@ static void free_root_memory(struct lg_root *root)
 	if (!root)
 		return;
 	for (view = 0; view < 2; view++) {
+		if (root->low[view] != root->pml4[view])
+			free_page((unsigned long)root->low[view]);
 		free_page((unsigned long)root->pml4[view]);
 		free_page((unsigned long)root->pml5[view]);
 	}
 	kfree(root);
 }
 
+static bool add_tables(struct lg_root *root, int view)
+{
+	bool five = pgtable_l5_enabled();
+
+	root->pml4[view] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	root->low[view] = root->pml4[view];
+	if (!five)
+		return root->pml4[view];
+	root->low[view] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	root->pml5[view] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	return root->pml4[view] && root->low[view] && root->pml5[view];
+}
+
 static struct lg_root *make_root(void)
 {
 	struct lg_root *root = kzalloc(sizeof(*root), GFP_KERNEL_ACCOUNT);
-	bool five = pgtable_l5_enabled();
-	int view;
 
-	if (!root)
+	if (root && (!add_tables(root, LG_KERNEL) ||
+		     !add_tables(root, LG_USER))) {
+		free_root_memory(root);
 		return NULL;
-	for (view = 0; view < 2; view++) {
-		root->pml4[view] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		if (five)
-			root->pml5[view] =
-				(u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		if (!root->pml4[view] || (five && !root->pml5[view])) {
-			free_root_memory(root);
-			return NULL;
-		}
 	}
 	return root;
 }
@@ -200,7 +206,7 @@ void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i)
  */
 u64 top_entry(struct lguest *lg, struct lg_root *root, unsigned int i)
 {
-	return i < LOWER_HALF ? root->pml4[LG_KERNEL][i] : lg->kernel_half[i - 256];
+	return i < LOWER_HALF ? root->low[LG_KERNEL][i] : lg->kernel_half[i - 256];
 }
 
 u64 *top_guest(struct lguest *lg, struct lg_root *root, unsigned int i)
@@ -217,8 +223,8 @@ static void set_lower(struct lg_root *root, unsigned int i, u64 entry)
 {
 	bool both = entry && !root->kernel_only;
 
-	WRITE_ONCE(root->pml4[LG_KERNEL][i], both ? entry | _PAGE_NX : entry);
-	WRITE_ONCE(root->pml4[LG_USER][i], both ? entry : 0);
+	WRITE_ONCE(root->low[LG_KERNEL][i], both ? entry | _PAGE_NX : entry);
+	WRITE_ONCE(root->low[LG_USER][i], both ? entry : 0);
 }
 
 static void set_upper(struct lguest *lg, unsigned int i, u64 entry)
@@ -284,7 +290,7 @@ void make_kernel_only(struct lg_root *root)
 		return;
 	root->kernel_only = true;
 	for (i = 0; i < LOWER_HALF; i++)
-		set_lower(root, i, root->pml4[LG_KERNEL][i] & ~_PAGE_NX);
+		set_lower(root, i, root->low[LG_KERNEL][i] & ~_PAGE_NX);
 }
 
 /* Roots. */
@@ -340,6 +346,11 @@ static unsigned int root_place(struct lguest *lg)
 	return oldest;
 }
 
+/*
+ * The slots that are the host's.  On a 5-level host the two halves have an L4
+ * table each: with one for both, each would show up a second time, at addresses
+ * that the guest's 48 bits do not have, and the kernel's at positive ones.
+ */
 static void fill_fixed_slots(struct lguest *lg, struct lg_root *root)
 {
 	int view;
@@ -352,8 +363,8 @@ static void fill_fixed_slots(struct lguest *lg, struct lg_root *root)
 			pml4[SWITCHER_SLOT] = lg->slot.entry;
 			continue;
 		}
-		pml5[0] = entry_to(pml4, TABLE_BITS);
-		pml5[511] = pml5[0];
+		pml5[0] = entry_to(root->low[view], TABLE_BITS);
+		pml5[511] = entry_to(pml4, TABLE_BITS);
 		pml5[SWITCHER_SLOT] = lg->slot.entry;
 	}
 }

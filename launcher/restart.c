@@ -6,6 +6,7 @@
  * this happened, and when the time limit ends.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,8 @@ uint64_t restart_deadline(uint64_t limit)
 
 void restart_now(void)
 {
+	char program[PATH_MAX];
+	ssize_t length;
 	sigset_t none;
 
 	remember(COUNT_VARIABLE, restart_count() + 1);
@@ -83,7 +86,12 @@ void restart_now(void)
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	if (command_line) {
-		execv("/proc/self/exe", command_line);
+		/* By its own name: the process shall be called what it was. */
+		length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+		if (length > 0) {
+			program[length] = '\0';
+			execv(program, command_line);
+		}
 		execvp(command_line[0], command_line);
 	}
 	problem("cannot restart the guest: exec: %s; start it again by hand",

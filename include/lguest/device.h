@@ -37,7 +37,7 @@
  * EBUSY: this file has a guest already.  EINVAL: base not page aligned, limits
  * out of order or above 2^40 pages.  ENOMEM: no memory, or "could not map
  * switcher pages high": this process has a guest already, or its slot is
- * taken.
+ * taken.  EINTR: a signal came; nothing has changed.
  */
 #define LHREQ_INITIALIZE	0
 /* 1 was GETDMA: EINVAL. */
@@ -45,8 +45,8 @@
 #define LHREQ_IRQ		2
 /*
  * BREAK on: 1 makes the vCPU's read() end with EAGAIN, and waits until another
- * request gives 0 (EINTR if a signal comes first); until then every read()
- * gives EAGAIN.  EINVAL: neither 0 nor 1.
+ * request gives 0 (EINTR if a signal comes first, ENOENT if the guest dies);
+ * until then every read() gives EAGAIN.  EINVAL: neither 0 nor 1.
  */
 #define LHREQ_BREAK		3
 /*

@@ -86,7 +86,10 @@
  * of cs is 3, else to guest kernel.  The flags' IF becomes irq_enabled.
  */
 #define LHCALL_IRET		20
-/* GET_TIME(): nanoseconds of the Host's monotonic clock. */
+/*
+ * GET_TIME(): nanoseconds of the Host's monotonic clock; also brings wall_sec
+ * and wall_nsec up to date.
+ */
 #define LHCALL_GET_TIME		21
 /*
  * DROP_SPACE(cr3): forget the shadow tables of an address space that will not
@@ -254,7 +257,7 @@ struct lguest_shared {
 	lguest_u32 time_seq;		/* H odd while the next two change */
 	lguest_u32 reserved;
 	lguest_u64 wall_sec;		/* H wall clock, UTC ... */
-	lguest_u64 wall_nsec;		/* H ... when an event was last given */
+	lguest_u64 wall_nsec;		/* H ... at INIT, GET_TIME, interrupts */
 	lguest_u64 vcpu;		/* H number of this vCPU */
 	lguest_u64 dr6;			/* H debug status of the last vector 1 */
 	lguest_u64 fill_address;	/* B see below */

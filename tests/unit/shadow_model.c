@@ -222,7 +222,8 @@ static u64 *table_at(u64 entry)
 /* The 4 KiB leaf of an address in the kernel view, or 0. */
 u64 shadow_leaf(u64 va)
 {
-	u64 *table = w.cpu->root->pml4[LG_KERNEL], e;
+	struct lg_root *root = w.cpu->root;
+	u64 *table = va >> 63 ? root->pml4[LG_KERNEL] : root->low[LG_KERNEL], e;
 	int level;
 
 	if ((va >> 39 & 511) == 256 || (va >> 39 & 511) == 508)
@@ -380,14 +381,16 @@ static void check_fresh(struct lg_root *root, u64 va, int level, u64 leaf)
 
 void check_fresh_half(struct lg_root *root, bool upper)
 {
-	each_top(root, root->pml4[LG_KERNEL], upper ? 256 : 0,
-		 upper ? 512 : 256, check_fresh);
+	if (upper)
+		each_top(root, root->pml4[LG_KERNEL], 256, 512, check_fresh);
+	else
+		each_top(root, root->low[LG_KERNEL], 0, 256, check_fresh);
 }
 
 void check_fresh_page(u64 va)
 {
 	struct lg_root *root = w.cpu->root;
-	u64 *table = root->pml4[LG_KERNEL], e;
+	u64 *table = va >> 63 ? root->pml4[LG_KERNEL] : root->low[LG_KERNEL], e;
 	int level;
 
 	if ((va >> 39 & 511) == 256 || (va >> 39 & 511) == 508)
@@ -433,15 +436,24 @@ static void check_remembered(struct lg_root *root, u64 va, int level, u64 leaf)
 static void check_five(struct lg_root *root, int view)
 {
 	u64 *top = root->pml5[view];
-	u64 below = (u64)(uintptr_t)root->pml4[view] | sme_me_mask | P | W | U | A;
+	u64 bits = sme_me_mask | P | W | U | A;
+	u64 low = (u64)(uintptr_t)root->low[view] | bits;
+	u64 high = (u64)(uintptr_t)root->pml4[view] | bits;
 	unsigned int i;
 
 	CHECK(!top == !shim_five_levels);
-	if (!top)
+	if (!top) {
+		CHECK(root->low[view] == root->pml4[view]);
 		return;
+	}
 	for (i = 0; i < 512; i++)
-		CHECK(top[i] == (i == 0 || i == 511 ? below :
+		CHECK(top[i] == (i == 0 ? low : i == 511 ? high :
 				 i == 256 ? w.lg->slot.entry : 0));
+	/* Each half once: no aliases beyond 48 bits. */
+	for (i = 0; i < 256; i++) {
+		CHECK(root->pml4[view][i] == 0);
+		CHECK(root->low[view][i + 256] == 0);
+	}
 }
 
 static void check_views(struct lg_root *root)
@@ -451,7 +463,8 @@ static void check_views(struct lg_root *root)
 	unsigned int i;
 
 	for (i = 0; i < 256; i++)
-		CHECK(user[i] == (root->kernel_only ? 0 : kernel[i] & ~NX));
+		CHECK(root->low[LG_USER][i] ==
+		      (root->kernel_only ? 0 : root->low[LG_KERNEL][i] & ~NX));
 	for (i = 256; i < 512; i++) {
 		u64 fixed = i == 256 ? switcher :
 			    i == 508 ? w.lg->slot.entry_area : 0;
@@ -512,7 +525,7 @@ void check_everything(void)
 			continue;
 		found |= root == w.cpu->root;
 		check_views(root);
-		each_top(root, root->pml4[LG_KERNEL], 0, 256, check_remembered);
+		each_top(root, root->low[LG_KERNEL], 0, 256, check_remembered);
 	}
 	CHECK(found);
 	each_top(w.cpu->root, w.cpu->root->pml4[LG_KERNEL], 256, 512,

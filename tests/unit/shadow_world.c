@@ -53,7 +53,7 @@ void deliver_trap(struct lg_cpu *cpu, unsigned int vector, u64 error)
 }
 
 /* Some of the stores to devices only signal somebody. */
-bool notify_by_store(struct lg_cpu *cpu, u64 gpa, u32 error)
+bool access_device(struct lg_cpu *cpu, u64 gpa, u32 error)
 {
 	CHECK(!cpu->lg->lock.held);
 	if (!(error & 2) || rnd() % 2)

@@ -26,6 +26,7 @@
 #include <sys/types.h>
 #include <linux/types.h>
 
+typedef struct { int counter; } atomic_t;
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
