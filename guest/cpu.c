@@ -489,6 +489,7 @@ static void lguest_write_idt_entry(gate_desc *idt, int n,
 		case X86_TRAP_PF:
 			linux_page_fault = handler;
 			handler = lguest_page_fault;
+			lguest_shared.direct_faults = 1;
 			break;
 		case X86_TRAP_DB:
 			handler = asm_xenpv_exc_debug;

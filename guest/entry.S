@@ -173,18 +173,15 @@ SYM_CODE_END(lguest_iret)
 SYM_INNER_LABEL(lguest_entry_end, SYM_L_GLOBAL)
 
 /*G:025
- * A page fault of guest user, which the Host did not look at (direct_faults);
- * lguest_sort_fault() does.  It leaves a request for the Host in the shared
- * page, and either that is all there is to do, or Linux's handler follows, with
- * the error code as the guest's own tables make it.  Faults of the guest kernel
- * come here too, and are Linux's.
+ * A page fault.  Those at user addresses the Host did not look at
+ * (direct_faults); lguest_sort_fault() does.  It leaves a request for the Host
+ * in the shared page, and either that is all there is to do, or Linux's handler
+ * follows, with the error code as the guest's own tables make it.
 :*/
 	.section .text, "ax"
 SYM_CODE_START(lguest_page_fault)
 	endbr64
 	movl	$1, lguest_flush_later(%rip)
-	testb	$3, 16(%rsp)
-	jz	1f
 	pushq	%rax
 	pushq	%rcx
 	pushq	%rdx
@@ -208,7 +205,7 @@ SYM_CODE_START(lguest_page_fault)
 	popq	%rcx
 	popq	%rax
 	jnz	2f
-1:	jmp	*linux_page_fault(%rip)
+	jmp	*linux_page_fault(%rip)
 	int3
 2:	leaq	8(%rsp), %rsp
 	jmp	lguest_iret

@@ -117,7 +117,7 @@ static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 }
 
 /*G:515
- * Faults of guest user come to us before the Host has looked at them.  If our
+ * Faults at user addresses come to us before the Host has looked at them.  If our
  * tables allow the access, the Host's shadow tables just lack the entry: it is
  * asked for one as part of the return.  If not, Linux will put things right,
  * and the Host may make its entry when it returns: a fresh page then costs one
@@ -151,29 +151,50 @@ static unsigned long rights_of(unsigned long address)
 	return (rights & ~_PAGE_NX) | nx;
 }
 
+/* As entry.S has it on the stack. */
+struct fault_frame {
+	unsigned long error, ip, cs;
+};
+
+static bool allowed(unsigned long rights, unsigned long code, bool user)
+{
+	if (code & X86_PF_WRITE && !(rights & _PAGE_RW))
+		return false;
+	if (user)
+		return rights & _PAGE_USER &&
+		       !(code & X86_PF_INSTR && rights & _PAGE_NX);
+	/* The kernel never executes below. */
+	return !(code & X86_PF_INSTR);
+}
+
 /**
- * lguest_sort_fault() - whose is this page fault of guest user?
- * @error: the real CPU's error code, in the frame; made the guest's own
+ * lguest_sort_fault() - whose is this page fault?
+ * @frame: with the real CPU's error code, which is made the guest's own
  *
  * Return: 1 if it is the Host's, 0 if it is Linux's.
  */
-int lguest_sort_fault(unsigned long *error);
+int lguest_sort_fault(struct fault_frame *frame);
 
-int lguest_sort_fault(unsigned long *error)
+int lguest_sort_fault(struct fault_frame *frame)
 {
-	unsigned long address = lguest_shared.cr2, code = *error & ~X86_PF_PROT;
-	unsigned long rights = rights_of(address);
-	bool refused = (long)address < 0 || !(rights & _PAGE_USER) ||
-		       (code & X86_PF_WRITE && !(rights & _PAGE_RW)) ||
-		       (code & X86_PF_INSTR && rights & _PAGE_NX);
+	unsigned long address = lguest_shared.cr2, rights, code;
+	bool user = frame->cs & 3, refused;
+
+	/* Of the kernel at its own addresses: the Host did look at it. */
+	if (!user && (long)address < 0)
+		return 0;
+	code = (frame->error & (X86_PF_WRITE | X86_PF_INSTR)) |
+	       (user ? X86_PF_USER : 0);
+	rights = rights_of(address);
+	refused = (long)address < 0 || !allowed(rights, code, user);
 
 	lguest_shared.fill_address = address;
-	lguest_shared.fill_error = code;
+	lguest_shared.fill_error = code | LGUEST_FILL_HINT;
 	if (rights && !refused) {
 		lguest_shared.fill_error |= LGUEST_FILL_STRICT;
 		return 1;
 	}
-	*error = rights ? code | X86_PF_PROT : code;
+	frame->error = rights ? code | X86_PF_PROT : code;
 	return 0;
 }
 
@@ -210,7 +231,6 @@ void setup_mmu_ops(void)
 	pv_ops.mmu.read_cr3 = lguest_read_cr3;
 	pv_ops.mmu.write_cr3 = lguest_write_cr3;
 	pv_ops.mmu.pgd_free = lguest_pgd_free;
-	lguest_shared.direct_faults = 1;
 
 	change_to_early_tables();
 }

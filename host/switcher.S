@@ -25,6 +25,7 @@
 
 #define REAL_FLAGS	0x202		/* IF and the bit that is always set */
 #define GUEST_KERNEL_CS	0x10
+#define GUEST_KERNEL_SS	0x18
 #define USER_CS		0x33
 #define USER32_CS	0x23
 #define USER_DS		0x2b
@@ -72,9 +73,7 @@ trap_entry:
 	jne	leave_guest
 	cmpl	$0, STATE(NOT_DIRECT)
 	jne	leave_guest
-	cmpl	$0, STATE(USER)
-	jne	maybe_direct_fault
-	jmp	leave_guest
+	jmp	maybe_direct_fault
 
 /*S:120
  * The guest executed `syscall` (LSTAR points here while a vCPU is loaded).  No
@@ -176,6 +175,7 @@ to_guest_kernel:
 	movl	$0, STATE(USER)
 	movq	STATE(SPACE_KERNEL), %rax
 	movq	%rax, %cr3
+to_entry_code:
 	movl	$REAL_FLAGS, %r11d
 	movq	%rcx, STATE(RIP)
 	movq	%rcx, STATE(RCX)
@@ -184,10 +184,11 @@ to_guest_kernel:
 	jmp	back_by_sysret
 
 /*S:205
- * Guest user -> guest kernel, on a page fault, if the guest wants to look at
- * these first (direct_faults): fill_record() and give_fault() in C.  A fault
- * of protection keys, or at an address that this guest's CPU does not have, is
- * not for it to see.
+ * A page fault at a user's address, if the guest wants to look at these first
+ * (direct_faults): fill_record() and give_fault() in C.  A fault of protection
+ * keys, or at an address that this guest's CPU does not have, is not for it to
+ * see; nor is one of the guest kernel at its own addresses, which may be those
+ * that the entry code needs.
 :*/
 #define PF_USER		4
 #define PF_NOT_PLAIN	~7 & ~0x10	/* all but present, write, user, fetch */
@@ -207,6 +208,17 @@ maybe_direct_fault:
 	jz	fault_to_host
 	movq	%cr2, %rcx
 	JUMP_UNLESS_CANONICAL %rcx, %rdx, fault_to_host
+	cmpl	$0, STATE(USER)
+	jne	fault_of_user
+
+	testq	%rcx, %rcx
+	js	fault_to_host
+	andq	$~PF_USER, STATE(ERROR)
+	movq	$GUEST_KERNEL_CS, SHARED(EVENT_CS)
+	movq	$GUEST_KERNEL_SS, SHARED(EVENT_SS)
+	jmp	fill_fault_record
+
+fault_of_user:
 	cmpq	$USER_CS, STATE(CS)
 	jne	fault_to_host
 	cmpl	$0, STATE(HAS_PKU)
@@ -221,6 +233,12 @@ maybe_direct_fault:
 	rdgsbase %rdx
 	movq	%rdx, SHARED(USER_GS_BASE)
 	wrgsbase %rax
+	movq	STATE(CS), %rax
+	movq	%rax, SHARED(EVENT_CS)
+	movq	STATE(SS), %rax
+	movq	%rax, SHARED(EVENT_SS)
+
+fill_fault_record:
 	movq	%cr2, %rcx
 	movq	%rcx, SHARED(CR2)
 	movq	$14, SHARED(EVENT_VECTOR)
@@ -228,28 +246,26 @@ maybe_direct_fault:
 	movq	%rax, SHARED(EVENT_ERROR)
 	movq	STATE(RIP), %rax
 	movq	%rax, SHARED(EVENT_RIP)
-	movq	STATE(CS), %rax
-	movq	%rax, SHARED(EVENT_CS)
-	movq	STATE(SS), %rax
-	movq	%rax, SHARED(EVENT_SS)
 	movq	STATE(RSP), %rax
 	movq	%rax, SHARED(EVENT_RSP)
 	movq	STATE(RCX), %rax
 	movq	%rax, SHARED(EVENT_RCX)
 	movq	%r11, SHARED(EVENT_R11)
-	movq	STATE(RFLAGS), %rdx
-	andq	$~LGUEST_IF, %rdx
+	movq	STATE(RFLAGS), %rcx
+	andq	$~LGUEST_IF, %rcx
 	movq	SHARED(IRQ_ENABLED), %rax
 	andl	$LGUEST_IF, %eax
-	orq	%rax, %rdx
-	movq	%rdx, SHARED(EVENT_RFLAGS)
+	orq	%rax, %rcx
+	movq	%rcx, SHARED(EVENT_RFLAGS)
 	movq	$0, SHARED(IRQ_ENABLED)
 	movq	$1, SHARED(BUSY)
 	movq	$USER_CS, STATE(CS)
 	movq	$USER_DS, STATE(SS)
 	incq	DIRECT(FAULT)
 	movq	STATE(EVENT_ENTRY), %rcx
-	jmp	to_guest_kernel
+	cmpl	$0, STATE(USER)
+	jne	to_guest_kernel
+	jmp	to_entry_code
 
 fault_to_host:
 	movq	STATE(RAX), %rax

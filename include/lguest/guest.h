@@ -118,6 +118,8 @@
 
 /* In fill_error: the guest's tables allow the access. */
 #define LGUEST_FILL_STRICT	(1 << 30)
+/* In fill_error: nothing but that it is not zero. */
+#define LGUEST_FILL_HINT	(1 << 29)
 
 /* event.vector of a guest system call */
 #define LGUEST_VECTOR_SYSCALL	256
@@ -214,17 +216,18 @@ struct lguest_iret {
 };
 
 /*
- * Page faults of guest user.  The Host resolves by itself those that only mean
+ * Page faults.  The Host resolves by itself those that only mean
  * that its shadow tables lack an entry which the guest's tables have: the guest
  * sees its own faults only.
  *
- * A guest that sets direct_faults gets all faults of its user, without a visit
- * to the Host, with cr2 set and the real CPU's error code.  It must look into
- * its own tables, and if they allow the access, return by IRET with
+ * A guest that sets direct_faults gets all faults of its user, and those of its
+ * kernel in the lower half, without a visit to the Host, with cr2 set and the
+ * real CPU's error code.  It must look into its own tables, and if they allow
+ * the access, return by IRET with
  *	fill_address	cr2
  *	fill_error	the error code, plus LGUEST_FILL_STRICT
- * The Host clears fill_error, and does for the user's access at fill_address
- * what it would have done with its fault.  Without the STRICT bit it only fills
+ * The Host clears fill_error, and does for the access at fill_address what it
+ * would have done with its fault.  Without the STRICT bit it only fills
  * what it can: a hint to set before IRET from a fault that the guest has
  * resolved, which saves the user a second one.  (The Host sets it so itself for
  * faults that it gives to the guest.)

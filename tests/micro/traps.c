@@ -627,10 +627,10 @@ static u64 fault_of(char *code, u64 va, bool user)
 	f.rdi = va;
 	SHARED->cr2 = 0;
 	run(&f);
-	while (f.vector == 14 && user && SHARED->direct_faults &&
+	while (f.vector == 14 && SHARED->direct_faults &&
 	       SHARED->cr2 != asked) {
 		/* The hardware's word, maybe of the code's own page. */
-		EXPECT(f.error & PF_USER);
+		EXPECT_EQ(f.error & PF_USER, user ? PF_USER : 0);
 		asked = SHARED->cr2;
 		SHARED->fill_address = asked;
 		SHARED->fill_error = f.error | LGUEST_FILL_STRICT;
