@@ -5,6 +5,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <asm/tsc.h>
@@ -230,6 +231,9 @@ static enum lg_next do_ring(struct lg_cpu *cpu)
 		cpu->hcalls[call.number]++;
 		cpu->state->next_hcall = (n + 1) % LGUEST_RING_SIZE;
 		WRITE_ONCE(shared->hcall_status[n], 0xff);
+		/* 64 flushes of everything are long: let others run between. */
+		if (need_resched() || signal_pending(current))
+			return LG_RETRY;
 	}
 	return LG_RUN;
 }
