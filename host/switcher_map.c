@@ -154,7 +154,7 @@ int map_switcher(struct lguest *lg)
 	slot->entry_area = p4d_val(*p4d_offset(area, CPU_ENTRY_AREA_BASE)) &
 			   ~_PAGE_USER;
 	if (cmpxchg64(top, 0, slot->entry) != 0) {
-		pr_err("lguest: could not map switcher pages high: slot %d of process %d is taken\n",
+		pr_err_ratelimited("lguest: could not map switcher pages high: slot %d of process %d is taken\n",
 		       SLOT, task_tgid_nr(current));
 		goto fail;
 	}
