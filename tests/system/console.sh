@@ -20,6 +20,7 @@ played "K5 a shell to type in; exit ends it" "pty: status 0" \
 	cooked: 'expect:Leave with' 'expect:# ' raw: \
 	'send:echo $((6 * 7))\r' 'expect:42' \
 	'send:stty size\r' 'expect:31 97' \
+	'size:44 133' sleep:1 'send:stty size\r' 'expect:44 133' \
 	'send:tty\r' 'expect:/dev/hvc0' \
 	'send:sleep 100\r' sleep:1 'send:^C' 'expect:# ' \
 	'send:echo st$((1))ll\r' 'expect:st1ll' \
@@ -42,6 +43,9 @@ played "K5 SIGTERM while the terminal is raw" "pty: signal 15" \
 	'expect:Linux version' raw: kill:15 -- lguest run -v
 played "K5 a crash of the launcher while the terminal is raw" "pty: signal 11" \
 	'expect:Linux version' raw: kill:11 -- lguest run -v
+played "K5 a COMMAND hears of the terminal's new size" "pty: status 4" \
+	'expect:up' 'size:23 45' 'expect:now 23 45' \
+	-- lguest run -- sh -c 'trap "echo now \$(stty size); exit 4" WINCH; echo up; while :; do sleep 0.1; done'
 played "K5 a COMMAND on a terminal gets its keys" "pty: status 3" \
 	'expect:name?' 'send:Rusty\r' 'expect:hello Rusty' \
 	-- lguest run -- sh -c 'echo "name?"; read name; echo "hello $name"; exit 3'

@@ -7,6 +7,7 @@
  *	sleep:SECONDS
  *	raw: cooked:	the terminal's settings must be so now
  *	kill:N		send the command signal N
+ *	size:ROWS COLUMNS	the terminal gets another size
  *
  * All the command writes goes to stdout; at the end a line "pty: status N", or
  * "pty: signal N", and "pty: restored" if the terminal's settings are as they
@@ -110,6 +111,14 @@ static void run_for(double seconds)
 		gather(20);
 }
 
+static void resize(const char *text)
+{
+	struct winsize size = { 0 };
+
+	if (sscanf(text, "%hu %hu", &size.ws_row, &size.ws_col) == 2)
+		ioctl(master, TIOCSWINSZ, &size);
+}
+
 static bool is_raw(void)
 {
 	struct termios t;
@@ -157,6 +166,8 @@ int main(int argc, char **argv)
 			expect(argv[i], value);
 		else if (!strncmp(argv[i], "send:", 5))
 			type(value);
+		else if (!strncmp(argv[i], "size:", 5))
+			resize(argv[i] + 5);
 		else if (!strncmp(argv[i], "sleep:", 6))
 			run_for(atof(value));
 		else if (!strcmp(argv[i], "raw:") ? !is_raw() :
