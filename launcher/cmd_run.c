@@ -4,12 +4,14 @@
  * status.  The steps are those of prepare() and run(); each has its own file.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/user.h>
 
+#include "confine.h"
 #include "devices/devices.h"
 #include "guest.h"
 #include "host.h"
@@ -160,10 +162,10 @@ static bool load_initrd(const struct run_settings *set, const char *release,
 	return ok;
 }
 
-static bool initialize(struct guest *guest, const struct kernel *kernel)
+static bool initialize(struct guest *guest, gpa_t entry)
 {
 	uint64_t limit = mmio_limit(guest->memory.size);
-	int error = host_initialize(guest->fd, &guest->memory, kernel->entry, limit);
+	int error = host_initialize(guest->fd, &guest->memory, entry, limit);
 
 	if (!error)
 		error = host_set_register(guest->fd,
@@ -201,8 +203,8 @@ static const char *release_of(const char *linked, struct lguest_link_note *link_
 	return lguest_linked(linked, link_note, &error) == 1 ? link_note->release : NULL;
 }
 
-/* Everything up to the guest's first instruction. */
-static bool prepare(struct guest *guest, const struct run_settings *set)
+/* Everything that needs no Host. */
+static bool prepare(struct guest *guest, const struct run_settings *set, gpa_t *entry)
 {
 	struct initrd initrd = { .size = 0 };
 	struct lguest_link_note link_note;
@@ -236,7 +238,13 @@ static bool prepare(struct guest *guest, const struct run_settings *set)
 	guest->console.output = guest_output;
 	guest->console.owner = guest;
 	guest->command = set->command;
-	return initialize(guest, &kernel) && devices_connect();
+	*entry = kernel.entry;
+	return true;
+}
+
+static bool confine_watch(void)
+{
+	return confine_thread(THREAD_WATCH);
 }
 
 /*L:300
@@ -254,6 +262,7 @@ static bool start_watching(struct guest *guest, const struct run_settings *set)
 		.wait_ready = !set->terminal && !set->initrd,
 		.send_eof = !set->initrd,
 		.port = set->command ? LGUEST_PORT_STDOUT : LGUEST_PORT_CONSOLE,
+		.confine = confine_watch,
 	};
 
 	if (set->time_limit)
@@ -282,6 +291,8 @@ static int ended(const struct guest *guest)
 		show_log(&guest->console);
 		problem("the guest was ended: its time limit was reached; --time-limit sets it");
 		return STATUS_TIME;
+	case END_CONFINE:
+		return STATUS_HOST;
 	case END_ESCAPE:
 		problem("the guest was ended from the keyboard");
 		return STATUS_ESCAPE;
@@ -291,21 +302,70 @@ static int ended(const struct guest *guest)
 	}
 }
 
+struct vcpu {
+	struct guest guest;
+	const struct run_settings *set;
+	gpa_t entry;
+	sigset_t signals;	/* that were blocked at first */
+	int status;
+};
+
+/* The Host runs a vCPU only for the task that made it. */
+static void *vcpu_thread(void *argument)
+{
+	struct vcpu *vcpu = argument;
+
+	pthread_sigmask(SIG_SETMASK, &vcpu->signals, NULL);
+	vcpu->status = STATUS_HOST;
+	if (!initialize(&vcpu->guest, vcpu->entry) || !devices_connect() ||
+	    !start_watching(&vcpu->guest, vcpu->set))
+		return NULL;
+	if (confine_thread(THREAD_VCPU))
+		vcpu->status = run_guest(&vcpu->guest);
+	watch_stop();
+	return NULL;
+}
+
+/*L:305
+ * The first thread sleeps while the guest runs: it keeps the right to execute
+ * the launcher anew, which those that meet the guest give up (confine.c).  All
+ * signals are theirs.
+ :*/
+static int run_vcpu(struct vcpu *vcpu)
+{
+	pthread_t thread;
+	sigset_t all;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &vcpu->signals);
+	error = pthread_create(&thread, NULL, vcpu_thread, vcpu);
+	if (!error)
+		error = pthread_join(thread, NULL);
+	if (!error)
+		return vcpu->status;
+	problem("cannot start a thread for the guest: %s; check `ulimit -u`",
+		strerror(error));
+	return STATUS_HOST;
+}
+
 static int run(const struct run_settings *set)
 {
-	static struct guest guest;
+	static struct vcpu vcpu;
+	struct guest *guest = &vcpu.guest;
 	int status;
 
-	if (!prepare(&guest, set) || !start_watching(&guest, set))
+	vcpu.set = set;
+	if (!prepare(guest, set, &vcpu.entry))
 		return STATUS_HOST;
-	status = run_guest(&guest);
-	watch_stop();
+	confine_process();
+	status = run_vcpu(&vcpu);
 	if (verbose)
 		print_stats();
 	if (verbose && restart_count())
 		note("restarted %u times", restart_count());
 	if (status == RUN_ENDED)
-		return ended(&guest);
+		return ended(guest);
 	if (status == RUN_RESTART) {
 		note("the guest restarts");
 		restart_now();

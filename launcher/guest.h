@@ -24,6 +24,7 @@ struct guest {
 
 #define END_TIME	1
 #define END_ESCAPE	2
+#define END_CONFINE	3		/* a thread could not be confined */
 #define END_SIGNAL	0x100
 
 /* The first wish counts. */

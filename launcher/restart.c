@@ -5,11 +5,13 @@
  * of the old guest is left.  Two facts go along in the environment: how often
  * this happened, and when the time limit ends.
  */
+#define _GNU_SOURCE 1
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +33,9 @@ void restart_remember(char **argv)
 	command_line = calloc(count + 1, sizeof(*argv));
 	if (command_line)
 		memcpy(command_line, argv, count * sizeof(*argv));
+	/* We are executed by /proc/self/exe, and would be listed as "exe". */
+	if (restart_count())
+		prctl(PR_SET_NAME, program_invocation_short_name, 0, 0, 0);
 }
 
 static uint64_t number_from(const char *variable)

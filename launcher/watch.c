@@ -269,6 +269,8 @@ static void *watch_thread(void *argument)
 		{ .events = POLLIN },
 	};
 
+	if (w->settings.confine && !w->settings.confine())
+		request_end(w->guest, END_CONFINE);
 	while (!w->guest->end) {
 		fds[3].fd = wants_input(w) ? STDIN_FILENO : -1;
 		if (poll(fds, 4, patience(w)) < 0 && errno != EINTR)

@@ -12,6 +12,7 @@ struct watch_settings {
 	bool send_eof;		/* end of file becomes ^D */
 	bool framed;		/* in pieces: "SIZE\n" and the bytes; 0 ends */
 	unsigned int port;	/* that gets the input */
+	bool (*confine)(void);	/* the thread, as it begins; or NULL */
 	uint64_t deadline;	/* CLOCK_MONOTONIC ns, 0: none */
 };
 

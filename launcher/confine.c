@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Confinement.  A guest that finds a hole in a device is a process of its user,
+ * and shall be less: each thread that touches the guest's bytes has a list of
+ * the system calls it needs, and any other ends the launcher with SIGSYS.  The
+ * first thread has none, because a restart is an exec; it sleeps from before
+ * the guest's first instruction until after its last.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/if_tun.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "lguest.h"
+
+#define CALL(name) SCMP_SYS(name)
+/* What every thread needs: memory, locks, time, its own end, the C library's. */
+#define COMMON								\
+	CALL(brk), CALL(clock_gettime), CALL(clock_nanosleep), CALL(close), \
+	CALL(exit), CALL(exit_group), CALL(futex), CALL(getpid),	\
+	CALL(gettid), CALL(gettimeofday), CALL(madvise), CALL(mmap),	\
+	CALL(mprotect), CALL(mremap), CALL(munmap), CALL(nanosleep),	\
+	CALL(poll), CALL(ppoll), CALL(read), CALL(readv), CALL(restart_syscall), \
+	CALL(rseq), CALL(rt_sigaction), CALL(rt_sigprocmask),		\
+	CALL(rt_sigreturn), CALL(sched_yield), CALL(set_robust_list),	\
+	CALL(sigaltstack), CALL(tgkill), CALL(write), CALL(writev)
+
+/*L:330
+ * The lists.  A device that needs another call adds it here, with its name.
+ * Opening, executing, tracing and making namespaces are in none, on purpose.
+ :*/
+static const struct list {
+	const char *name;
+	int calls[80];		/* 0 (read) is common, so it ends the list */
+} lists[THREAD_KINDS] = {
+	[THREAD_VCPU] = { "vcpu", {
+		COMMON,
+		CALL(pread64), CALL(pwrite64),			/* /dev/lguest */
+		CALL(newfstatat), CALL(fstat),			/* sizes */
+		CALL(clone), CALL(clone3), CALL(eventfd2),	/* a queue's thread */
+		CALL(sched_getaffinity),
+		CALL(preadv), CALL(preadv2), CALL(pwritev), CALL(pwritev2), /* disks */
+		CALL(fallocate), CALL(fdatasync), CALL(fsync), CALL(lseek),
+		CALL(io_uring_enter),
+		CALL(getrandom),				/* rng */
+		CALL(sendmsg), CALL(sendto), CALL(recvmsg),	/* network */
+		CALL(recvfrom), CALL(getdents64), CALL(unlinkat), CALL(unlink),
+		CALL(shutdown),
+	} },
+	[THREAD_WATCH] = { "watch", {
+		COMMON, CALL(pwrite64),
+		CALL(newfstatat), CALL(fstat),
+	} },
+};
+
+/* Not among them: TIOCSTI, which types into the user's shell. */
+static const unsigned int ioctls[] = {
+	TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGWINSZ, TIOCGPGRP,
+	TUNSETOFFLOAD, BLKDISCARD, BLKZEROOUT, BLKFLSBUF, BLKGETSIZE64,
+};
+
+void confine_process(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		note("cannot give up privileges: %s", strerror(errno));
+}
+
+/*
+ * For the tests: LGUEST_TEST_CONFINE=vcpu tries every call from that thread,
+ * with arguments that make no sense, says which were let through, and ends.
+ */
+static atomic_bool refused;
+
+static void note_refused(int number)
+{
+	(void)number;
+	atomic_store(&refused, true);
+}
+
+static bool ends_us(int call)
+{
+	return call == CALL(exit) || call == CALL(exit_group) || call == CALL(rt_sigreturn);
+}
+
+static void try_all_calls(const struct list *list)
+{
+	const char *wanted = getenv("LGUEST_TEST_CONFINE");
+	int call;
+
+	if (!wanted || strcmp(wanted, list->name))
+		return;
+	signal(SIGSYS, note_refused);
+	for (call = 0; call < 1024; call++) {
+		atomic_store(&refused, false);
+		if (!ends_us(call))
+			syscall(call, -1L, -1L, -1L, -1L, -1L, -1L);
+		if (!atomic_load(&refused))
+			printf("%d\n", call);
+	}
+	fflush(stdout);
+	_exit(STATUS_DONE);
+}
+
+static int allow_ioctls(scmp_filter_ctx filter)
+{
+	size_t i;
+	int error = 0;
+
+	for (i = 0; !error && i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(ioctl), 1,
+					 SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, ioctls[i]));
+	return error;
+}
+
+/* Of a folder's names, nothing else. */
+static int allow_listing(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(openat), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, O_DIRECTORY | O_ACCMODE | O_CREAT,
+					O_DIRECTORY));
+}
+
+bool confine_thread(enum thread_kind kind)
+{
+	const struct list *list = &lists[kind];
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+	int error = filter ? 0 : -ENOMEM;
+	size_t i;
+
+	if (!error)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(read), 0);
+	for (i = 0; !error && i < sizeof(list->calls) / sizeof(list->calls[0]); i++)
+		if (list->calls[i])
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, list->calls[i], 0);
+	if (!error)
+		error = allow_ioctls(filter);
+	if (!error && kind == THREAD_VCPU)
+		error = allow_listing(filter);
+	if (!error)
+		error = seccomp_load(filter);
+	if (filter)
+		seccomp_release(filter);
+	if (error)
+		problem("cannot confine the %s thread: %s; this kernel needs CONFIG_SECCOMP_FILTER",
+			list->name, strerror(-error));
+	else
+		try_all_calls(list);
+	return !error;
+}
