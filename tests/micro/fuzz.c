@@ -196,14 +196,14 @@ static void take(struct frame *f)
 static u64 some_call(void)
 {
 	static const u8 good[] = { 0, 4, 5, 5, 5, 5, 9, 10, 16, 17, 19, 21, 22 };
-	u64 r = below(1000);
+	u64 r = below(4000);
 
-	return r < 996 ? good[below(sizeof(good))] : r < 998 ? below(32) : any();
+	return r < 3996 ? good[below(sizeof(good))] : r < 3998 ? below(32) : any();
 }
 
 static u64 some_argument(u64 call, int n)
 {
-	u64 r = below(300);
+	u64 r = below(3000);
 
 	if (!r)
 		return any();
@@ -212,7 +212,7 @@ static u64 some_argument(u64 call, int n)
 	if (call == LHCALL_FLUSH_TLB && n == 0)
 		return below(3);
 	if (call == LHCALL_LOAD_TLS)
-		return r > 200 ? 0 : r > 3 ? 0x00cff3000000ffff :
+		return r > 2000 ? 0 : r > 6 ? 0x00cff3000000ffff :
 				 0x00cff3000000ffff ^ (1UL << below(64));
 	if (call == LHCALL_SET_CLOCKEVENT)
 		return below(1000000);
@@ -242,6 +242,8 @@ static void random_calls(void)
 			SHARED->irq_enabled = any() & LGUEST_IF;
 		if (!below(64))
 			some_ring();
+		if (call == LHCALL_HALT && below(16))
+			continue;	/* that is mostly waiting */
 		if (call == LHCALL_HALT)
 			HCALL(SET_CLOCKEVENT, 1 + below(100000));
 		hcall(call, some_argument(call, 0), some_argument(call, 1),
@@ -439,11 +441,11 @@ static u64 some_entry(void)
 		return (DATA + below(2) * (2UL << 20)) | some_flags() | PS_;
 	if (r < 176)		/* badly aligned, or of the wrong level */
 		return (DATA + below(512) * PAGE) | some_flags() | PS_;
-	if (r < 180)		/* our own memory, to look at */
-		return PS_ | ((some_flags()) & ~W_);
-	if (r < 186)		/* devices */
+	if (r < 184)		/* our own memory, to look at */
+		return PS_ | (some_flags() & ~W_);
+	if (r < 186 && !below(4))	/* devices; fatal as tables */
 		return (GUEST_SIZE + below(4) * PAGE) | some_flags();
-	if (r == 186)
+	if (r == 186 && !below(4))
 		return any();	/* mostly out of range */
 	return 0;
 }
