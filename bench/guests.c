@@ -227,9 +227,14 @@ static void watch_idle(void)
 		if (guests[i].booted > last)
 			last = guests[i].booted;
 	}
+	if (up < nr_guests)
+		fprintf(stderr, "guests: %d of %d are not there (the Host's log may tell of too little memory)\n",
+			nr_guests - up, nr_guests);
+	if (!up)
+		return;
 	printf("{\"name\": \"idle\", \"guests\": %d, \"up\": %d, \"last_boot\": %.2f, \"cpu_percent\": %.2f, \"own_kib\": %ld, \"guest_kib\": %ld, \"shadow_kib\": %ld}\n",
 	       nr_guests, up, last, 100 * (busy_after - busy) / (all_after - all),
-	       m.own / nr_guests, m.guest / nr_guests, m.tables / nr_guests);
+	       m.own / up, m.guest / up, m.tables / up);
 }
 
 static void end_all(void)
