@@ -44,6 +44,19 @@ static u64 below(u64 n)
 	return (next_random(&random_state) >> 11) % n;
 }
 
+/*
+ * For the next guest, which gets a copy of the state.  Merely a step further
+ * would give it the same numbers as the last one, but for the first.
+ */
+static void other_numbers(void)
+{
+	u64 x = random_state + 0x9e3779b97f4a7c15;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	random_state = (x ^ x >> 31) | 1;
+}
+
 /* Any word, but often one at a boundary. */
 static u64 any_from(u64 *state)
 {
@@ -108,7 +121,8 @@ static void begin(void)
 	struct sigaction act = { .sa_handler = nothing };
 
 	seed = given ? strtoull(given, NULL, 0) : now_ns() ^ (u64)getpid() << 48;
-	random_state = seed | 1;
+	random_state = seed;
+	other_numbers();
 	sigaction(SIGALRM, &act, NULL);
 	sigaction(SIGUSR1, &act, NULL);
 	until = now_ns() + fuzz_seconds() * 1000000000;
@@ -179,7 +193,7 @@ static void fuzz_guests(void (*fn)(void), const char *what)
 
 		drive(g);
 		end_guest(g);
-		below(2);	/* the next guest begins with other numbers */
+		other_numbers();
 	}
 	report(what);
 }
@@ -351,7 +365,7 @@ TEST_S(15, "AT-57 fuzz: the shared page changes under the Host and the guest")
 		usleep(1000);	/* the thread may be in the middle of it */
 		close(g->fd);	/* and has the memory for longer */
 		free(g);
-		below(2);
+		other_numbers();
 	}
 	stop = true;
 	pthread_join(thread, NULL);
@@ -441,7 +455,7 @@ static u64 some_entry(void)
 		return (DATA + below(2) * (2UL << 20)) | some_flags() | PS_;
 	if (r < 176)		/* badly aligned, or of the wrong level */
 		return (DATA + below(512) * PAGE) | some_flags() | PS_;
-	if (r < 184)		/* our own memory, to look at */
+	if (r < 184 && !below(4))	/* our memory, to look at; fatal as 1 GiB */
 		return PS_ | (some_flags() & ~W_);
 	if (r < 186 && !below(4))	/* devices; fatal as tables */
 		return (GUEST_SIZE + below(4) * PAGE) | some_flags();
@@ -781,6 +795,7 @@ TEST_S(25, "AT-49 AT-59 fuzz: random requests, threads, forks and mappings")
 		u64 end = now_ns() + below(150) * 1000000;
 		int fd;
 
+		other_numbers();
 		load_image(g, busy);
 		initialize_soon(g);
 		guests++;
@@ -805,6 +820,15 @@ TEST_S(25, "AT-49 AT-59 fuzz: random requests, threads, forks and mappings")
 
 /* ---- AT-59: SIGKILL ---- */
 
+static struct guest *make_soon(void (*fn)(void))
+{
+	struct guest *g = raw_guest(GUEST_SIZE);
+
+	load_image(g, fn);
+	initialize_soon(g);
+	return g;
+}
+
 static pid_t start_launcher(void (*fn)(void), int cpu)
 {
 	pid_t pid = fork();
@@ -821,8 +845,8 @@ static pid_t start_launcher(void (*fn)(void), int cpu)
 			if (kind == 0) {
 				judge(g);
 				end_guest(g);
-				below(2);
-				g = make_guest(fn);
+				other_numbers();
+				g = make_soon(fn);	/* a child has the old one */
 			} else if (kind == LGUEST_EXIT_TRAP ||
 				   kind == LGUEST_EXIT_MMIO) {
 				request(g, LHREQ_TRAP, 13, 0);
@@ -865,7 +889,7 @@ TEST_S(40, "AT-59 fuzz: SIGKILL of a launcher at random moments")
 		usleep(below(i % 5 ? 30000 : 2000));
 		end_launcher(pid);
 		all_cases++;
-		below(2);
+		other_numbers();
 	}
 	guests = all_cases;
 	report("kills");
