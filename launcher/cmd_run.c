@@ -3,6 +3,7 @@
  * `lguest run`: from options to a running guest, and from its end to an exit
  * status.  The steps are those of prepare() and run(); each has its own file.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -374,6 +375,17 @@ static int run(const struct run_settings *set)
 	return status;
 }
 
+/* A thread's 8 MiB would be backed with huge pages as soon as it is touched. */
+static void want_small_stacks(void)
+{
+	pthread_attr_t attributes;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 256 << 10);
+	pthread_setattr_default_np(&attributes);
+	pthread_attr_destroy(&attributes);
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct run_settings set = { .memory = DEFAULT_MEMORY, .params = "" };
@@ -382,6 +394,7 @@ int cmd_run(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	verbose = set.verbose;
+	want_small_stacks();
 	set.terminal = terminal_is_ours(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	return run(&set);
 }

@@ -200,7 +200,6 @@ static bool start_thread(struct virtio_queue *q)
 			    VIRTIO_MMIO_QUEUE_NOTIFY), q->number, q->kick);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, 256 << 10);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = pthread_create(&thread, &attributes, queue_thread, q);
