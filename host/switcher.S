@@ -24,6 +24,7 @@
 	(switcher_start + LG_STATE_OFFSET + LGST_DIRECT + 8 * LG_DIRECT_##which)(%rip)
 
 #define REAL_FLAGS	0x202		/* IF and the bit that is always set */
+#define KERNEL_DS	0x18
 #define GUEST_KERNEL_CS	0x10
 #define GUEST_KERNEL_SS	0x18
 #define USER_CS		0x33
@@ -262,6 +263,12 @@ fill_fault_record:
 	movq	$USER_CS, STATE(CS)
 	movq	$USER_DS, STATE(SS)
 	incq	DIRECT(FAULT)
+	/*
+	 * The trap left a null ss, and AMD's sysret only changes its selector:
+	 * code of 32 bits could not use it.
+	 */
+	movl	$KERNEL_DS, %eax
+	movl	%eax, %ss
 	movq	STATE(EVENT_ENTRY), %rcx
 	cmpl	$0, STATE(USER)
 	jne	to_guest_kernel
