@@ -320,9 +320,7 @@ static int __init init(void)
 	err = init_switcher();
 	if (err)
 		return err;
-	err = init_cpu_state();
-	if (err)
-		goto err_free_switcher;
+	init_cpu_state();
 	init_stats();
 	/* Last: from here on anyone may open it. */
 	err = init_device();
@@ -333,7 +331,6 @@ static int __init init(void)
 err_free_stats:
 	free_stats();
 	free_cpu_state();
-err_free_switcher:
 	free_switcher();
 	return err;
 }

@@ -16,11 +16,19 @@
 extern char raise_vector_stubs[];
 
 /* Run the host's own handler for a vector, as if it had come just now. */
-void raise_host_vector(unsigned int vector)
+static void raise_host_vector(unsigned int vector)
 {
 	void (*stub)(void) = (void *)(raise_vector_stubs + 16 * vector);
 
 	stub();
+}
+
+/* Vectors that are the host's business, whoever runs. */
+static bool is_host_vector(u64 trap)
+{
+	return trap == X86_TRAP_NMI || trap == X86_TRAP_MC ||
+	       (trap >= FIRST_EXTERNAL_VECTOR && trap < 256 &&
+		trap != IA32_SYSCALL_VECTOR);
 }
 
 /**
@@ -45,9 +53,7 @@ void handle_host_interrupt(struct lg_cpu *cpu)
 		state->mces--;
 		raise_host_vector(X86_TRAP_MC);
 	}
-	if (vector == X86_TRAP_NMI || vector == X86_TRAP_MC ||
-	    (vector >= FIRST_EXTERNAL_VECTOR && vector < 256 &&
-	     vector != IA32_SYSCALL_VECTOR))
+	if (is_host_vector(vector))
 		raise_host_vector(vector);
 }
 
@@ -452,14 +458,6 @@ static enum lg_next handle_other(struct lg_cpu *cpu, u64 trap)
 	return LG_RUN;
 }
 
-static bool was_host_event(u64 trap)
-{
-	return trap == LG_TRAP_NONE || trap == X86_TRAP_NMI ||
-	       trap == X86_TRAP_MC ||
-	       (trap >= FIRST_EXTERNAL_VECTOR && trap < 256 &&
-		trap != IA32_SYSCALL_VECTOR);
-}
-
 /**
  * handle_trap() - deal with what ended the last stay in the guest
  * @cpu: the vCPU
@@ -472,7 +470,7 @@ enum lg_next handle_trap(struct lg_cpu *cpu)
 	u64 trap = cpu->state->trapnum;
 	enum lg_next next = LG_RUN;
 
-	if (!was_host_event(trap))
+	if (trap != LG_TRAP_NONE && !is_host_vector(trap))
 		next = handle_other(cpu, trap);
 	if (next != LG_RETRY)
 		cpu->trap_pending = false;

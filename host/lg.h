@@ -326,7 +326,7 @@ extern const char switcher_start[], switcher_end[];
 extern const char switcher_enter[], switcher_syscall[], switcher_compat[];
 
 /* segments.c: everything of a CPU that a guest changes, but its registers */
-int init_cpu_state(void);
+void init_cpu_state(void);
 void free_cpu_state(void);
 int init_fpu(struct lg_cpu *cpu);
 void free_fpu(struct lg_cpu *cpu);
@@ -344,7 +344,6 @@ bool maybe_deliver_interrupt(struct lg_cpu *cpu);
 bool interrupt_waiting(struct lg_cpu *cpu);
 void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
 enum lg_next return_from_event(struct lg_cpu *cpu);
-void raise_host_vector(unsigned int vector);
 void handle_host_interrupt(struct lg_cpu *cpu);
 enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error);
 

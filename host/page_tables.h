@@ -11,7 +11,7 @@
 
 #define FRAME		0x000ffffffffff000ULL
 #define GIB		(1ULL << 30)
-#define SYNC_BUFFER	(5 * PAGE_SIZE)
+#define SYNC_BUFFER	(4 * PAGE_SIZE)
 /* A hardware PCID for guests: Linux uses neither it nor any above it. */
 #define LG_PCID		2056
 

@@ -94,19 +94,14 @@ static void load_msrs(struct lg_cpu *cpu)
  */
 #define XFEATURES_NOT_KEPT (XFEATURE_MASK_PKRU | XFEATURE_MASK_XTILE)
 
-/**
- * init_cpu_state() - find out the size of the extended state
- *
- * Return: 0 always.
- */
-int init_cpu_state(void)
+/* Find out what extended state there is, and its size. */
+void init_cpu_state(void)
 {
 	u32 eax, ebx, ecx, edx;
 
 	fpu_mask = xgetbv(XCR_XFEATURE_ENABLED_MASK) & ~XFEATURES_NOT_KEPT;
 	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
 	fpu_size = ebx;
-	return 0;
 }
 
 /* No vCPU exists; but a CPU that saw no user space since may have our MSRs. */

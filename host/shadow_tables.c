@@ -506,7 +506,7 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 int init_shadow(struct lguest *lg)
 {
 	INIT_LIST_HEAD(&lg->tables);
-	/* 3 pages for reading guest tables, one for each level. */
+	/* A page for reading guest tables of each level. */
 	lg->buffer = alloc_pages_exact(SYNC_BUFFER, GFP_KERNEL_ACCOUNT);
 	if (!lg->buffer)
 		return -ENOMEM;
