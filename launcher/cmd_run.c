@@ -193,7 +193,8 @@ static bool add_devices(struct guest *guest, const struct run_settings *set)
 	for (i = 0; i < set->nets.count; i++)
 		if (!add_device(guest, net_create(set->nets.items[i])))
 			return false;
-	return add_device(guest, rng_create());
+	return add_device(guest, rng_create()) &&
+	       add_device(guest, balloon_create(&guest->memory));
 }
 
 /* The kernel's release, which names the folder of its modules. */

@@ -96,6 +96,15 @@ void *memory_at(const struct memory *memory, gpa_t at, uint64_t size)
 	return memory->base + at.v;
 }
 
+void memory_discard(const struct memory *memory, gpa_t at, uint64_t size)
+{
+	uint64_t first = (at.v + MEMORY_PAGE - 1) & ~(MEMORY_PAGE - 1);
+	uint64_t end = (at.v + size) & ~(MEMORY_PAGE - 1);
+
+	if (memory_at(memory, at, size) && first < end)
+		madvise(memory->base + first, end - first, MADV_DONTNEED);
+}
+
 bool memory_write(const struct memory *memory, gpa_t at, const void *from,
 		  uint64_t size)
 {

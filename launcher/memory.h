@@ -32,6 +32,8 @@ void memory_destroy(struct memory *memory);
 
 /* The launcher's view of [at, at + size), or NULL if that is not all RAM. */
 void *memory_at(const struct memory *memory, gpa_t at, uint64_t size);
+/* Give whole pages inside back to the host; they are zero when next touched. */
+void memory_discard(const struct memory *memory, gpa_t at, uint64_t size);
 /* Copies in and out; false (and nothing copied) outside RAM. */
 bool memory_write(const struct memory *memory, gpa_t at, const void *from,
 		  uint64_t size);

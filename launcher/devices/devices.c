@@ -77,6 +77,8 @@ static const char *driver_of(const struct virtio_device *device)
 		return "virtio_net";
 	case VIRTIO_ID_RNG:
 		return "virtio_rng";
+	case VIRTIO_ID_BALLOON:
+		return "virtio_balloon";
 	default:
 		return NULL;
 	}

@@ -14,6 +14,7 @@ struct virtio_device;
 struct virtio_device *disk_create(const char *option);
 struct virtio_device *net_create(const char *option);
 struct virtio_device *rng_create(void);
+struct virtio_device *balloon_create(const struct memory *memory);
 
 /* Put a device behind RAM, and give it an interrupt line.  False after a message. */
 bool devices_add(struct virtio_device *device, const struct memory *memory, int host);
@@ -23,5 +24,25 @@ bool devices_connect(void);
 const char *devices_params(void);
 /* Module names of the drivers they need, NULL-ended. */
 const char *const *devices_drivers(void);
+
+/*
+ * The balloon: memory that the guest does without, for the host to use.  The
+ * guest comes to the new size in its own time, and as far as it can.  False if
+ * the guest has less than that.
+ */
+bool devices_balloon(uint64_t bytes);
+
+struct balloon_stats {
+	uint64_t target, actual;	/* bytes in the balloon */
+	/* As the guest says, in bytes; 0 if it does not. */
+	uint64_t total, free, available, caches, swapped_in, swapped_out;
+	uint64_t major_faults, minor_faults;	/* since it booted */
+};
+
+/*
+ * From any thread; asks the guest, and waits for its answer for half a second
+ * at most.  False: the guest gave none (the rest is as of the last one).
+ */
+bool devices_balloon_stats(struct balloon_stats *stats);
 
 #endif /* LGUEST_DEVICES_H */

@@ -49,8 +49,9 @@ bool virtio_init(struct virtio_device *device, const struct virtio_kind *kind,
 		q->device = device;
 		q->number = i;
 		q->source = -1;
+		q->server = kind->one_thread ? &device->queues[0] : q;
 		pthread_mutex_init(&q->lock, NULL);
-		q->kick = new_eventfd(name);
+		q->kick = q->server == q ? new_eventfd(name) : q->server->kick;
 		if (q->kick < 0)
 			return false;
 	}
@@ -133,7 +134,7 @@ static int serve_waiting(struct virtio_queue *q,
 		virtqueue_push(&q->ring, head, written);
 		if (++q->untold >= TELL_EVERY)
 			virtio_tell(q);
-		if (atomic_load(&q->hurry))
+		if (atomic_load(&q->server->hurry))
 			return 0;
 	}
 	return got;
@@ -148,7 +149,7 @@ void virtio_each(struct virtio_queue *q,
 		virtqueue_notify_me(&q->ring, false);
 		got = serve_waiting(q, handle);
 		virtio_tell(q);
-	} while (!got && !atomic_load(&q->hurry) && virtqueue_notify_me(&q->ring, true));
+	} while (!got && !atomic_load(&q->server->hurry) && virtqueue_notify_me(&q->ring, true));
 	if (got < 0)
 		virtio_fail(q->device, q->ring.broken);
 }
@@ -177,12 +178,21 @@ static void *queue_thread(void *argument)
 		    errno != EAGAIN)
 			return NULL;
 		pthread_mutex_lock(&q->lock);
-		if (q->ring.running && is_ready(q->device))
+		if ((q->ring.running || q->device->kind->one_thread) && is_ready(q->device))
 			q->device->kind->serve(q);
 		else
 			q->source = -1;
 		pthread_mutex_unlock(&q->lock);
 	}
+}
+
+/* If the Host cannot, notifications come by virtio_mmio_write(). */
+static void bind_kick(struct virtio_queue *q)
+{
+	if (!q->bound)
+		host_device_eventfd(q->device->host, GPA(q->device->registers.start.v +
+				    VIRTIO_MMIO_QUEUE_NOTIFY), q->number, q->kick);
+	q->bound = true;
 }
 
 /* Signals are for the first two threads: this one inherits a full mask. */
@@ -195,9 +205,6 @@ static bool start_thread(struct virtio_queue *q)
 
 	if (q->started)
 		return true;
-	/* If the Host cannot, notifications come by virtio_mmio_write(). */
-	host_device_eventfd(q->device->host, GPA(q->device->registers.start.v +
-			    VIRTIO_MMIO_QUEUE_NOTIFY), q->number, q->kick);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	sigfillset(&all);
@@ -214,9 +221,9 @@ static bool start_thread(struct virtio_queue *q)
 
 static void lock_queue(struct virtio_queue *q)
 {
-	atomic_store(&q->hurry, true);
-	pthread_mutex_lock(&q->lock);
-	atomic_store(&q->hurry, false);
+	atomic_store(&q->server->hurry, true);
+	pthread_mutex_lock(&q->server->lock);
+	atomic_store(&q->server->hurry, false);
 }
 
 bool virtio_start(struct virtio_device *device)
@@ -230,7 +237,8 @@ bool virtio_start(struct virtio_device *device)
 
 		if (!q->ring.running)
 			continue;
-		if (!start_thread(q)) {
+		bind_kick(q);
+		if (!start_thread(q->server)) {
 			virtio_fail(device, "the launcher has no thread for it");
 			return false;
 		}
@@ -244,13 +252,16 @@ void virtio_reset(struct virtio_device *device)
 {
 	unsigned int i;
 
+	atomic_fetch_and(&device->status, ~VIRTIO_CONFIG_S_DRIVER_OK);
 	for (i = 0; i < device->kind->queues; i++) {
 		struct virtio_queue *q = &device->queues[i];
 
 		lock_queue(q);
 		virtqueue_reset(&q->ring, device->memory);
 		q->untold = 0;
-		pthread_mutex_unlock(&q->lock);
+		if (!i && device->kind->reset)
+			device->kind->reset(device);
+		pthread_mutex_unlock(&q->server->lock);
 	}
 	device->accepted = 0;
 	device->offered_select = 0;

@@ -38,9 +38,12 @@ struct virtio_device;
 struct virtio_queue {
 	struct virtio_device *device;
 	unsigned int number;
+	/* The queue whose thread, lock and kick serve this one: mostly itself. */
+	struct virtio_queue *server;
 	pthread_mutex_t lock;
 	struct virtqueue ring;		/* r set up; q while it runs */
 	int kick;			/* eventfd: the driver notifies */
+	bool bound;			/* r the Host knows the kick */
 	bool started;			/* r has a thread */
 	int source;			/* t descriptor with work, or -1 */
 	unsigned int untold;		/* q pushed, interrupt not yet considered */
@@ -50,13 +53,21 @@ struct virtio_queue {
 struct virtio_kind {
 	uint32_t id;
 	unsigned int queues;
+	/* One thread for all queues, the first one's; it serves that one. */
+	bool one_thread;
 	/*
 	 * The queue was notified, or its source is readable: called with the
 	 * queue's lock, on its thread.
 	 */
 	void (*serve)(struct virtio_queue *queue);
-	/* The driver is ready, with device->accepted; may be NULL. */
+	/* These may be NULL. */
+	/* The driver is ready, with device->accepted. */
 	void (*start)(struct virtio_device *device);
+	/* The driver is gone; with the first queue's lock. */
+	void (*reset)(struct virtio_device *device);
+	/* The driver writes to the configuration: NULL, or the rule it broke. */
+	const char *(*configure)(struct virtio_device *device, uint64_t offset,
+				 unsigned int width, uint64_t value);
 };
 
 struct virtio_device {

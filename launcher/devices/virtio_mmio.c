@@ -196,14 +196,14 @@ static const char *write_ready(struct virtio_device *d, struct virtio_queue *q,
 	if (value == q->ring.running)
 		return value ? "a queue is made ready twice" : NULL;
 	/* The thread may exist, from before a reset. */
-	pthread_mutex_lock(&q->lock);
+	pthread_mutex_lock(&q->server->lock);
 	if (value) {
 		q->ring.event_index = d->accepted & VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX);
 		rule = virtqueue_start(&q->ring);
 	} else {
 		virtqueue_stop(&q->ring);
 	}
-	pthread_mutex_unlock(&q->lock);
+	pthread_mutex_unlock(&q->server->lock);
 	return rule;
 }
 
@@ -261,8 +261,9 @@ static const char *write_queue(struct virtio_device *d, uint64_t offset,
 
 static const char *write_notify(struct virtio_device *d, uint32_t value)
 {
+	/* Linux's balloon driver is too early; at DRIVER_OK we look anyway. */
 	if (!(atomic_load(&d->status) & DRIVER_OK))
-		return "a queue is notified before DRIVER_OK";
+		return NULL;
 	if (value >= d->kind->queues || !d->queues[value].ring.running)
 		return "a queue is notified that is not there";
 	virtio_kick(&d->queues[value]);
@@ -313,6 +314,14 @@ static const char *write_register(struct virtio_device *d, uint64_t offset,
 	}
 }
 
+static const char *write_config(struct virtio_device *d, uint64_t offset,
+				unsigned int width, uint64_t value)
+{
+	if (!d->kind->configure)
+		return "its configuration is written, which is read-only";
+	return d->kind->configure(d, offset, width, value);
+}
+
 void virtio_mmio_write(const struct device_memory *memory, uint64_t offset,
 		       unsigned int width, uint64_t value)
 {
@@ -321,7 +330,7 @@ void virtio_mmio_write(const struct device_memory *memory, uint64_t offset,
 
 	pthread_mutex_lock(&d->lock);
 	if (offset >= VIRTIO_MMIO_CONFIG)
-		rule = "its configuration is written, which is read-only";
+		rule = write_config(d, offset - VIRTIO_MMIO_CONFIG, width, value);
 	else if (width != 4 || offset % 4)
 		rule = "a register is written in parts";
 	else if (offset == VIRTIO_MMIO_STATUS)

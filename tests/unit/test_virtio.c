@@ -277,8 +277,9 @@ static void test_register_rules(void **state)
 	negotiate();
 	set_queue();
 	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	/* Too early, but Linux's balloon driver does it. */
 	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-	assert_refused("notified before DRIVER_OK");
+	assert_false(virtio_failed(disk));
 	bring_up();
 	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 1);
 	assert_refused("notified that is not there");
@@ -460,6 +461,7 @@ static void test_disk_bad_request(void **state)
 		usleep(1000);
 	assert_int_equal(status_word, 3);
 	assert_refused("no header or no status");
+	avail->idx = 0;
 	bring_up();
 }
 
