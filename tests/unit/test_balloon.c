@@ -240,7 +240,7 @@ static void test_random(void **state)
 		bring_up(random() % 2 ? 0 : VIRTIO_BIT(VIRTIO_BALLOON_F_STATS_VQ), 4);
 		for (i = 0; i < 2000; i++)
 			words[random() % ((QUEUE_AT(4) - QUEUE_AT(0)) / 4)] =
-				random() % 4 ? random() % RAM : random();
+				random() % 4 ? random() % (long)RAM : random();
 		for (i = 0; i < 4; i++) {
 			struct vring_avail *ring = memory_at(&memory,
 				GPA(QUEUE_AT(i) + 0x1000), 64);
