@@ -114,6 +114,8 @@ static int start_cpu(struct lguest *lg, unsigned int id, u64 start)
 	return 0;
 }
 
+static atomic64_t guests_made;
+
 static struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start,
 				u64 device_limit)
 {
@@ -126,6 +128,7 @@ static struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start,
 	lg = kzalloc(sizeof(*lg), GFP_KERNEL_ACCOUNT);
 	if (!lg)
 		return ERR_PTR(-ENOMEM);
+	lg->number = atomic64_inc_return(&guests_made);
 	lg->mm = current->mm;
 	mmgrab(lg->mm);
 	lg->base = base;

@@ -271,6 +271,7 @@ struct lg_eventfds {
  *   r  lg->requests: held during a request, may sleep
  */
 struct lguest {
+	u64 number;			/* i from 1, never used again */
 	struct mm_struct *mm;		/* i mmgrab()ed */
 	unsigned long base;		/* i launcher address of guest-physical 0 */
 	u64 pfn_limit, device_limit;	/* i */
@@ -324,6 +325,7 @@ void flush_all_cpus(void);
 unsigned long switcher_address(struct lg_cpu *cpu, const char *label);
 extern const char switcher_start[], switcher_end[];
 extern const char switcher_enter[], switcher_syscall[], switcher_compat[];
+void switch_worlds(unsigned long enter);		/* switcher.S */
 
 /* segments.c: everything of a CPU that a guest changes, but its registers */
 void init_cpu_state(void);

@@ -33,7 +33,7 @@ struct cpu_msrs {
 	u64 lstar, cstar;		/* the host's */
 	u32 sysenter_cs;
 	u64 ours;			/* LSTAR as we have set it */
-	struct lguest *last;		/* guest that ran here last; a tag only */
+	u64 last;			/* number of the guest that ran here last */
 };
 
 static DEFINE_PER_CPU(struct cpu_msrs, cpu_msrs);
@@ -263,16 +263,23 @@ static u16 safe_selector(struct lg_cpu *cpu, u16 sel)
 	return 0;
 }
 
-/* A different guest ran here last: it must not have trained our branches. */
+/*
+ * What one guest has taught the branch predictors is not for another one, nor
+ * for the launcher: the kernel sees to the latter on CPUs where it does so for
+ * any virtual machine.
+ */
 static void separate_guests(struct lg_cpu *cpu)
 {
 	struct cpu_msrs *msrs = this_cpu_ptr(&cpu_msrs);
 
-	if (msrs->last == cpu->lg)
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+	if (msrs->last == cpu->lg->number)
 		return;
-	msrs->last = cpu->lg;
-	if (boot_cpu_has(X86_FEATURE_IBPB))
-		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+	msrs->last = cpu->lg->number;
+	indirect_branch_prediction_barrier();
 }
 
 /**
@@ -288,7 +295,6 @@ void enter_guest(struct lg_cpu *cpu)
 	struct user_regs_struct *regs = &state->regs;
 	struct selectors host, guest, after;
 	unsigned long dr7 = this_cpu_read(cpu_dr7);
-	void (*enter)(void) = (void *)switcher_address(cpu, switcher_enter);
 	u32 pkru;
 
 	load_msrs(cpu);
@@ -315,7 +321,7 @@ void enter_guest(struct lg_cpu *cpu)
 	load_selectors(&host, &guest);
 	wrgsbase(state->host_gs);
 
-	enter();
+	switch_worlds(switcher_address(cpu, switcher_enter));
 
 	if (cpu->tls_used)
 		write_tls(current->thread.tls_array);

@@ -9,7 +9,9 @@
  * machine check, or a debug exception: see trap_in_switcher.
  */
 #include <linux/linkage.h>
+#include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
+#include <asm/percpu.h>
 #include <asm/unwind_hints.h>
 #include <lguest/guest.h>
 #include "switcher.h"
@@ -24,6 +26,7 @@
 	(switcher_start + LG_STATE_OFFSET + LGST_DIRECT + 8 * LG_DIRECT_##which)(%rip)
 
 #define REAL_FLAGS	0x202		/* IF and the bit that is always set */
+#define HOST_CS		0x10
 #define KERNEL_DS	0x18
 #define GUEST_KERNEL_CS	0x10
 #define GUEST_KERNEL_SS	0x18
@@ -480,11 +483,11 @@ to_host:
 	popq	%r12
 	popq	%rbx
 	popq	%rbp
-	ret
+	lretq
 	int3
 
 /*S:140
- * The way in: called from C (run_guest_once) through slot 256 of the launcher,
+ * The way in: from switch_worlds (below) through slot 256 of the launcher,
  * interrupts off.  It returns from leave_guest, with the reason in the state
  * page.  Our IDT comes first, so that an NMI from here on finds us and not a
  * host handler that would run on the guest's CR3.
@@ -492,7 +495,6 @@ to_host:
 	.balign 16, 0xcc
 	.globl switcher_enter
 switcher_enter:
-	endbr64
 	pushq	%rbp
 	pushq	%rbx
 	pushq	%r12
@@ -626,6 +628,71 @@ never_entered:
 	.globl switcher_end
 switcher_end:
 
+/*
+ * On CPUs where the kernel runs with IBRS on and users with it off, each change
+ * of side is a write to this register; the kernel keeps its value at hand.
+ */
+.macro WRITE_IBRS on
+#ifdef CONFIG_CPU_IBRS_ENTRY
+	ALTERNATIVE "jmp .Lend_\@", "", X86_FEATURE_KERNEL_IBRS
+	movl	$MSR_IA32_SPEC_CTRL, %ecx
+	movq	PER_CPU_VAR(x86_spec_ctrl_current), %rdx
+	movl	%edx, %eax
+	.if !\on
+	andl	$~SPEC_CTRL_IBRS, %eax
+	.endif
+	shrq	$32, %rdx
+	wrmsr
+.Lend_\@:
+#endif
+.endm
+
+/* Enhanced IBRS does not cover the return stack from ring 3. */
+.macro FILL_RETURN_STACK
+	ALTERNATIVE_2 "jmp .Lfilled_\@", \
+		__stringify(__FILL_RETURN_BUFFER(%rax, RSB_CLEAR_LOOPS)), \
+		X86_FEATURE_RSB_VMEXIT, \
+		__stringify(__FILL_RETURN_BUFFER(%rax, RSB_CLEAR_LOOPS)), \
+		X86_FEATURE_IBRS_ENHANCED
+.Lfilled_\@:
+.endm
+
+/*S:145
+ * switch_worlds(switcher_enter of this vCPU): the world switch as C calls it.
+ * This is code of the module, on the host's side.  Both ways are far returns:
+ * no CPU predicts those, so what the guest has taught the branch predictors
+ * cannot lead them astray.  The Switcher itself has no near return and no
+ * indirect jump.  (An iretq would let the next NMI in too early.)
+ *
+ * Then, before the first near return, comes what the kernel does when it is
+ * entered from user mode, by its own macros: which of them do anything is
+ * decided for this CPU when the module is loaded, as it is for the kernel.
+ *
+ * One thing more than that is needed, as after a guest of KVM: the return
+ * stack may hold addresses in the upper half, where a guest kernel runs and
+ * which SMEP does not forbid.
+:*/
+	.text
+	.balign 16
+SYM_CODE_START(switch_worlds)
+	UNWIND_HINT_FUNC
+	pushq	$HOST_CS
+	leaq	back_from_guest(%rip), %rax
+	pushq	%rax
+	pushq	$HOST_CS
+	pushq	%rdi
+	WRITE_IBRS 0
+	lretq
+	int3
+SYM_INNER_LABEL(back_from_guest, SYM_L_LOCAL)
+	UNWIND_HINT_FUNC
+	FILL_RETURN_STACK
+	WRITE_IBRS 1
+	UNTRAIN_RET
+	CLEAR_BRANCH_HISTORY
+	RET
+SYM_CODE_END(switch_worlds)
+
 /*S:170
  * Raising a host interrupt again, from C on the host: `int n` at CPL 0 through
  * the host's own gate.  The `sti` before it makes the frame show interrupts
@@ -633,7 +700,6 @@ switcher_end:
  * shadow keeps others out until the gate has closed again.  NMI (2) and machine
  * check (18) go without.
 :*/
-	.text
 	.balign 16
 	.set vector, 0
 SYM_CODE_START(raise_vector_stubs)
