@@ -33,6 +33,7 @@ struct run_settings {
 	const char *initrd;
 	uint64_t memory;
 	struct text_list disks, nets;
+	const char *vsock;
 	const char *params;
 	uint64_t time_limit;	/* ns, 0: none */
 	bool verbose;
@@ -55,6 +56,8 @@ static const struct option run_options[] = {
 	  "raw image or block device as the next disk, /dev/vda first" },
 	{ 'n', "net", OPTION_LIST, AT(nets), "WAY[,mac=M]",
 	  "network card: user (by passt), tap=NAME or switch=FOLDER" },
+	{ 0, "vsock", OPTION_TEXT, AT(vsock), "PATH",
+	  "sockets to the host: the guest calls PATH_PORT, and is called at PATH" },
 	{ 'p', "params", OPTION_TEXT, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel" },
 	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
@@ -193,6 +196,8 @@ static bool add_devices(struct guest *guest, const struct run_settings *set)
 	for (i = 0; i < set->nets.count; i++)
 		if (!add_device(guest, net_create(set->nets.items[i])))
 			return false;
+	if (set->vsock && !add_device(guest, vsock_create(set->vsock)))
+		return false;
 	return add_device(guest, rng_create()) &&
 	       add_device(guest, balloon_create(&guest->memory));
 }

@@ -56,10 +56,15 @@ static const struct list {
 		CALL(sendmsg), CALL(sendto), CALL(recvmsg),	/* network */
 		CALL(recvfrom), CALL(getdents64), CALL(unlinkat), CALL(unlink),
 		CALL(shutdown),
+		CALL(epoll_ctl), CALL(epoll_wait),		/* vsock */
 	} },
 	[THREAD_WATCH] = { "watch", {
 		COMMON, CALL(pwrite64),
 		CALL(newfstatat), CALL(fstat),
+	} },
+	[THREAD_DOOR] = { "door", {
+		COMMON, CALL(newfstatat), CALL(unlink),
+		CALL(socket), CALL(connect), CALL(accept4), CALL(sendmsg),
 	} },
 };
 

@@ -79,6 +79,8 @@ static const char *driver_of(const struct virtio_device *device)
 		return "virtio_rng";
 	case VIRTIO_ID_BALLOON:
 		return "virtio_balloon";
+	case VIRTIO_ID_VSOCK:
+		return "vmw_vsock_virtio_transport";
 	default:
 		return NULL;
 	}

@@ -15,6 +15,7 @@ struct virtio_device *disk_create(const char *option);
 struct virtio_device *net_create(const char *option);
 struct virtio_device *rng_create(void);
 struct virtio_device *balloon_create(const struct memory *memory);
+struct virtio_device *vsock_create(const char *path);
 
 /* Put a device behind RAM, and give it an interrupt line.  False after a message. */
 bool devices_add(struct virtio_device *device, const struct memory *memory, int host);
