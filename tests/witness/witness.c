@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * witness.ko: what the tests need to know of the host's CPUs, and no program
+ * can see.  For the lab only; it has no part in lguest.
+ *
+ *	/dev/witness
+ *	read()		the state of every CPU: control registers, tables, MSRs,
+ *			and what the probe below has seen
+ *	write "probe"	from now on compare the CPU before and after each
+ *			enter_guest() of lg.ko (while this file is open)
+ *	write "ts"	... with CR0.TS set meanwhile, so that the guest's first
+ *			floating-point instruction is a #NM
+ *	write "no ts"
+ *
+ * Read next: tests/micro/witness.c, which asks.
+ */
+#include <linux/cpu.h>
+#include <linux/fs.h>
+#include <linux/kprobes.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fpu/xcr.h>
+#include <asm/msr.h>
+#include <asm/special_insns.h>
+
+#define TEXT_SIZE (1 << 18)
+
+/* ---- One look at a CPU ---- */
+
+/* What neither a guest nor a world switch may change. */
+struct look {
+	u64 cr0, cr4, xcr0, dr7, fs_base, gs_base;
+	u64 gdt, idt;
+	u16 gdt_limit, idt_limit, tr, ldt, ds, es, fs, gs;
+	u64 flags, cr3;
+};
+
+static struct look look_around(void)
+{
+	struct look l = {
+		.cr0 = read_cr0(), .cr4 = __read_cr4(), .cr3 = __read_cr3(),
+		.fs_base = rdfsbase(), .gs_base = rdgsbase(),
+	};
+	struct desc_ptr p;
+
+	if (l.cr4 & X86_CR4_OSXSAVE)
+		l.xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	get_debugreg(l.dr7, 7);
+	asm volatile("sgdt %0" : "=m" (p));
+	l.gdt = p.address;
+	l.gdt_limit = p.size;
+	store_idt(&p);
+	l.idt = p.address;
+	l.idt_limit = p.size;
+	l.tr = 0;
+	asm volatile("str %0" : "=r" (l.tr));
+	asm volatile("sldt %0" : "=r" (l.ldt));
+	savesegment(ds, l.ds);
+	savesegment(es, l.es);
+	savesegment(fs, l.fs);
+	savesegment(gs, l.gs);
+	return l;
+}
+
+/* ---- The text of everything ---- */
+
+struct text {
+	char *buf;
+	size_t used;
+};
+
+static __printf(2, 3) void put(struct text *t, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	t->used += vscnprintf(t->buf + t->used, TEXT_SIZE - t->used, fmt, args);
+	va_end(args);
+}
+
+/* Counters, clocks, and bases that belong to the task. */
+static bool varies(u32 msr)
+{
+	return msr == MSR_IA32_TSC || msr == MSR_IA32_TSC_DEADLINE ||
+	       (msr >= 0x800 && msr < 0x900) ||		/* x2APIC */
+	       (msr >= 0xc1 && msr <= 0xc8) || msr == MSR_IA32_MPERF ||
+	       msr == MSR_IA32_APERF || msr == MSR_FS_BASE ||
+	       msr == MSR_GS_BASE || msr == MSR_KERNEL_GS_BASE;
+}
+
+static void put_msrs(struct text *t, u32 first, u32 n)
+{
+	u32 msr;
+	u64 value;
+
+	for (msr = first; msr < first + n; msr++)
+		if (!varies(msr) && !rdmsrl_safe(msr, &value) && value)
+			put(t, "msr %#x %#llx\n", msr, value);
+}
+
+static void put_bytes(struct text *t, const char *name, const void *from, size_t n)
+{
+	put(t, "%s %*phN\n", name, (int)min_t(size_t, n, 64), from);
+	for (; n > 64; n -= 64, from += 64)
+		put(t, " %*phN\n", (int)min_t(size_t, n - 64, 64), from + 64);
+}
+
+/* Runs on the CPU it tells of. */
+static void tell_cpu(void *data)
+{
+	struct text *t = data;
+	struct look l = look_around();
+	struct desc_struct gdt[GDT_ENTRIES];
+
+	put(t, "cpu %d\n", smp_processor_id());
+	put(t, "cr0 %#llx\ncr4 %#llx\nxcr0 %#llx\ndr7 %#llx\n", l.cr0, l.cr4,
+	    l.xcr0, l.dr7);
+	put(t, "gdtr %#llx %#x\nidtr %#llx %#x\ntr %#x\nldtr %#x\n", l.gdt,
+	    l.gdt_limit, l.idt, l.idt_limit, l.tr, l.ldt);
+	memcpy(gdt, (void *)l.gdt, sizeof(gdt));
+	memset(gdt + GDT_ENTRY_TLS_MIN, 0, 3 * sizeof(*gdt));	/* the task's */
+	put_bytes(t, "gdt", gdt, sizeof(gdt));
+	put_bytes(t, "idt", (void *)l.idt, l.idt_limit + 1);
+	put_msrs(t, 0, 0x2000);
+	put_msrs(t, 0xc0000000, 0x2000);
+	put_msrs(t, 0xc0010000, 0x2000);
+}
+
+/* ---- The probe on enter_guest() ---- */
+
+struct before {
+	struct look look;
+	struct pt_regs regs;
+};
+
+static atomic64_t entries, differences;
+static char first_difference[128];
+static bool probing, want_ts;
+
+static void differs(const char *what, u64 was, u64 is)
+{
+	if (atomic64_inc_return(&differences) == 1)
+		snprintf(first_difference, sizeof(first_difference),
+			 "%s was %#llx is %#llx", what, was, is);
+}
+
+#define SAME(field) do { \
+	if (b->look.field != now.field) \
+		differs(#field, b->look.field, now.field); \
+} while (0)
+#define SAME_REG(reg) do { \
+	if (b->regs.reg != regs->reg) \
+		differs(#reg, b->regs.reg, regs->reg); \
+} while (0)
+#define NEVER_SET (X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_TF | \
+		   X86_EFLAGS_NT | X86_EFLAGS_IOPL | X86_EFLAGS_AC)
+
+static int on_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct before *b = (void *)ri->data;
+
+	b->regs = *regs;
+	b->look = look_around();
+	if (regs->flags & X86_EFLAGS_IF)
+		differs("flags on entry", 0, regs->flags);
+	if (READ_ONCE(want_ts))
+		asm volatile("mov %0, %%cr0" : : "r" (b->look.cr0 | X86_CR0_TS));
+	return 0;
+}
+
+static int on_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct before *b = (void *)ri->data;
+	struct look now;
+
+	if (read_cr0() & X86_CR0_TS)
+		asm volatile("clts");
+	now = look_around();
+	atomic64_inc(&entries);
+	SAME(cr0);
+	SAME(cr3);
+	SAME(cr4);
+	SAME(xcr0);
+	SAME(dr7);
+	SAME(fs_base);
+	SAME(gs_base);
+	SAME(gdt);
+	SAME(gdt_limit);
+	SAME(idt);
+	SAME(idt_limit);
+	SAME(tr);
+	SAME(ldt);
+	SAME(ds);
+	SAME(es);
+	SAME(fs);
+	SAME(gs);
+	SAME_REG(bx);
+	SAME_REG(bp);
+	SAME_REG(r12);
+	SAME_REG(r13);
+	SAME_REG(r14);
+	SAME_REG(r15);
+	if (regs->sp != b->regs.sp + sizeof(long))
+		differs("sp", b->regs.sp, regs->sp);
+	if (regs->flags & NEVER_SET)
+		differs("flags", 0, regs->flags);
+	return 0;
+}
+
+static struct kretprobe probe;
+
+static int start_probe(void)
+{
+	int err;
+
+	if (probing)
+		return 0;
+	probe = (struct kretprobe) {
+		.kp.symbol_name = "lg:enter_guest",
+		.handler = on_return,
+		.entry_handler = on_entry,
+		.data_size = sizeof(struct before),
+	};
+	err = register_kretprobe(&probe);
+	probing = !err;
+	return err;
+}
+
+/* ---- /dev/witness ---- */
+
+static int witness_release(struct inode *inode, struct file *file)
+{
+	WRITE_ONCE(want_ts, false);
+	if (probing)
+		unregister_kretprobe(&probe);
+	probing = false;
+	return 0;
+}
+
+static ssize_t witness_read(struct file *file, char __user *buf, size_t size,
+			    loff_t *off)
+{
+	struct text t = { vmalloc(TEXT_SIZE) };
+	ssize_t got;
+	int cpu;
+
+	if (!t.buf)
+		return -ENOMEM;
+	put(&t, "entries %lld\nmissed %d\ndifferences %lld %s\n",
+	    atomic64_read(&entries), probing ? probe.nmissed : 0,
+	    atomic64_read(&differences), first_difference);
+	cpus_read_lock();
+	for_each_online_cpu(cpu)
+		smp_call_function_single(cpu, tell_cpu, &t, 1);
+	cpus_read_unlock();
+	got = min(size, t.used);
+	if (copy_to_user(buf, t.buf, got))
+		got = -EFAULT;
+	vfree(t.buf);
+	return got;
+}
+
+static ssize_t witness_write(struct file *file, const char __user *buf,
+			     size_t size, loff_t *off)
+{
+	char word[8] = "";
+	int err = 0;
+
+	if (size >= sizeof(word))
+		return -EINVAL;
+	if (copy_from_user(word, buf, size))
+		return -EFAULT;
+	if (!strcmp(word, "probe"))
+		err = start_probe();
+	else
+		WRITE_ONCE(want_ts, !strcmp(word, "ts"));
+	return err ? err : size;
+}
+
+static const struct file_operations witness_fops = {
+	.owner = THIS_MODULE,
+	.read = witness_read,
+	.write = witness_write,
+	.release = witness_release,
+};
+
+static struct miscdevice witness_dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "witness",
+	.fops = &witness_fops,
+	.mode = 0600,
+};
+
+module_misc_device(witness_dev);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("tests of lguest: the state of the host's CPUs");
