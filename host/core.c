@@ -320,7 +320,9 @@ static int __init init(void)
 	err = init_switcher();
 	if (err)
 		return err;
-	init_cpu_state();
+	err = init_cpu_state();
+	if (err)
+		goto err_free_switcher;
 	init_stats();
 	/* Last: from here on anyone may open it. */
 	err = init_device();
@@ -331,6 +333,7 @@ static int __init init(void)
 err_free_stats:
 	free_stats();
 	free_cpu_state();
+err_free_switcher:
 	free_switcher();
 	return err;
 }

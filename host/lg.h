@@ -328,7 +328,7 @@ extern const char switcher_enter[], switcher_syscall[], switcher_compat[];
 void switch_worlds(unsigned long enter);		/* switcher.S */
 
 /* segments.c: everything of a CPU that a guest changes, but its registers */
-void init_cpu_state(void);
+int init_cpu_state(void);
 void free_cpu_state(void);
 int init_fpu(struct lg_cpu *cpu);
 void free_fpu(struct lg_cpu *cpu);

@@ -5,6 +5,7 @@
  * state, protection keys, debug registers.  enter_guest() is the world switch
  * as C sees it.
  */
+#include <linux/cpuhotplug.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/user-return-notifier.h>
@@ -37,6 +38,7 @@ struct cpu_msrs {
 };
 
 static DEFINE_PER_CPU(struct cpu_msrs, cpu_msrs);
+static int hotplug_state;
 static u64 fpu_mask;
 static unsigned int fpu_size;
 
@@ -63,6 +65,22 @@ static void on_user_return(struct user_return_notifier *notifier)
 static void restore_msrs_here(void *unused)
 {
 	restore_msrs(this_cpu_ptr(&cpu_msrs));
+}
+
+/*
+ * A CPU went offline, perhaps without having seen user space since.  If it ever
+ * comes back it will be with the host's MSRs: ours have to be loaded again.
+ */
+static int cpu_went(unsigned int cpu)
+{
+	struct cpu_msrs *msrs = per_cpu_ptr(&cpu_msrs, cpu);
+
+	preempt_disable();
+	if (msrs->loaded)
+		user_return_notifier_unregister(&msrs->notifier);
+	msrs->loaded = false;
+	preempt_enable();
+	return 0;
 }
 
 static void load_msrs(struct lg_cpu *cpu)
@@ -94,20 +112,28 @@ static void load_msrs(struct lg_cpu *cpu)
  */
 #define XFEATURES_NOT_KEPT (XFEATURE_MASK_PKRU | XFEATURE_MASK_XTILE)
 
-/* Find out what extended state there is, and its size. */
-void init_cpu_state(void)
+/**
+ * init_cpu_state() - look what extended state there is; watch CPUs go
+ *
+ * Return: 0 or an errno.
+ */
+int init_cpu_state(void)
 {
 	u32 eax, ebx, ecx, edx;
 
 	fpu_mask = xgetbv(XCR_XFEATURE_ENABLED_MASK) & ~XFEATURES_NOT_KEPT;
 	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
 	fpu_size = ebx;
+	hotplug_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
+						  "lguest:cpu", NULL, cpu_went);
+	return min(hotplug_state, 0);
 }
 
 /* No vCPU exists; but a CPU that saw no user space since may have our MSRs. */
 void free_cpu_state(void)
 {
 	on_each_cpu(restore_msrs_here, NULL, 1);
+	cpuhp_remove_state_nocalls(hotplug_state);
 }
 
 int init_fpu(struct lg_cpu *cpu)
