@@ -1,1 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host's CPUs before, while and after guests run: witness.ko sees what no
+ * program can (../witness/witness.c).  Read next: storms.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "micro.h"
+#include "fuzz.h"
+
+/* ---- Asking the witness ---- */
+
+static int witness(void)
+{
+	int ko = open("/proc/self/exe", O_PATH), fd;
+	char path[300];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 20);
+
+	close(ko);
+	CHECK(len > 0);
+	path[len] = 0;
+	strcpy(strrchr(path, '/') + 1, "witness.ko");
+	ko = open(path, O_RDONLY);
+	if (ko < 0)
+		fail("%s: %s", path, strerror(errno));
+	if (syscall(SYS_finit_module, ko, "", 0) && errno != EEXIST)
+		fail("%s: %s", path, strerror(errno));
+	close(ko);
+	for (int i = 0; i < 100; i++) {
+		fd = open("/dev/witness", O_RDWR);
+		if (fd >= 0)
+			return fd;
+		usleep(10000);
+	}
+	fail("/dev/witness: %s", strerror(errno));
+}
+
+#define TEXT_SIZE (1 << 18)
+
+static char *look(int fd)
+{
+	char *text = calloc(1, TEXT_SIZE);
+
+	CHECK(read(fd, text, TEXT_SIZE - 1) > 1000);
+	return text;
+}
+
+/* The line that begins with @word: the number behind it. */
+static u64 number(const char *text, const char *word)
+{
+	const char *at = strstr(text, word);
+
+	if (!at)
+		fail("the witness does not say %s", word);
+	return strtoull(at + strlen(word), NULL, 0);
+}
+
+/* The part about the CPUs must be the same, to the last bit. */
+static void same_cpus(const char *before, const char *after)
+{
+	const char *b = strstr(before, "cpu 0"), *a = strstr(after, "cpu 0");
+
+	CHECK(a && b);
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	if (*a == *b)
+		return;
+	while (a[-1] != '\n')
+		a--;
+	while (b[-1] != '\n')
+		b--;
+	fail("was: %.*s, is: %.*s", (int)strcspn(b, "\n"), b,
+	     (int)strcspn(a, "\n"), a);
+}
+
+/* ---- AT-56: MSRs ---- */
+
+SNIPPET(reads_msr, "rdmsr\n");
+SNIPPET(writes_msr, "wrmsr\n");
+
+static void try_msr(bool user, bool write, u64 msr)
+{
+	void (*code)(void) = (void (*)(void))(write ? writes_msr : reads_msr);
+	struct frame f = user ? user_at(code) : kernel_at(code);
+
+	f.rcx = msr;
+	f.rax = f.rdx = 0x5a5a5a5a;
+	run(&f);
+	EXPECT_EQ(f.vector, 13);
+	EXPECT_EQ(f.rax, 0x5a5a5a5a);
+	EXPECT_EQ(f.rdx, 0x5a5a5a5a);
+}
+
+static bool well_known(u64 msr)
+{
+	static const u32 numbers[] = { 0x10, 0x1b, 0x48, 0x49, 0x79, 0x8b, 0x174,
+		0x175, 0x176, 0x1d9, 0x1a0, 0x277, 0x2ff, 0x38f, 0x570, 0x600,
+		0x6a0, 0x6a2, 0x6e0, 0x830, 0xda0, 0xc0000080, 0xc0000081,
+		0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101,
+		0xc0000102, 0xc0000103, 0xc0010015, 0xc001001f, 0xc0010114,
+		0xc0010117, 0xc0011029 };
+
+	for (unsigned int i = 0; i < sizeof(numbers) / 4; i++)
+		if (numbers[i] == msr)
+			return true;
+	return false;
+}
+
+static void sweeps_msrs(void)
+{
+	static const u32 bases[] = { 0, 0xc0000000, 0xc0010000, 0x40000000,
+				     0x4b564d00 };
+
+	for (int b = 0; b < 5; b++)
+		for (u64 n = 0; n < (b < 3 ? 0x2000 : 0x100); n++) {
+			u64 msr = bases[b] + n;
+
+			/* Guest kernel: each costs a visit to the launcher. */
+			for (int write = 0; write < 2; write++) {
+				if (n % 4 == 0 || well_known(msr))
+					try_msr(true, write, msr);
+				if (n % 32 == 0 || well_known(msr))
+					try_msr(false, write, msr);
+			}
+		}
+}
+
+TEST_S(60, "AT-56 A10 every MSR is #GP to read and write; the host's stay as they are")
+{
+	int fd = witness();
+	char *before = look(fd);
+	struct guest *g = make_guest(sweeps_msrs);
+
+	CHECK_EQ(go_reflecting(g), 0);
+	CHECK_EQ(strncmp(g->reason, "POWEROFF: ok", 12), 0);
+	end_guest(g);
+	same_cpus(before, look(fd));
+}
+
+/* ---- A10, A15, C9, C15: all that a world switch may not change ---- */
+
+static void run_for(void (*fn)(void), u64 ms)
+{
+	until = now_ns() + ms * 1000000;
+	while (now_ns() < until) {
+		struct guest *g = make_guest(fn);
+
+		drive(g);
+		end_guest(g);
+		other_numbers();
+	}
+}
+
+TEST_S(60, "A10 A15 C9 C15 tables, control registers, stack, kept registers over all kinds of exits")
+{
+	static void (*const fns[])(void) = { random_calls, user_events,
+					     random_tables, busy };
+	int fd = witness();
+	char *before = look(fd), *after;
+
+	begin();
+	CHECK_EQ(write(fd, "probe", 5), 5);
+	for (int i = 0; i < 8; i++) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0) {
+			run_for(fns[i % 4], 400);
+			_exit(0);
+		}
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		if (status)
+			exit(9);	/* it has said why */
+	}
+	after = look(fd);
+	CHECK_EQ(number(after, "missed "), 0);
+	if (number(after, "differences "))
+		fail("%.*s", (int)strcspn(strstr(after, "differences"), "\n"),
+		     strstr(after, "differences"));
+	CHECK(number(after, "entries ") > number(before, "entries ") + 2000);
+	same_cpus(before, after);
+	dprintf(1, "# %llu world switches looked at\n",
+		(unsigned long long)(number(after, "entries ") -
+				     number(before, "entries ")));
+}
+
+/* ---- D7: #NM ---- */
+
+SNIPPET(uses_fpu, "fninit\n");
+SNIPPET(uses_sse, "xorps %xmm0, %xmm0\n");
+
+static void unavailable(void)
+{
+	for (u64 i = 0; i < 40; i++) {
+		void (*code)(void) = (void (*)(void))(i & 2 ? uses_fpu : uses_sse);
+		struct frame f = i & 1 ? kernel_at(code) : user_at(code);
+
+		run(&f);
+		EXPECT_EQ(f.vector, 6);
+		EXPECT_EQ(f.rip, i & 1 ? (u64)code : TO_USER(code));
+	}
+}
+
+TEST("D7 a forced #NM is #UD for the guest, and nothing for the host")
+{
+	int fd = witness();
+	char *before = look(fd), *after;
+
+	CHECK_EQ(write(fd, "probe", 5), 5);
+	CHECK_EQ(write(fd, "ts", 2), 2);
+	guest_passes(unavailable);
+	CHECK_EQ(write(fd, "no ts", 5), 5);
+	guest_passes(guest_done);
+	after = look(fd);
+	CHECK_EQ(number(after, "differences "), number(before, "differences "));
+	same_cpus(before, after);
+}
+
+/* ---- A6: CPUs that go and come ---- */
+
+static void put_online(const char *to)
+{
+	int fd = open("/sys/devices/system/cpu/cpu1/online", O_WRONLY);
+
+	if (fd < 0 || write(fd, to, 1) != 1)
+		fail("cpu1 does not go %s: %s", *to == '1' ? "online" : "offline",
+		     strerror(errno));
+	close(fd);
+}
+
+/* On CPU 1 only, or wherever the kernel puts it. */
+static pid_t start_guest(int cpu, void (*fn)(void))
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct guest *g;
+
+		if (cpu >= 0)
+			on_cpu(cpu);
+		g = make_guest(fn);
+		for (;;) {
+			int kind = go(g);
+
+			if (kind != -EINTR)
+				fail("the guest ends with %d: %s", kind, g->reason);
+		}
+	}
+	return pid;
+}
+
+static void calls_only(void)
+{
+	for (;;)
+		HCALL(GET_TIME);
+}
+
+TEST_S(60, "A6 AT-18 a CPU goes offline and online under running guests")
+{
+	int fd = witness(), status;
+	char *before = look(fd);
+	pid_t free, bound;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+	free = start_guest(-1, calls_only);
+	for (int i = 0; i < 10; i++) {
+		on_cpu(1);
+		/* When it goes nobody else has used it: this guest was last. */
+		bound = start_guest(1, calls_only);
+		on_cpu(0);
+		usleep(100000);
+		put_online("0");
+		usleep(30000);
+		CHECK_EQ(waitpid(bound, &status, WNOHANG), 0);
+		put_online("1");
+		/* It may be anywhere now; back to where it was. */
+		cpu_set_t set;
+		CPU_ZERO(&set);
+		CPU_SET(1, &set);
+		CHECK_EQ(sched_setaffinity(bound, sizeof(set), &set), 0);
+		CHECK_EQ(sched_setaffinity(free, sizeof(set), &set), 0);
+		usleep(50000);
+		CPU_SET(0, &set);
+		CHECK_EQ(sched_setaffinity(free, sizeof(set), &set), 0);
+		CHECK_EQ(waitpid(bound, &status, WNOHANG), 0);
+		CHECK_EQ(waitpid(free, &status, WNOHANG), 0);
+		kill(bound, SIGKILL);
+		CHECK_EQ(waitpid(bound, &status, 0), bound);
+	}
+	kill(free, SIGKILL);
+	CHECK_EQ(waitpid(free, &status, 0), free);
+	guest_passes(guest_done);
+	same_cpus(before, look(fd));
+}
