@@ -31,6 +31,8 @@ help:
 	@echo "make run        boot a stock Debian kernel under lguest, in the lab"
 	@echo "                (a shell; without a terminal: a short report)"
 	@echo "make test       run all tests in the lab"
+	@echo "make soak SECONDS=600  hostile guests, launchers and hosts for so long"
+	@echo "make mutants    make holes on purpose: the tests must notice each one"
 	@echo "make all        build the module, the guest layer and the launcher"
 	@echo "make bench      measure lguest and its peers; see docs/BENCHMARKS.md"
 	@echo "make lab        a root shell on the disposable host; see lab/lab --help"
@@ -87,6 +89,12 @@ run: all
 
 test: all
 	$(Q)tests/run
+
+soak: all
+	$(Q)HOSTILE_SECONDS=$(or $(SECONDS),600) tests/system/hostile.sh
+
+mutants: all
+	$(Q)tests/mutants
 
 # Half an hour; `bench/run quick` takes five minutes.
 bench: all
@@ -164,5 +172,5 @@ clean:
 distclean: clean
 	$(Q)rm -rf $(build)
 
-.PHONY: help all packages parts module layer launcher linked run test bench lab check \
+.PHONY: help all packages parts module layer launcher linked run test soak mutants bench lab check \
 	install install-program install-dkms uninstall clean distclean

@@ -4,7 +4,7 @@
  * all that ends is they.  One kind of each test is bounded by time:
  *
  *	SEED=n		the same random numbers again (threads still race)
- *	FUZZ_SECONDS=n	of each kind; 3 if not set
+ *	FUZZ_SECONDS=n	of each kind; 1 if not set
  *	FUZZ_VERBOSE=1	tell what each guest died of
  *	KILLS=n		launchers to kill in the test of that; 50 if not set
  *
@@ -105,14 +105,14 @@ static u64 fuzz_seconds(void)
 {
 	const char *given = getenv("FUZZ_SECONDS");
 
-	return given ? strtoull(given, NULL, 10) : 3;
+	return given ? strtoull(given, NULL, 10) : 1;
 }
 
 __attribute__((constructor)) static void more_patience(void)
 {
 	for (struct test *t = __start_tests; t < __stop_tests; t++)
 		if (strstr(t->name, "fuzz:") && fuzz_seconds() > 3)
-			t->seconds += fuzz_seconds() - 3;
+			t->seconds += 2 * fuzz_seconds();
 }
 
 static void nothing(int signal)
@@ -131,6 +131,7 @@ void begin(void)
 	sigaction(SIGALRM, &act, NULL);
 	sigaction(SIGUSR1, &act, NULL);
 	until = now_ns() + fuzz_seconds() * 1000000000;
+	dprintf(1, "# SEED=%#llx\n", (unsigned long long)seed);
 }
 
 void tick(unsigned int ms)

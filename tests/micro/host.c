@@ -83,14 +83,34 @@ struct guest *make_guest(void (*fn)(void))
 	return g;
 }
 
+/* AT-51: what a record does not use is zero. */
+static void check_unused(const struct lguest_exit *e)
+{
+	bool used = e->kind != LGUEST_EXIT_NOTIFY;
+
+	if (e->kind != LGUEST_EXIT_NOTIFY && e->kind != LGUEST_EXIT_TRAP &&
+	    e->kind != LGUEST_EXIT_MMIO)
+		fail("a record of kind %u", e->kind);
+	CHECK_EQ(e->reserved, 0);
+	CHECK(used ? e->insn_len <= sizeof(e->insn) : !e->insn_len);
+	for (size_t i = e->insn_len; i < sizeof(e->insn); i++)
+		CHECK_EQ(e->insn[i], 0);
+	if (e->kind != LGUEST_EXIT_MMIO)
+		CHECK_EQ(e->access, 0);
+	if (e->kind == LGUEST_EXIT_TRAP)
+		CHECK_EQ(e->value, 0);
+}
+
 int go(struct guest *g)
 {
 	union {
 		struct lguest_exit exit;
 		char reason[sizeof(g->reason)];
 	} buf;
-	ssize_t got = read(g->fd, &buf, sizeof(buf));
+	ssize_t got;
 
+	memset(&buf, 0x5a, sizeof(buf));
+	got = read(g->fd, &buf, sizeof(buf));
 	if (got < 0 && errno == ENOENT) {
 		memset(g->reason, 0, sizeof(g->reason));
 		got = read(g->fd, g->reason, sizeof(g->reason));
@@ -102,6 +122,7 @@ int go(struct guest *g)
 		return -errno;
 	if (got != sizeof(buf.exit))
 		fail("read() gives %zd bytes", got);
+	check_unused(&buf.exit);
 	g->exit = buf.exit;
 	return g->exit.kind;
 }

@@ -2,7 +2,10 @@
 /*
  * The runner: every test in a process of its own, verdicts in KTAP.
  *
- *	run [-l] [WORD...]	only tests whose file or name has one of the words
+ *	run [-l] [-x FILE,FILE...] [WORD...]
+ *
+ * Only tests whose file or name has one of the words; -l lists them, -x leaves
+ * files out.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -156,8 +159,78 @@ static int run_test(struct test *t, int n, int kmsg)
 	return verdict != PASS;
 }
 
+/* ---- AT-54, AT-59: what a group of tests leaves behind ---- */
+
+/* A number that follows @word in a file of the kernel's. */
+static long number_in(const char *path, const char *word)
+{
+	char text[8192], *at;
+	int fd = open(path, O_RDONLY);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	if (got < 0)
+		return 0;
+	text[got] = 0;
+	at = strstr(text, word);
+	return at ? atol(at + strlen(word)) : 0;
+}
+
+struct resources {
+	long users, files, kernel_kib, free_kib;
+};
+
+static struct resources resources_now(void)
+{
+	static const char *const kernel[] = { "SUnreclaim:", "PageTables:",
+					      "VmallocUsed:", "Percpu:" };
+	struct resources r = { 0 };
+	int fd;
+
+	/* Files and memory may go a moment after their last user. */
+	for (int i = 0; i < 100; i++) {
+		r.users = number_in("/sys/module/lg/refcnt", "");
+		if (!r.users)
+			break;
+		usleep(20000);
+	}
+	fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+	if (fd >= 0 && write(fd, "3", 1) != 1)
+		errno = 0;
+	close(fd);
+	r.files = number_in("/proc/sys/fs/file-nr", "");
+	for (size_t i = 0; i < sizeof(kernel) / sizeof(*kernel); i++)
+		r.kernel_kib += number_in("/proc/meminfo", kernel[i]);
+	r.free_kib = number_in("/proc/meminfo", "MemFree:");
+	return r;
+}
+
+/* The first group pays for what the host itself keeps from then on. */
+#define FILES_MORE	64
+#define KERNEL_MORE	1024
+#define FREE_LESS	4096
+
+static bool left_behind(const char *file, int n, const struct resources *before)
+{
+	struct resources now = resources_now();
+	long kernel = now.kernel_kib - before->kernel_kib;
+	long less = before->free_kib - now.free_kib;
+	bool bad = now.users || now.files > before->files + FILES_MORE ||
+		   kernel > KERNEL_MORE || less > FREE_LESS;
+
+	printf("%sok %d - %s: AT-54 AT-59 H23 nothing is left of these tests\n",
+	       bad ? "not " : "", n, file);
+	printf("# users %ld, files %+ld, kernel memory %+ld KiB, free memory %+ld KiB\n",
+	       now.users, now.files - before->files, kernel, -less);
+	return bad;
+}
+
+static const char *without = "";
+
 static bool wanted(struct test *t, char **word)
 {
+	if (strstr(without, t->file))
+		return false;
 	if (!*word)
 		return true;
 	for (; *word; word++)
@@ -166,29 +239,55 @@ static bool wanted(struct test *t, char **word)
 	return false;
 }
 
+static bool last_of_file(struct test *t)
+{
+	return t + 1 == __stop_tests || strcmp(t[0].file, t[1].file);
+}
+
+static int list_tests(char **word)
+{
+	for (struct test *t = __start_tests; t < __stop_tests; t++)
+		if (wanted(t, word))
+			printf("%s: %s\n", t->file, t->name);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	bool list = argc > 1 && !strcmp(argv[1], "-l");
-	char **word = argv + 1 + list;
-	int n = 0, failed = 0, kmsg;
-	struct test *t;
+	int n = 0, failed = 0, kmsg, option;
+	struct resources before;
+	bool list = false, all;
+	char **word;
 
+	while ((option = getopt(argc, argv, "lx:")) > 0) {
+		if (option == 'l')
+			list = true;
+		else if (option == 'x')
+			without = optarg;
+		else
+			return 2;
+	}
+	word = argv + optind;
+	if (list)
+		return list_tests(word);
+	all = !*word;	/* else others may run beside us */
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	if (kmsg >= 0)
 		lseek(kmsg, 0, SEEK_END);
-	for (t = __start_tests; t < __stop_tests; t++)
-		n += wanted(t, word);
-	if (!list)
-		printf("KTAP version 1\n1..%d\n", n);
+	for (struct test *t = __start_tests; t < __stop_tests; t++)
+		n += wanted(t, word) + (all && wanted(t, word) && last_of_file(t));
+	printf("KTAP version 1\n1..%d\n", n);
 	n = 0;
-	for (t = __start_tests; t < __stop_tests; t++) {
+	before = resources_now();
+	for (struct test *t = __start_tests; t < __stop_tests; t++) {
 		if (!wanted(t, word))
 			continue;
-		if (list)
-			printf("%s: %s\n", t->file, t->name);
-		else
-			failed += run_test(t, ++n, kmsg);
+		failed += run_test(t, ++n, kmsg);
+		if (all && last_of_file(t)) {
+			failed += left_behind(t->file, ++n, &before);
+			before = resources_now();
+		}
 		fflush(stdout);
 	}
 	return failed != 0;

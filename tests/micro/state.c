@@ -899,3 +899,40 @@ TEST("AT-51 nothing uninitialised in the shared page")
 {
 	guest_passes(reads_all);
 }
+
+SNIPPET(stores, "mov %rsi, (%rdi)\n");
+SNIPPET(halts_really, "hlt\n");
+
+static void makes_records(void)
+{
+	for (int i = 0; i < 3; i++) {
+		struct frame f = kernel_at((void (*)(void))stores);
+
+		f.rdi = KERNEL_VA + GUEST_SIZE + 0x123458;
+		f.rsi = ~0UL;
+		run(&f);
+		EXPECT_EQ(f.vector, 13);	/* as the launcher has it */
+		f = kernel_at((void (*)(void))halts_really);
+		run(&f);
+		EXPECT_EQ(f.vector, 13);
+		HCALL(NOTIFY, 7);
+	}
+}
+
+TEST("AT-51 a device record, a trap and a NOTIFY: nothing of one in the next")
+{
+	struct guest *g = make_guest(makes_records);
+
+	/* go() itself looks at all bytes. */
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(go(g), LGUEST_EXIT_MMIO);
+		CHECK_EQ(g->exit.access, LGUEST_ACCESS_WRITE);
+		CHECK_EQ(request(g, LHREQ_TRAP, 13, 0), 24);
+		CHECK_EQ(go(g), LGUEST_EXIT_TRAP);
+		CHECK(g->exit.insn_len && g->exit.insn[0] == 0xf4);
+		CHECK_EQ(request(g, LHREQ_TRAP, 13, 0), 24);
+		CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+		CHECK_EQ(g->exit.value, 7);
+	}
+	passes(g);
+}

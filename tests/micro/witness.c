@@ -69,6 +69,8 @@ static void same_cpus(const char *before, const char *after)
 	const char *b = strstr(before, "cpu 0"), *a = strstr(after, "cpu 0");
 
 	CHECK(a && b);
+	if (getenv("SIDE_BY_SIDE"))
+		return;		/* other guests' MSRs are there */
 	while (*a && *a == *b) {
 		a++;
 		b++;
