@@ -532,6 +532,37 @@ TEST("E6 SEND_INTERRUPTS delivers what waited, before the next instruction")
 
 static u64 bad_cr3;
 
+/* NOTIFY, and the instruction behind it, where an interrupt must strike. */
+SNIPPET(notifies_then, "mov $17, %eax; mov $1, %edi; syscall\n"
+	"notifies_next: mov $0x77, %ebx\n");
+extern char notifies_next[];
+
+static void strikes_at_next(void)
+{
+	for (int i = 0; i < 20; i++) {
+		struct frame f = kernel_at((void (*)(void))notifies_then);
+
+		f.rflags |= IF;
+		f.rbx = 0;
+		run(&f);
+		EXPECT_EQ(f.vector, LGUEST_IRQ_VECTOR + 9);
+		EXPECT_EQ(f.rip, (u64)notifies_next);
+		EXPECT_EQ(f.rbx, 0);
+		EXPECT_EQ(SHARED->irq_enabled, 0);
+	}
+}
+
+TEST("C5 an interrupt between two reads comes before the next instruction")
+{
+	struct guest *g = make_guest(strikes_at_next);
+
+	for (int i = 0; i < 20; i++) {
+		CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+		CHECK_EQ(request(g, LHREQ_IRQ, 9), 16);
+	}
+	passes(g);
+}
+
 static void loads_bad_cr3(void)
 {
 	HCALL(LOAD_CR3, bad_cr3);
