@@ -759,6 +759,8 @@ static void user_interrupted(void)
 	f.rip = TO_USER(b_fs);
 	run(&f);
 	EXPECT_EQ(f.vector, 256);
+	for (int i = 0; i < 100000 && !SHARED->irq_pending; i++)
+		HCALL(GET_TIME);
 	EXPECT(SHARED->irq_pending);
 	f = user_at((void (*)(void))u_spin);
 	f.rflags |= IF;
