@@ -374,7 +374,7 @@ static void loads_tls(void)
 	HCALL(LOAD_TLS, 0, descriptor, 0);
 }
 
-TEST("G2 AT-20 LOAD_TLS: every kind of bad descriptor")
+TEST_S(60, "G2 AT-20 LOAD_TLS: every kind of bad descriptor")
 {
 	/* All types, all privilege levels, present or not, long or not. */
 	for (u64 access = 0; access < 256; access++)
