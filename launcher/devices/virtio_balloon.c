@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <linux/virtio_balloon.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -49,11 +48,19 @@ static struct virtio_balloon_config *config_of(struct virtio_device *device)
 	return (struct virtio_balloon_config *)device->config;
 }
 
-static int by_number(const void *a, const void *b)
+/* Not qsort(), which asks the kernel how much memory there is (confine.c). */
+static void sort(uint32_t *pages, unsigned int n)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	unsigned int gap, i, j;
 
-	return x < y ? -1 : x > y;
+	for (gap = n / 2; gap; gap /= 2)
+		for (i = gap; i < n; i++) {
+			uint32_t page = pages[i];
+
+			for (j = i; j >= gap && pages[j - gap] > page; j -= gap)
+				pages[j] = pages[j - gap];
+			pages[j] = page;
+		}
 }
 
 /*L:680
@@ -65,7 +72,7 @@ static bool discard_pages(const struct memory *memory, uint32_t *pages, unsigned
 {
 	unsigned int i, first = 0;
 
-	qsort(pages, n, sizeof(*pages), by_number);
+	sort(pages, n);
 	if (!memory_at(memory, GPA((uint64_t)pages[n - 1] << PAGE_BITS), MEMORY_PAGE))
 		return false;
 	for (i = 1; i <= n; i++) {
