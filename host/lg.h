@@ -32,12 +32,16 @@
 typedef struct { u64 v; } gpa_t;
 #define GPA(x) ((gpa_t){ (x) })
 
+/* In a value for CR3: keep what the TLB has for its PCID. */
+#define CR3_KEEP	BIT_ULL(63)
+#define CR3_PCID	0xfffULL
+
 /* The state page of a vCPU, which the Switcher reads and writes. */
 struct lg_state {
 	struct user_regs_struct regs;
 	u64 trapnum, error;
 	u64 host_cr3, host_rsp, host_fs, host_gs;
-	u64 guest_cr3;
+	u64 load;			/* where the CR3 for the entry stands */
 	u64 nmis, mces;			/* arrived in the Switcher itself */
 	struct desc_ptr host_idt __aligned(16);
 	struct desc_ptr guest_idt __aligned(16);
@@ -51,14 +55,16 @@ struct lg_state {
 	u32 not_direct;			/* non-zero: always go to the host */
 	u32 come_home;			/* non-zero: an NMI or #MC is waiting */
 	u32 has_pku;
-	u64 space_kernel, space_user;	/* CR3 for each view; 0: none */
-	u64 space_index;		/* of the root in lg->roots */
+	u64 space;			/* the current one of spaces: its address */
+	u64 keep;			/* CR3_KEEP, or 0 without PCIDs */
 	u64 syscall_entry;
 	u64 next_hcall;			/* cursor in the ring of calls */
 	u64 event_entry;
 	u64 direct[LG_NR_DIRECT];
 	struct lg_space {
-		u64 cr3, kernel, user, index;
+		u64 cr3;		/* as the guest gives it; 0: no more */
+		u64 kernel, user;	/* CR3 for each view */
+		u64 index;		/* of the root in lg->roots */
 	} spaces[LG_NR_SPACES];
 };
 
@@ -92,7 +98,7 @@ LGST_CHECK(LGST_HOST_CR3, host_cr3);
 LGST_CHECK(LGST_HOST_RSP, host_rsp);
 LGST_CHECK(LGST_HOST_FS, host_fs);
 LGST_CHECK(LGST_HOST_GS, host_gs);
-LGST_CHECK(LGST_GUEST_CR3, guest_cr3);
+LGST_CHECK(LGST_LOAD, load);
 LGST_CHECK(LGST_NMIS, nmis);
 LGST_CHECK(LGST_MCES, mces);
 LGST_CHECK(LGST_HOST_IDT, host_idt);
@@ -106,9 +112,8 @@ LGST_CHECK(LGST_USER, user);
 LGST_CHECK(LGST_NOT_DIRECT, not_direct);
 LGST_CHECK(LGST_COME_HOME, come_home);
 LGST_CHECK(LGST_HAS_PKU, has_pku);
-LGST_CHECK(LGST_SPACE_KERNEL, space_kernel);
-LGST_CHECK(LGST_SPACE_USER, space_user);
-LGST_CHECK(LGST_SPACE_INDEX, space_index);
+LGST_CHECK(LGST_SPACE, space);
+LGST_CHECK(LGST_KEEP, keep);
 LGST_CHECK(LGST_SYSCALL_ENTRY, syscall_entry);
 LGST_CHECK(LGST_NEXT_HCALL, next_hcall);
 LGST_CHECK(LGST_EVENT_ENTRY, event_entry);
@@ -127,6 +132,7 @@ struct shadow_table {
 	struct list_head list;		/* lg->tables, or a vCPU's spare ones */
 	u64 *entries;			/* what the CPU walks */
 	u64 *guest;			/* the guest's entries they came from */
+	struct lg_root *root;		/* whose it is; NULL: the kernel half's */
 	int level;			/* 1 (4 KiB entries) to 3 */
 	bool split;			/* pieces of one large guest page */
 };
@@ -139,6 +145,7 @@ struct lg_root {
 	bool kernel_only;		/* holds supervisor pages below: no user view */
 	bool stale;			/* to be synced before its next use */
 	u64 last_use;
+	u64 shrunk;			/* lg->shrinks when it lost an entry last */
 	u64 *pml4[2];			/* by view */
 	u64 *low[2];			/* entries 0-255: see fill_fixed_slots() */
 	u64 *pml5[2];			/* on 5-level hosts only */
@@ -201,6 +208,9 @@ struct lg_cpu {
 	u64 entry_start, entry_end;	/* o no interrupts while rip is inside */
 
 	struct lg_root *root;		/* lg->lock; current in the host only */
+	struct lg_pcids *pcids;		/* o CPU whose PCIDs it has, ... */
+	u64 pcid_round;			/* o ... if that is still in this round */
+	u64 shrinks_seen;		/* o lg->shrinks at the last entry */
 	u64 cr2;			/* o of the last hardware page fault */
 	u64 last_stale;			/* o spurious fault address, ... */
 	unsigned int stale_tries;	/* o ... and how often in a row */
@@ -286,6 +296,8 @@ struct lguest {
 	u64 kernel_guest[256];		/* l guest entries they came from */
 	struct list_head tables;	/* l all shadow tables */
 	unsigned long nr_tables, max_tables;	/* l, i */
+	u64 shrinks;			/* l entries taken away so far (tlb.c) */
+	u64 kernel_shrunk;		/* l its value when the kernel half lost one */
 	int changing;			/* l invalidations under way */
 	u64 *buffer;			/* l a page for reading guest tables */
 	wait_queue_head_t changed;
@@ -360,6 +372,14 @@ void note_direct(struct lg_cpu *cpu);
 void remember_space(struct lg_cpu *cpu, u64 cr3);
 void forget_space(struct lguest *lg, unsigned int index);
 void forget_spaces(struct lguest *lg);
+
+/* tlb.c */
+struct lg_pcids {			/* of a physical CPU */
+	u64 round;
+	unsigned int next;
+};
+void shrunk(struct lguest *lg, struct lg_root *root);
+void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids);
 
 /* timer.c */
 void init_clockdev(struct lg_cpu *cpu);

@@ -76,6 +76,7 @@ static void correct(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
 	}
 	t->guest[i] = now;
 	WRITE_ONCE(t->entries[i], t->entries[i] & ~(_PAGE_RW | _PAGE_DIRTY));
+	shrunk(cpu->lg, t->root);
 }
 
 /*

@@ -109,7 +109,7 @@ static struct shadow_table *below(struct lg_cpu *cpu, struct walk *w,
 		t->guest[i] = guest;
 	if (t->entries[i])
 		return table_of(t->entries[i]);
-	child = take_spare(cpu, t->level - 1);
+	child = take_spare(cpu, t->root, t->level - 1);
 	child->split = leaf;
 	WRITE_ONCE(t->entries[i], entry_to(child->entries, TABLE_BITS));
 	return child;
@@ -128,7 +128,7 @@ static struct shadow_table *find_table(struct lg_cpu *cpu, struct walk *w,
 		drop_top(lg, root, i);
 	*guest = w->entry[4];
 	if (!top_entry(lg, root, i)) {
-		t = take_spare(cpu, 3);
+		t = take_spare(cpu, i < LOWER_HALF ? root : NULL, 3);
 		set_top(lg, root, i, entry_to(t->entries, TABLE_BITS));
 	} else {
 		t = table_of(top_entry(lg, root, i));
@@ -141,7 +141,10 @@ static struct shadow_table *find_table(struct lg_cpu *cpu, struct walk *w,
 static void put_leaf(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
 		     u64 entry, u64 guest)
 {
-	if (leads_to_table(t, t->entries[i]))
+	u64 old = t->entries[i], more = _PAGE_RW | _PAGE_DIRTY;
+
+	/* To gain the right to write is the one change that takes nothing away. */
+	if (old && ((old & ~entry) || (entry & ~(old | more))))
 		drop_entry(cpu->lg, t, i);
 	WRITE_ONCE(t->entries[i], entry);
 	t->guest[i] = guest;
@@ -297,7 +300,7 @@ static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
 	if (did < 0)
 		return LG_RETRY;
 	if ((s64)w->address >= 0 && !(w->rights & _PAGE_USER))
-		make_kernel_only(root);
+		make_kernel_only(lg, root);
 	else if (cpu->user && root->kernel_only)
 		drop_lower_half(lg, root);
 	return fill(cpu, w) ? LG_RUN : LG_RETRY;

@@ -12,8 +12,6 @@
 #define FRAME		0x000ffffffffff000ULL
 #define GIB		(1ULL << 30)
 #define SYNC_BUFFER	(4 * PAGE_SIZE)
-/* A hardware PCID for guests: Linux uses neither it nor any above it. */
-#define LG_PCID		2056
 
 /* Entries of the top level. */
 #define LOWER_HALF	256
@@ -60,7 +58,8 @@ void give_fault(struct lg_cpu *cpu, u64 address, u32 error, u32 why);
 struct shadow_table *table_of(u64 entry);
 u64 entry_to(u64 *table, u64 bits);
 bool leads_to_table(const struct shadow_table *t, u64 entry);
-struct shadow_table *take_spare(struct lg_cpu *cpu, int level);
+struct shadow_table *take_spare(struct lg_cpu *cpu, struct lg_root *root,
+				int level);
 u64 top_entry(struct lguest *lg, struct lg_root *root, unsigned int i);
 u64 *top_guest(struct lguest *lg, struct lg_root *root, unsigned int i);
 void set_top(struct lguest *lg, struct lg_root *root, unsigned int i, u64 entry);
@@ -68,7 +67,7 @@ void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i);
 void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i);
 void drop_lower_half(struct lguest *lg, struct lg_root *root);
 void drop_all(struct lguest *lg);
-void make_kernel_only(struct lg_root *root);
+void make_kernel_only(struct lguest *lg, struct lg_root *root);
 
 /* page_sync.c */
 bool entry_stale(u64 then, u64 now);

@@ -39,6 +39,7 @@ struct cpu_msrs {
 
 static DEFINE_PER_CPU(struct cpu_msrs, cpu_msrs);
 static int hotplug_state;
+static DEFINE_PER_CPU(struct lg_pcids, pcids);
 static u64 fpu_mask;
 static unsigned int fpu_size;
 
@@ -331,13 +332,13 @@ void enter_guest(struct lg_cpu *cpu)
 		write_tls(cpu->tls);
 
 	state->host_cr3 = __read_cr3();
-	if (__read_cr4() & X86_CR4_PCIDE)
-		state->host_cr3 |= BIT_ULL(63);
+	state->host_cr3 |= state->keep;
 	state->host_fs = rdfsbase();
 	state->host_gs = rdgsbase();
 	store_idt(&state->host_idt);
 	pkru = swap_pkru(cpu->user ? cpu->pkru : 0);
 	prepare_direct(cpu);
+	prepare_tlb(cpu, this_cpu_ptr(&pcids));
 
 	read_selectors(&host);
 	guest.ds = safe_selector(cpu, regs->ds);

@@ -164,7 +164,8 @@ void free_spares(struct lg_cpu *cpu)
 	cpu->spare_root = NULL;
 }
 
-struct shadow_table *take_spare(struct lg_cpu *cpu, int level)
+struct shadow_table *take_spare(struct lg_cpu *cpu, struct lg_root *root,
+				int level)
 {
 	struct shadow_table *t;
 
@@ -172,6 +173,7 @@ struct shadow_table *take_spare(struct lg_cpu *cpu, int level)
 	list_move(&t->list, &cpu->lg->tables);
 	cpu->nr_spares--;
 	cpu->lg->nr_tables++;
+	t->root = root;
 	t->level = level;
 	count(cpu, LG_COUNT_TABLES);
 	return t;
@@ -196,6 +198,7 @@ void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i)
 	u64 entry = t->entries[i];
 
 	WRITE_ONCE(t->entries[i], 0);
+	shrunk(lg, t->root);
 	if (leads_to_table(t, entry))
 		free_tree(lg, table_of(entry));
 }
@@ -252,6 +255,7 @@ void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i)
 	if (!entry)
 		return;
 	set_top(lg, root, i, 0);
+	shrunk(lg, i < LOWER_HALF ? root : NULL);
 	free_tree(lg, table_of(entry));
 }
 
@@ -282,7 +286,7 @@ void drop_all(struct lguest *lg)
 	drop_kernel_half(lg);
 }
 
-void make_kernel_only(struct lg_root *root)
+void make_kernel_only(struct lguest *lg, struct lg_root *root)
 {
 	unsigned int i;
 
@@ -291,6 +295,7 @@ void make_kernel_only(struct lg_root *root)
 	root->kernel_only = true;
 	for (i = 0; i < LOWER_HALF; i++)
 		set_lower(root, i, root->low[LG_KERNEL][i] & ~_PAGE_NX);
+	shrunk(lg, root);
 }
 
 /* Roots. */
@@ -445,17 +450,11 @@ void drop_space(struct lg_cpu *cpu, u64 cr3)
  * @root: the space
  * @view: LG_KERNEL or LG_USER
  *
- * No no-flush bit: each world switch begins with an empty TLB for this PCID.
- * PCIDs from 2056 up are never used by Linux (see docs/MEMORY.md).
+ * Without a PCID.
  */
 u64 root_cr3(struct lg_root *root, enum lg_view view)
 {
-	u64 *top = root->pml5[view] ?: root->pml4[view];
-	u64 cr3 = __pa(top) | sme_me_mask;
-
-	if (__read_cr4() & X86_CR4_PCIDE)
-		cr3 |= LG_PCID;
-	return cr3;
+	return __pa(root->pml5[view] ?: root->pml4[view]) | sme_me_mask;
 }
 
 static bool leaf_overlaps(struct shadow_table *t, unsigned int i, u64 first,
@@ -494,7 +493,7 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 	list_for_each_entry(t, &lg->tables, list)
 		for (i = 0; t->level <= 2 && i < 512; i++)
 			if (leaf_overlaps(t, i, first, last))
-				WRITE_ONCE(t->entries[i], 0);
+				drop_entry(lg, t, i);
 }
 
 /**
@@ -520,6 +519,7 @@ int start_linear(struct lg_cpu *cpu)
 	if (refill_spares(cpu))
 		return -ENOMEM;
 	use_root(cpu, new_root(cpu, 0, true));
+	remember_space(cpu, 0);
 	return 0;
 }
 

@@ -122,6 +122,17 @@ syscall_to_host:
 	movq	STATE(RDX), %rdx
 	jmp	leave_guest
 
+/*
+ * Load CR3 from a word of the table of spaces.  What was in the TLB for this
+ * PCID, if anything, is right from now on, until the host says otherwise.
+ */
+.macro LOAD_CR3 word
+	movq	\word, %rax
+	movq	%rax, %cr3
+	movq	STATE(KEEP), %rax
+	orq	%rax, \word
+.endm
+
 /*S:200
  * Guest user -> guest kernel, on `syscall`.  What deliver_syscall() does in C:
  * fill the event record, turn virtual interrupts off, change GS base and view,
@@ -177,8 +188,8 @@ direct_syscall:
 	movq	STATE(SYSCALL_ENTRY), %rcx
 to_guest_kernel:
 	movl	$0, STATE(USER)
-	movq	STATE(SPACE_KERNEL), %rax
-	movq	%rax, %cr3
+	movq	STATE(SPACE), %rdx
+	LOAD_CR3 LG_SPACE_KERNEL(%rdx)
 to_entry_code:
 	movl	$REAL_FLAGS, %r11d
 	movq	%rcx, STATE(RIP)
@@ -319,8 +330,8 @@ iret_to_user:
 	JUMP_UNLESS_CANONICAL %rax, %rdx, iret_by_host
 	wrgsbase %rax
 	movl	$1, STATE(USER)
-	movq	STATE(SPACE_USER), %rax
-	movq	%rax, %cr3
+	movq	STATE(SPACE), %rdx
+	LOAD_CR3 LG_SPACE_USER(%rdx)
 
 load_iret_record:
 	movl	%r11d, %eax
@@ -372,13 +383,8 @@ direct_cr3:
 2:	/* sysret to a rip beyond the canonical would fault here, not there */
 	movq	STATE(RIP), %rax
 	JUMP_UNLESS_CANONICAL %rax, %rdx, iret_by_host
-	movq	LG_SPACE_USER(%rcx), %rax
-	movq	%rax, STATE(SPACE_USER)
-	movq	LG_SPACE_INDEX(%rcx), %rax
-	movq	%rax, STATE(SPACE_INDEX)
-	movq	LG_SPACE_KERNEL(%rcx), %rax
-	movq	%rax, STATE(SPACE_KERNEL)
-	movq	%rax, %cr3
+	movq	%rcx, STATE(SPACE)
+	LOAD_CR3 LG_SPACE_KERNEL(%rcx)
 	incq	DIRECT(CR3)
 
 /*S:230
@@ -504,8 +510,8 @@ switcher_enter:
 	movq	%rsp, STATE(HOST_RSP)
 	lidt	STATE(GUEST_IDT)
 entering:
-	movq	STATE(GUEST_CR3), %rax
-	movq	%rax, %cr3
+	movq	STATE(LOAD), %rdx
+	LOAD_CR3 (%rdx)
 	cmpl	$0, STATE(NR_STALE)
 	jne	flush_stale
 flushed:

@@ -64,7 +64,7 @@
 #define LGST_HOST_RSP	240
 #define LGST_HOST_FS	248
 #define LGST_HOST_GS	256
-#define LGST_GUEST_CR3	264
+#define LGST_LOAD	264
 #define LGST_NMIS	272
 #define LGST_MCES	280
 #define LGST_HOST_IDT	288
@@ -79,27 +79,27 @@
 #define LGST_NOT_DIRECT	372
 #define LGST_COME_HOME	376
 #define LGST_HAS_PKU	380
-#define LGST_SPACE_KERNEL 384
-#define LGST_SPACE_USER	392
-#define LGST_SPACE_INDEX 400
-#define LGST_SYSCALL_ENTRY 408
-#define LGST_NEXT_HCALL	416
-#define LGST_EVENT_ENTRY 424
-#define LGST_DIRECT	432
-#define LGST_SPACES	464
+#define LGST_SPACE	384
+#define LGST_KEEP	392
+#define LGST_SYSCALL_ENTRY 400
+#define LGST_NEXT_HCALL	408
+#define LGST_EVENT_ENTRY 416
+#define LGST_DIRECT	424
+#define LGST_SPACES	456
 
 #define LG_NR_STALE	4
 
 /*S:020
- * Address spaces that the Switcher may load by itself: for each, the guest's
- * CR3 (with PCID, without the no-flush bit) and what to load for it.
- :*/
+ * Address spaces that the Switcher may load by itself, the current one always
+ * among them: for each, the guest's CR3 (with PCID, without the no-flush bit)
+ * and what to load for each view.  When it has loaded such a word it sets bit
+ * 63 in it: the next load may keep what is in the TLB (tlb.c).
+:*/
 #define LG_NR_SPACES	8
 #define LG_SPACE_SIZE	32
 #define LG_SPACE_CR3	0
 #define LG_SPACE_KERNEL	8
 #define LG_SPACE_USER	16
-#define LG_SPACE_INDEX	24
 
 /* Counters of direct switches, 8 bytes each, at LGST_DIRECT. */
 #define LG_DIRECT_SYSCALL 0

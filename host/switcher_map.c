@@ -248,6 +248,8 @@ int map_vcpu(struct lg_cpu *cpu)
 	if (!cpu->idt || !cpu->state)
 		return -ENOMEM;
 	make_idt(cpu);
+	if (__read_cr4() & X86_CR4_PCIDE)
+		cpu->state->keep = CR3_KEEP;
 	cpu->state->guest_idt.address = cpu->va + LG_IDT_OFFSET;
 	cpu->state->guest_idt.size = PAGE_SIZE - 1;
 

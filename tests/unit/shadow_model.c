@@ -505,8 +505,8 @@ static void check_spaces(void)
 			continue;
 		CHECK(s->index < LG_ROOTS && root && root->index == s->index);
 		CHECK(root->pfn == (s->cr3 & ADDRESS) >> 12 && !root->linear);
-		CHECK(s->kernel == root_cr3(root, LG_KERNEL));
-		CHECK(s->user == root_cr3(root, LG_USER));
+		CHECK((s->kernel & ADDRESS) == root_cr3(root, LG_KERNEL));
+		CHECK((s->user & ADDRESS) == root_cr3(root, LG_USER));
 		CHECK(root == w.cpu->root || !root->stale);
 	}
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The world that test_shadow.c puts around the Host's shadow tables: a
- * launcher's memory whose pages come and go (shadow_world.c), and what ought
- * to happen in it, found without the Host's code (shadow_model.c).
+ * launcher's memory whose pages come and go (shadow_world.c), CPUs with TLBs
+ * (shadow_tlb.c), and what ought to happen in it, found without the Host's code
+ * (shadow_model.c).
  */
 #ifndef SHADOW_WORLD_H
 #define SHADOW_WORLD_H
@@ -65,6 +66,12 @@ void world_disturb(void);
 void world_zap(u64 first, u64 count);
 void guest_write(u64 frame, unsigned int index, u64 value);
 u64 guest_read(u64 frame, unsigned int index);
+
+/* shadow_tlb.c */
+extern unsigned long tlb_loads, tlb_kept, tlb_rounds;
+void tlb_create(bool have_pcids);
+void tlb_destroy(void);
+void tlb_run(u64 (*address)(void));
 
 /* shadow_model.c */
 enum kind { FILLED, FAULT, GENERAL, DEVICE, KILLED };

@@ -1,4 +1,4 @@
-// SOURCES: tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shim/shim.c host/shadow_tables.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c
+// SOURCES: tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shadow_tlb.c tests/unit/shim/shim.c host/shadow_tables.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c host/tlb.c
 // CFLAGS: -Itests/unit/shim -O2
 // SPDX-License-Identifier: GPL-2.0
 /*
@@ -422,22 +422,6 @@ static void change_path(void)
 		flush_all();
 }
 
-/* What the Switcher does with a CR3 that it knows. */
-static void load_cr3_directly(void)
-{
-	struct lg_state *state = w.cpu->state;
-	struct lg_space *space = &state->spaces[rnd() % LG_NR_SPACES];
-
-	if (!space->cr3 || w.cpu->root->linear)
-		return;
-	w.cpu->user = false;
-	prepare_direct(w.cpu);
-	CHECK(state->space_index == w.cpu->root->index && !state->user);
-	state->space_index = space->index;
-	note_direct(w.cpu);
-	CHECK(w.cpu->root && w.cpu->root->pfn == (space->cr3 & FRAME) >> 12);
-}
-
 static void drop_a_space(u64 frame)
 {
 	unsigned int n;
@@ -490,8 +474,6 @@ static void one_operation(void)
 		flush_all();
 	else if (r < 920)
 		load_cr3(rnd() % cr3_frames, rnd() % 4);
-	else if (r < 924)
-		load_cr3_directly();
 	else if (r < 926)
 		load_cr3(rnd() % 2 ? FRAMES + rnd() % 9 : rnd() % FRAMES, true);
 	else if (r < 930)
@@ -515,6 +497,7 @@ struct setting {
 	u64 sme_mask, misalign;
 	unsigned int spaces;
 	unsigned long max_tables;
+	bool no_pcids;
 	unsigned long linear;	/* operations before the first CR3 load */
 };
 
@@ -547,6 +530,7 @@ static void run(const struct setting *s)
 
 	memset(outcomes, 0, sizeof(outcomes));
 	world_create(seed(), s->five_levels, s->sme_mask, s->misalign);
+	tlb_create(!s->no_pcids);
 	if (s->max_tables)
 		w.lg->max_tables = s->max_tables;
 	cr3_frames = s->spaces;
@@ -561,16 +545,22 @@ static void run(const struct setting *s)
 			world_disturb();
 		if (rnd() % 64 == 0)
 			flush_all();
+		tlb_run(an_address);
 		check_everything();
 	}
 	load_cr3(0, false);
 	for (; w.op <= end; w.op++) {
 		one_operation();
+		if (rnd() % 4 == 0)
+			tlb_run(an_address);
 		if (rnd() % 32 == 0)
 			check_everything();
 	}
 	check_everything();
 	world_destroy();
+	tlb_destroy();
+	printf("# %lu CR3 loads kept the TLB of %lu, PCIDs ran out %lu times\n",
+	       tlb_loads, tlb_kept, tlb_rounds);
 	printf("# SEED=%llu: %llu operations, %.0f a second; %lu fills, %lu faults, %lu #GP, %lu device, %lu ends\n",
 	       (unsigned long long)seed(), (unsigned long long)end,
 	       (double)end / (now() - begin), outcomes[FILLED], outcomes[FAULT],
@@ -612,11 +602,12 @@ static void test_few_tables(void **state)
 	run(&(struct setting) { .spaces = 5, .max_tables = 20, .linear = 100 });
 }
 
-/* Guest and launcher do not agree where 2 MiB begin. */
+/* Guest and launcher do not agree where 2 MiB begin; the CPU has no PCIDs. */
 static void test_unaligned(void **state)
 {
 	(void)state;
-	run(&(struct setting) { .spaces = 4, .misalign = PAGE_SIZE });
+	run(&(struct setting) { .spaces = 4, .misalign = PAGE_SIZE,
+			        .no_pcids = true });
 }
 
 /* ---- one by one */
@@ -633,6 +624,7 @@ static void test_out_of_memory(void **state)
 
 		lg->pfn_limit = FRAMES;
 		lg->cpus[0].lg = lg;
+		lg->cpus[0].state = calloc(1, sizeof(struct lg_state));
 		INIT_LIST_HEAD(&lg->cpus[0].spares);
 		shim_five_levels = true;
 		shim_fail_after = fail;
@@ -643,6 +635,7 @@ static void test_out_of_memory(void **state)
 		free_shadow(lg);
 		free_spares(&lg->cpus[0]);
 		assert_int_equal(shim_allocated, 0);
+		free(lg->cpus[0].state);
 		free(lg);
 		if (!err)
 			break;

@@ -44,6 +44,8 @@ typedef unsigned int gfp_t;
 #define likely(x)	(x)
 #define unlikely(x)	(x)
 #define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
+#define smp_load_acquire(p)	(*(p))
+#define smp_store_release(p, value) (*(p) = (value))
 #define WRITE_ONCE(x, value) (*(volatile __typeof__(x) *)&(x) = (value))
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define min(a, b)	((a) < (b) ? (a) : (b))

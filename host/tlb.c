@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a CPU's TLB may keep of a guest from one CR3 load to the next.
+ *
+ * Entries of the TLB carry a tag, the PCID that was in CR3, and a load of CR3
+ * with bit 63 keeps those of the new PCID.  Each vCPU has a table of the address
+ * spaces it used last (state->spaces), which the Switcher loads from; each entry
+ * there holds two words for CR3, one for each view, with a PCID of their own.
+ * The Switcher sets bit 63 in a word when it has loaded it; here it is cleared
+ * again when anything that the TLB may have cached was taken away.
+ *
+ * The rule: what is cached under a word with bit 63 set is never more than the
+ * shadow tables allow.  Entries that appear or gain rights need nothing: the
+ * CPU caches no absent entry, and drops what it has for an address that faults.
+ */
+#include "lg.h"
+#include "page_tables.h"
+
+/* Linux uses no PCID from here on, but see check_host(). */
+#define FIRST_PCID	2056
+#define END_PCID	4096
+#define PCIDS_OF_VCPU	(2 * LG_NR_SPACES)
+
+/**
+ * shrunk() - something that a TLB may hold was taken out of the shadow tables
+ * @lg: the guest; lg->lock is held
+ * @root: the address space that it was in, or NULL for the kernel half of all
+ */
+void shrunk(struct lguest *lg, struct lg_root *root)
+{
+	u64 now = lg->shrinks + 1;
+
+	WRITE_ONCE(*(root ? &root->shrunk : &lg->kernel_shrunk), now);
+	/* Who sees the count sees what it counts. */
+	smp_store_release(&lg->shrinks, now);
+}
+
+/* The first load will flush it. */
+static void give_pcid(u64 *word, struct lg_pcids *pcids)
+{
+	*word = (*word & ~(CR3_KEEP | CR3_PCID)) | pcids->next++;
+}
+
+/*
+ * PCIDs of its own on this CPU, from now until all have been given out and the
+ * next round begins.  Who had them before does not matter.
+ */
+static void take_pcids(struct lg_cpu *cpu, struct lg_pcids *pcids)
+{
+	struct lg_state *state = cpu->state;
+	unsigned int i;
+
+	if (cpu->pcids == pcids && cpu->pcid_round == pcids->round)
+		return;
+	if (pcids->next < FIRST_PCID || pcids->next + PCIDS_OF_VCPU > END_PCID) {
+		pcids->next = FIRST_PCID;
+		pcids->round++;
+	}
+	for (i = 0; i < LG_NR_SPACES; i++) {
+		give_pcid(&state->spaces[i].kernel, pcids);
+		give_pcid(&state->spaces[i].user, pcids);
+	}
+	cpu->pcids = pcids;
+	cpu->pcid_round = pcids->round;
+}
+
+/**
+ * prepare_tlb() - make the words for CR3 right for the entry that follows
+ * @cpu: the vCPU; marked as in the guest, so that who takes entries away from
+ *	now on interrupts it
+ * @pcids: of this CPU
+ */
+void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids)
+{
+	struct lguest *lg = cpu->lg;
+	u64 now = smp_load_acquire(&lg->shrinks);
+	u64 seen = cpu->shrinks_seen;
+	bool kernel_shrunk;
+	unsigned int i;
+
+	if (!cpu->state->keep)
+		return;		/* no PCIDs: each load flushes */
+	take_pcids(cpu, pcids);
+	if (now == seen)
+		return;
+	cpu->shrinks_seen = now;
+	kernel_shrunk = READ_ONCE(lg->kernel_shrunk) > seen;
+	for (i = 0; i < LG_NR_SPACES; i++) {
+		struct lg_space *space = &cpu->state->spaces[i];
+		struct lg_root *root = lg->roots[space->index];
+		/* Without a root: not loaded before remember_space() resets it. */
+		bool root_shrunk = root && READ_ONCE(root->shrunk) > seen;
+
+		if (root_shrunk)
+			space->user &= ~CR3_KEEP;
+		if (root_shrunk || kernel_shrunk)
+			space->kernel &= ~CR3_KEEP;
+	}
+}
