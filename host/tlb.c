@@ -16,7 +16,7 @@
 #include "lg.h"
 #include "page_tables.h"
 
-/* Linux uses no PCID from here on, but see check_host(). */
+/* Linux uses none from here on (but 6.15 would, with INVLPGB and pti=on). */
 #define FIRST_PCID	2056
 #define END_PCID	4096
 #define PCIDS_OF_VCPU	(2 * LG_NR_SPACES)
@@ -69,13 +69,16 @@ static void take_pcids(struct lg_cpu *cpu, struct lg_pcids *pcids)
  * @cpu: the vCPU; marked as in the guest, so that who takes entries away from
  *	now on interrupts it
  * @pcids: of this CPU
+ *
+ * What the host changes in slot 508 (perf's buffers) it flushes itself: its
+ * entries there are global.
  */
 void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids)
 {
 	struct lguest *lg = cpu->lg;
 	u64 now = smp_load_acquire(&lg->shrinks);
 	u64 seen = cpu->shrinks_seen;
-	bool kernel_shrunk;
+	bool kernel;
 	unsigned int i;
 
 	if (!cpu->state->keep)
@@ -84,16 +87,16 @@ void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids)
 	if (now == seen)
 		return;
 	cpu->shrinks_seen = now;
-	kernel_shrunk = READ_ONCE(lg->kernel_shrunk) > seen;
+	kernel = READ_ONCE(lg->kernel_shrunk) > seen;
 	for (i = 0; i < LG_NR_SPACES; i++) {
 		struct lg_space *space = &cpu->state->spaces[i];
 		struct lg_root *root = lg->roots[space->index];
 		/* Without a root: not loaded before remember_space() resets it. */
-		bool root_shrunk = root && READ_ONCE(root->shrunk) > seen;
+		bool both = root && READ_ONCE(root->shrunk) > seen;
 
-		if (root_shrunk)
+		if (both)
 			space->user &= ~CR3_KEEP;
-		if (root_shrunk || kernel_shrunk)
+		if (both || kernel)
 			space->kernel &= ~CR3_KEEP;
 	}
 }

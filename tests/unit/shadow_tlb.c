@@ -154,10 +154,10 @@ static void touch(u64 va, bool write)
 }
 
 /* Another vCPU, of which we only know what it leaves in the TLB. */
-static void run_other(struct other *o)
+static void run_other(struct other *o, unsigned int on)
 {
 	struct lg_cpu *cpu = &o->lg.cpus[0];
-	unsigned int on = rnd() % CPUS, i, view;
+	unsigned int i, view;
 
 	prepare_tlb(cpu, &pcids[on]);
 	for (i = 0; i < LG_NR_SPACES; i++)
@@ -173,6 +173,19 @@ static void run_other(struct other *o)
 		}
 }
 
+/* So many that come and go that the PCIDs are used up. */
+static void crowd(void)
+{
+	unsigned int i, cpu = rnd() % CPUS;
+
+	for (i = 0; i < 300; i++) {
+		run_other(others[1], cpu);
+		run_other(others[1], (cpu + 1) % CPUS);
+		if (i % 16 == 0)
+			run_other(others[0], cpu);
+	}
+}
+
 /* One stay in the guest, direct switches included. */
 void tlb_run(u64 (*address)(void))
 {
@@ -183,7 +196,9 @@ void tlb_run(u64 (*address)(void))
 	if (rnd() % 8 == 0)
 		here = rnd() % CPUS;
 	if (rnd() % 2)
-		run_other(others[rnd() % OTHERS]);
+		run_other(others[rnd() % OTHERS], rnd() % CPUS);
+	if (rnd() % 1024 == 0)
+		crowd();
 	w.cpu->user = !linear && rnd() % 2;
 	prepare_direct(w.cpu);
 	prepare_tlb(w.cpu, &pcids[here]);

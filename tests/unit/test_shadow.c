@@ -26,6 +26,10 @@
  *    upper half; freed or stale roots left to the Switcher's own CR3 loads
  *  - a fill while memory changes, a need left over, a lost subtree, a lock not
  *    given back or taken twice, a hint that gives a fault or an exit
+ *  - a TLB kept though an entry, a table or the root above was dropped or
+ *    narrowed, by a flush, a fill or the notifier, in one view or both, or in
+ *    the kernel half; or after a move to another CPU, with PCIDs that others
+ *    had since, with PCIDs shared by views or spaces, by a new space
  * Two more made no difference, and cannot with one vCPU: eviction that does not
  * spare the root in use (it is the youngest), and a narrowed leaf whose guest
  * entry is not noted (it is narrowed again).
@@ -422,6 +426,43 @@ static void change_path(void)
 		flush_all();
 }
 
+/*
+ * A page changes that the TLB has, and the guest flushes it, or does not and
+ * has it filled again.
+ */
+static u64 focus;
+
+static u64 the_focus(void)
+{
+	return focus;
+}
+
+static void change_page(void)
+{
+	static const u64 bits[] = { 2, 2, 4, 0x40, 0x20, 1, 0x1000, 1ULL << 63 };
+	u64 table = w.cpu->root->pfn;
+	unsigned int index;
+	int level;
+
+	focus = hot[rnd() % HOT];
+	access_page(focus, rnd() % 2, 2);
+	tlb_run(the_focus);
+	for (level = 4; level > 1 && table < TABLES; level--) {
+		index = focus >> (3 + 9 * level) & 511;
+		table = (guest_read(table, index) & FRAME) >> 12;
+	}
+	if (w.cpu->root->linear || table >= TABLES)
+		return;
+	index = focus >> 12 & 511;
+	guest_write(table, index,
+		    guest_read(table, index) ^ bits[rnd() % ARRAY_SIZE(bits)]);
+	if (rnd() % 2)
+		flush_a_page(focus);
+	else
+		hint_page(focus, rnd() % 2, 0);
+	tlb_run(the_focus);
+}
+
 static void drop_a_space(u64 frame)
 {
 	unsigned int n;
@@ -482,6 +523,8 @@ static void one_operation(void)
 		world_disturb();
 	else if (r < 973)
 		change_path();
+	else if (r < 974)
+		change_page();
 	else if (r < 976)
 		access_while_changing();
 	else if (r < 979)
