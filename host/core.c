@@ -103,8 +103,8 @@ static bool must_leave(struct lg_cpu *cpu)
 
 /*H:120
  * Run the guest for as long as nothing needs sleep.  The mark in_guest is set
- * before the CR3 load that makes all earlier changes of the shadow tables
- * visible to this CPU: who changes them afterwards sees it, and interrupts us.
+ * before prepare_tlb() looks what was taken out of the shadow tables so far: who
+ * takes more out afterwards sees it, and interrupts us.
  */
 static void run_guest_atomic(struct lg_cpu *cpu)
 {

@@ -13,7 +13,7 @@ static void nothing(void *unused)
 {
 }
 
-/* Interrupt a vCPU that runs: its next entry begins with a clean TLB. */
+/* Interrupt a vCPU that runs: its next entry keeps nothing that is gone. */
 static void flush_running(struct lguest *lg)
 {
 	unsigned int i;
