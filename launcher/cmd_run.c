@@ -32,8 +32,8 @@ struct run_settings {
 	const char *kernel;
 	const char *initrd;
 	uint64_t memory;
-	struct text_list disks, nets;
-	const char *vsock;
+	struct text_list disks, nets, shares;
+	const char *vsock, *rootfs;
 	const char *params;
 	uint64_t time_limit;	/* ns, 0: none */
 	bool verbose;
@@ -58,6 +58,10 @@ static const struct option run_options[] = {
 	  "network card: user (by passt), tap=NAME or switch=FOLDER" },
 	{ 0, "vsock", OPTION_TEXT, AT(vsock), "PATH",
 	  "sockets to the host: the guest calls PATH_PORT, and is called at PATH" },
+	{ 0, "share", OPTION_LIST, AT(shares), "DIR[:TAG][,ro]",
+	  "folder of this machine, at /mnt/TAG in the guest (default TAG: share)" },
+	{ 0, "rootfs", OPTION_TEXT, AT(rootfs), "DIR",
+	  "run COMMAND in DIR (often /) as root folder; what it writes there is kept in memory" },
 	{ 'p', "params", OPTION_TEXT, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel" },
 	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
@@ -96,6 +100,10 @@ static int read_settings(int argc, char **argv, struct run_settings *set)
 		set->command = argv + first;
 	if (set->command && set->initrd) {
 		problem("run: COMMAND needs the built-in initrd; leave out -i or COMMAND");
+		return STATUS_USAGE;
+	}
+	if (set->rootfs && set->initrd) {
+		problem("run: --rootfs needs the built-in initrd; leave out -i or --rootfs");
 		return STATUS_USAGE;
 	}
 	if (set->memory < MEMORY_LEAST || set->memory > MEMORY_MOST) {
@@ -138,7 +146,10 @@ static void describe_session(const struct run_settings *set, const char *release
 {
 	memset(session, 0, sizeof(*session));
 	session->release = release;
-	session->drivers = devices_drivers();
+	session->drivers = devices_drivers(set->rootfs ? "overlay" : NULL);
+	session->shares = share_tags();
+	session->rootfs = set->rootfs;
+	session->folder = set->rootfs ? getcwd(NULL, 0) : NULL;
 	session->command = set->command;
 	session->terminal = set->terminal;
 	session->input = may_read_stdin() && !set->terminal;
@@ -197,6 +208,11 @@ static bool add_devices(struct guest *guest, const struct run_settings *set)
 		if (!add_device(guest, net_create(set->nets.items[i])))
 			return false;
 	if (set->vsock && !add_device(guest, vsock_create(set->vsock)))
+		return false;
+	for (i = 0; i < set->shares.count; i++)
+		if (!add_device(guest, share_create(set->shares.items[i])))
+			return false;
+	if (set->rootfs && !add_device(guest, share_create_root(set->rootfs)))
 		return false;
 	return add_device(guest, rng_create()) &&
 	       add_device(guest, balloon_create(&guest->memory));

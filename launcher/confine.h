@@ -9,6 +9,7 @@ enum thread_kind {
 	THREAD_VCPU,	/* and the threads of its devices, which it starts */
 	THREAD_WATCH,
 	THREAD_DOOR,	/* a process: vsock_door.c */
+	THREAD_SHARE,	/* of a directory share, which opens files */
 	THREAD_KINDS
 };
 

@@ -11,6 +11,9 @@
  *	LG_INPUT	the command gets input from elsewhere, by hvc1
  *	LG_STDERR	number of the port for the command's errors
  *	LG_SIZE		"rows R cols C" or nothing
+ *	LG_SHARES	tags of folders to mount below /mnt
+ *	LG_ROOT		tag of the folder that the command has as root, or nothing
+ *	LG_FOLDER	where in it the command starts
  *	TERM
  */
 #include "initramfs.h"
@@ -46,6 +49,51 @@ const char guest_init[] =
 "	sleep 60\n"
 "}\n"
 "\n"
+"mount_shares() {\n"
+"	for tag in $LG_SHARES; do\n"
+"		mkdir -p $1/mnt/$tag\n"
+"		mount -t virtiofs $tag $1/mnt/$tag || echo \"init: cannot mount the share $tag\" >&2\n"
+"	done\n"
+"}\n"
+"\n"
+/*L:226
+ * With --rootfs the host's folder, read-only, lies below an overlay whose upper
+ * part is memory.  It is mounted over our own root; this script still has that,
+ * and enters the other, its working directory, for the command alone.
+ :*/
+"mount_root() {\n"
+"	mkdir /lguest/lower /lguest/rw /lguest/new\n"
+"	mount -t virtiofs -o ro $LG_ROOT /lguest/lower &&\n"
+"	mount -t tmpfs rw /lguest/rw &&\n"
+"	mkdir /lguest/rw/upper /lguest/rw/work &&\n"
+"	mount -t overlay -o lowerdir=/lguest/lower,upperdir=/lguest/rw/upper,workdir=/lguest/rw/work root /lguest/new || return\n"
+"	cd /lguest/new\n"
+"	mkdir -p proc sys dev run tmp mnt\n"
+"	mount -t proc proc proc\n"
+"	mount -t sysfs sys sys\n"
+"	mount -t devtmpfs dev dev\n"
+"	mount -t devpts devpts dev/pts 2>/dev/null\n"
+"	mount -t tmpfs shm dev/shm\n"
+"	mount -t tmpfs -o mode=755 run run\n"
+"	mount -t tmpfs tmp tmp\n"
+"	mkdir run/lguest\n"
+"	[ ! \"$LG_COMMAND\" ] || cp /lguest/command run/lguest/\n"
+"	mount_shares .\n"
+"	mount -o move . /\n"
+"}\n"
+"\n"
+"if [ \"$LG_ROOT\" ]; then\n"
+"	if ! mount_root; then\n"
+"		echo 'init: cannot mount the root folder; has this kernel virtiofs and overlay?' >&2\n"
+"		finish\n"
+"	fi\n"
+"	export LG_FOLDER\n"
+"	shell=/lguest/enter place=/run\n"
+"else\n"
+"	mount_shares\n"
+"	shell=sh place=\n"
+"fi\n"
+"\n"
 "follow_size() {\n"
 "	while read -r word rows columns; do\n"
 "		[ \"$word\" != size ] || stty rows $rows cols $columns <$1\n"
@@ -78,7 +126,7 @@ const char guest_init[] =
 "		stty sane $LG_SIZE <&4\n"
 "		echo ready >&3\n"
 "		follow_size /dev/hvc1 <&3 &\n"
-"		setsid -c sh /lguest/command <&4 >&4 2>&5 3>&- 4>&- 5>&-\n"
+"		setsid -c $shell $place/lguest/command <&4 >&4 2>&5 3>&- 4>&- 5>&-\n"
 "	else\n"
 "		stty raw -echo <&4\n"
 "		stty raw -echo <&5\n"
@@ -89,7 +137,7 @@ const char guest_init[] =
 "			mkfifo $input\n"
 "			pump <&4 >$input 3>&- 4>&- 5>&- &\n"
 "		fi\n"
-"		setsid sh /lguest/command <$input >&4 2>&5 3>&- 4>&- 5>&-\n"
+"		setsid $shell $place/lguest/command <$input >&4 2>&5 3>&- 4>&- 5>&-\n"
 "	fi\n"
 "	status=$?\n"
 "	[ ! \"$!\" ] || kill $! 2>/dev/null\n"
@@ -115,11 +163,22 @@ const char guest_init[] =
 "		echo ready >&3\n"
 "		follow_size $tty <&3 &\n"
 "	fi\n"
-"	setsid -c sh -l 3>&-\n"
+"	setsid -c $shell -l 3>&-\n"
 "else\n"
 "	stty -echo\n"
 "	[ -c /dev/hvc3 ] && echo ready >&3\n"
-"	setsid -c sh /dev/stdin 3>&-\n"
+"	setsid -c $shell /dev/stdin 3>&-\n"
 "fi\n"
 "[ -c /dev/hvc3 ] && exec 3>&-\n"
 "finish\n";
+
+/*L:227
+ * /lguest/enter ARGUMENTS: the shell of the other root, in the folder that the
+ * user was in, if there is one.
+ :*/
+const char guest_enter[] =
+"#!/bin/busybox sh\n"
+"export PATH=/usr/local/sbin:/usr/local/bin:$PATH\n"
+"exec chroot . /bin/sh -c 'cd \"$LG_FOLDER\" 2>/dev/null || cd /\n"
+"unset LG_FOLDER\n"
+"exec /bin/sh \"$@\"' sh \"$@\"\n";

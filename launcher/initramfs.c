@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "devices/devices.h"
 #include "initramfs.h"
 #include "lguest.h"
 #include "modules.h"
@@ -69,7 +70,11 @@ static void write_settings(FILE *out, const struct session *session)
 			session->columns);
 	else
 		fputs("LG_SIZE=\n", out);
-	fputs("export TERM=", out);
+	fprintf(out, "LG_SHARES='%s'\n", session->shares ? session->shares : "");
+	fprintf(out, "LG_ROOT=%s\n", session->rootfs ? ROOT_TAG : "");
+	fputs("LG_FOLDER=", out);
+	quote(out, session->folder ? session->folder : "");
+	fputs("\nexport TERM=", out);
 	quote(out, session->term ? session->term : "dumb");
 	fputc('\n', out);
 }
@@ -139,6 +144,7 @@ bool pack_initramfs(const struct session *session, const void *busybox,
 	archive_device(archive, "dev/console", 5, 1);
 	archive_file(archive, "bin/busybox", 0755, busybox, size);
 	archive_file(archive, "init", 0755, guest_init, strlen(guest_init));
+	archive_file(archive, "lguest/enter", 0755, guest_enter, strlen(guest_enter));
 	archive_file(archive, "etc/passwd", 0644, users, strlen(users));
 	archive_file(archive, "etc/group", 0644, groups, strlen(groups));
 	archive_file(archive, "etc/profile", 0644, profile, strlen(profile));

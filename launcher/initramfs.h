@@ -15,6 +15,9 @@ struct session {
 	bool split_stderr;	/* stderr goes another way than stdout */
 	unsigned int rows, columns;	/* of the terminal, 0: unknown */
 	const char *term;	/* its TERM, or NULL */
+	const char *shares;	/* tags to mount, with spaces between, or NULL */
+	const char *rootfs;	/* the command runs in the share ROOT_TAG, or NULL */
+	const char *folder;	/* ... there, if it exists; or NULL */
 	const char *release;	/* of the guest's kernel, NULL: unknown */
 	const char *const *drivers;	/* modules it needs, NULL-ended, or NULL */
 };
@@ -30,5 +33,7 @@ bool pack_initramfs(const struct session *session, const void *busybox,
 
 /* The guest's /init (init.c). */
 extern const char guest_init[];
+/* What it enters another root with. */
+extern const char guest_enter[];
 
 #endif /* LGUEST_INITRAMFS_H */

@@ -49,6 +49,8 @@ bool devices_connect(void)
 				devices[i]->name, strerror(-error), LGUEST_VERSION);
 			return false;
 		}
+		if (!virtio_start_threads(devices[i]))
+			return false;
 	}
 	return true;
 }
@@ -81,14 +83,16 @@ static const char *driver_of(const struct virtio_device *device)
 		return "virtio_balloon";
 	case VIRTIO_ID_VSOCK:
 		return "vmw_vsock_virtio_transport";
+	case VIRTIO_ID_FS:
+		return "virtiofs";
 	default:
 		return NULL;
 	}
 }
 
-const char *const *devices_drivers(void)
+const char *const *devices_drivers(const char *more)
 {
-	static const char *names[MOST + 2];
+	static const char *names[MOST + 3];
 	unsigned int i, j, n = 0;
 
 	for (i = 0; i < count; i++) {
@@ -100,6 +104,8 @@ const char *const *devices_drivers(void)
 		if (name)
 			names[n++] = name;
 	}
+	if (more)
+		names[n++] = more;
 	/* The transport comes last: every device then has its driver at hand. */
 	if (count)
 		names[n++] = "virtio_mmio";

@@ -16,6 +16,12 @@ struct virtio_device *net_create(const char *option);
 struct virtio_device *rng_create(void);
 struct virtio_device *balloon_create(const struct memory *memory);
 struct virtio_device *vsock_create(const char *path);
+struct virtio_device *share_create(const char *option);
+/* The folder that is the guest's root, read-only; its tag is ROOT_TAG. */
+#define ROOT_TAG	"lguest-root"
+struct virtio_device *share_create_root(const char *folder);
+/* The tags of those that share_create() made, with spaces between. */
+const char *share_tags(void);
 
 /* Put a device behind RAM, and give it an interrupt line.  False after a message. */
 bool devices_add(struct virtio_device *device, const struct memory *memory, int host);
@@ -23,8 +29,8 @@ bool devices_add(struct virtio_device *device, const struct memory *memory, int 
 bool devices_connect(void);
 /* The kernel parameters that tell the guest layer of all of them. */
 const char *devices_params(void);
-/* Module names of the drivers they need, NULL-ended. */
-const char *const *devices_drivers(void);
+/* Module names of the drivers they need and, if not NULL, one more; NULL-ended. */
+const char *const *devices_drivers(const char *more);
 
 /*
  * The balloon: memory that the guest does without, for the host to use.  The

@@ -170,6 +170,10 @@ static void *queue_thread(void *argument)
 	};
 	uint64_t count;
 
+	if (q->device->kind->confine && !q->device->kind->confine(q->device)) {
+		virtio_fail(q->device, "the launcher could not confine its thread");
+		return NULL;
+	}
 	for (;;) {
 		fds[1].fd = q->source;
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
@@ -217,6 +221,16 @@ static bool start_thread(struct virtio_queue *q)
 		problem("%s: cannot start a thread for it: %s; check `ulimit -u`",
 			q->device->name, strerror(error));
 	return q->started;
+}
+
+bool virtio_start_threads(struct virtio_device *device)
+{
+	unsigned int i;
+
+	for (i = 0; device->kind->confine && i < device->kind->queues; i++)
+		if (!start_thread(&device->queues[i]))
+			return false;
+	return true;
 }
 
 static void lock_queue(struct virtio_queue *q)

@@ -68,6 +68,11 @@ struct virtio_kind {
 	/* The driver writes to the configuration: NULL, or the rule it broke. */
 	const char *(*configure)(struct virtio_device *device, uint64_t offset,
 				 unsigned int width, uint64_t value);
+	/*
+	 * Its threads may do other things than the vCPU's: each confines itself
+	 * by this, and they start before the guest does.
+	 */
+	bool (*confine)(struct virtio_device *device);
 };
 
 struct virtio_device {
@@ -117,6 +122,8 @@ static inline bool virtio_failed(struct virtio_device *device)
 
 /* The Host keeps the interrupt status: it becomes why, and is raised unless 0. */
 void virtio_set_interrupt(struct virtio_device *device, unsigned int why);
+/* Before the guest starts, for a kind that confines its own threads. */
+bool virtio_start_threads(struct virtio_device *device);
 /* Begin and end of work on all queues; with device->lock. */
 bool virtio_start(struct virtio_device *device);
 void virtio_reset(struct virtio_device *device);

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The folder of a share, and the confinement of the threads that serve it.
+ * They open files, as no other thread does once the guest runs; the kernel's
+ * Landlock sees to it that these lie in the folder, even should all our care
+ * with names be for nothing.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "lguest.h"
+#include "share.h"
+
+#define DESCRIPTORS_KEPT	256	/* for everything but shares */
+#define DESCRIPTORS_LEAST	64	/* for one share */
+
+/* Bits that our headers may be too old to know. */
+#define ACCESS_REFER		(1ULL << 13)
+#define ACCESS_TRUNCATE		(1ULL << 14)
+
+#define READ_ACCESS	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define WRITE_ACCESS	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
+			 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | \
+			 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | \
+			 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | \
+			 ACCESS_REFER)
+#define OTHER_ACCESS	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
+			 LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+
+/* Each node and open file is a descriptor; the user's hard limit is shared out. */
+static const char *claim_descriptors(struct share *share)
+{
+	struct rlimit limit;
+	rlim_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return strerror(errno);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	most = limit.rlim_max < DESCRIPTORS_KEPT ? 0 :
+	       (limit.rlim_max - DESCRIPTORS_KEPT) / SHARES_MOST;
+	if (most < DESCRIPTORS_LEAST)
+		return "too few files may be open at once; raise `ulimit -Hn`";
+	share->open_most = most / 2 < SHARE_OPEN_MOST ? most / 2 : SHARE_OPEN_MOST;
+	most -= share->open_most;
+	share->nodes_most = most < SHARE_NODES_MOST ? most : SHARE_NODES_MOST;
+	return NULL;
+}
+
+static const char *open_folder(struct share *share)
+{
+	share->proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (share->proc < 0)
+		return "/proc is not mounted; `mount -t proc proc /proc`";
+	share->root = open(share->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (share->root < 0)
+		return strerror(errno);
+	if (is_kernel_interface(share->root))
+		return "it is an interface of the kernel, not a folder of files";
+	return NULL;
+}
+
+bool share_open(struct share *share, const char *folder, bool read_only)
+{
+	const char *why;
+
+	share->folder = folder;
+	share->read_only = read_only;
+	share->give_away = geteuid() == 0;
+	pthread_mutex_init(&share->lock, NULL);
+	why = open_folder(share);
+	if (!why)
+		why = claim_descriptors(share);
+	if (!why && !nodes_init(share))
+		why = strerror(errno);
+	if (why)
+		problem("cannot share %s: %s", folder, why);
+	return !why;
+}
+
+/*L:695
+ * Landlock of Linux 5.19, version 2, is the first that lets files move between
+ * folders.  A kernel without it has the rules of share_names.c alone.
+ :*/
+static int restrict_to_folder(const struct share *share)
+{
+	int version = syscall(SYS_landlock_create_ruleset, NULL, 0,
+			      LANDLOCK_CREATE_RULESET_VERSION);
+	uint64_t truncate = version >= 3 ? ACCESS_TRUNCATE : 0;
+	struct landlock_ruleset_attr all = {
+		.handled_access_fs = READ_ACCESS | WRITE_ACCESS | OTHER_ACCESS | truncate,
+	};
+	struct landlock_path_beneath_attr folder = {
+		.allowed_access = READ_ACCESS |
+				  (share->read_only ? 0 : WRITE_ACCESS | truncate),
+		.parent_fd = share->root,
+	};
+	int error, rules;
+
+	if (version < 2) {
+		note("%s: this kernel has no Landlock (of Linux 5.19), which would guard it once more",
+		     share->folder);
+		return 0;
+	}
+	rules = syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+	if (rules < 0)
+		return -errno;
+	error = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH,
+			&folder, 0) ||
+		syscall(SYS_landlock_restrict_self, rules, 0) ? -errno : 0;
+	close(rules);
+	return error;
+}
+
+/* A mask of its own: the guest's kernel has applied the guest's already. */
+bool share_confine(struct share *share)
+{
+	int error = unshare(CLONE_FS) ? -errno : 0;
+
+	if (!error) {
+		umask(0);
+		error = restrict_to_folder(share);
+	}
+	if (error)
+		problem("%s: cannot confine its thread: %s; `lguest check` tells more of this host",
+			share->folder, strerror(-error));
+	return !error && confine_thread(THREAD_SHARE);
+}

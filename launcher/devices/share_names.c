@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Operations on names in a folder of a share.  A name was checked by
+ * request_name(); the folder is the node's own descriptor, so that it does not
+ * matter what others rename meanwhile; and links, "magic" ones included, are
+ * never followed.  Device nodes and set-user-ID bits, which would mean something
+ * to the host, are not made.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "share.h"
+
+#define CACHE_SHORT	1	/* seconds: others change the folder too */
+#define CACHE_STEADY	60
+
+uint64_t share_cache_time(const struct share *share)
+{
+	return share->steady ? CACHE_STEADY : CACHE_SHORT;
+}
+
+/*L:685
+ * Every open by name is this one.  Crossing into another mount is allowed, as
+ * the user has it mounted there; kernel interfaces become hollow (node_enter).
+ :*/
+static int open_beneath(const struct node *folder, const char *name, int flags,
+			unsigned int mode)
+{
+	struct open_how how = {
+		.flags = flags | O_NOFOLLOW | O_CLOEXEC,
+		.mode = mode,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = syscall(SYS_openat2, folder->fd, name, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+void fill_attributes(const struct statx *s, struct fuse_attr *to)
+{
+	*to = (struct fuse_attr){
+		.ino = s->stx_ino,
+		.size = s->stx_size,
+		.blocks = s->stx_blocks,
+		.atime = s->stx_atime.tv_sec,
+		.mtime = s->stx_mtime.tv_sec,
+		.ctime = s->stx_ctime.tv_sec,
+		.atimensec = s->stx_atime.tv_nsec,
+		.mtimensec = s->stx_mtime.tv_nsec,
+		.ctimensec = s->stx_ctime.tv_nsec,
+		.mode = s->stx_mode,
+		.nlink = s->stx_nlink,
+		.uid = s->stx_uid,
+		.gid = s->stx_gid,
+		/* As the protocol packs it: 12 bits of major, 20 of minor. */
+		.rdev = (s->stx_rdev_minor & 0xff) | s->stx_rdev_major << 8 |
+			(s->stx_rdev_minor & ~0xffU) << 12,
+		.blksize = s->stx_blksize,
+	};
+}
+
+static int enter(struct share *share, const struct node *parent, int fd,
+		 struct fuse_entry_out *entry)
+{
+	struct statx status;
+	struct node *node;
+	int error = node_enter(share, parent, fd, &status, &node);
+
+	if (error)
+		return error;
+	memset(entry, 0, sizeof(*entry));
+	entry->nodeid = node_number(share, node);
+	entry->entry_valid = share_cache_time(share);
+	entry->attr_valid = share_cache_time(share);
+	fill_attributes(&status, &entry->attr);
+	return 0;
+}
+
+int enter_name(struct share *share, const struct node *parent, const char *name,
+	       struct fuse_entry_out *entry)
+{
+	int fd = parent->hollow ? -ENOENT : open_beneath(parent, name, O_PATH, 0);
+
+	return fd < 0 ? fd : enter(share, parent, fd, entry);
+}
+
+/* That nothing is there can be remembered too. */
+int do_lookup(struct request *r)
+{
+	const char *name = request_name(r);
+	struct fuse_entry_out entry;
+	int error = name ? enter_name(r->share, r->node, name, &entry) : -EINVAL;
+
+	if (error == -ENOENT && r->share->steady) {
+		memset(&entry, 0, sizeof(entry));
+		entry.entry_valid = share_cache_time(r->share);
+		error = 0;
+	}
+	return error ? error : request_reply(r, &entry, sizeof(entry));
+}
+
+/* What was just made under this name. */
+static int enter_new(struct request *r, const char *name, struct fuse_entry_out *entry)
+{
+	int fd = open_beneath(r->node, name, O_PATH, 0);
+
+	if (fd < 0)
+		return fd;
+	if (r->share->give_away &&
+	    fchownat(fd, "", r->in.uid, r->in.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
+		close(fd);
+		return -errno;
+	}
+	return enter(r->share, r->node, fd, entry);
+}
+
+static int answer_new(struct request *r, int failed, const char *name)
+{
+	struct fuse_entry_out entry;
+	int error = failed ? -errno : enter_new(r, name, &entry);
+
+	return error ? error : request_reply(r, &entry, sizeof(entry));
+}
+
+int do_mkdir(struct request *r)
+{
+	const struct fuse_mkdir_in *in = request_take(r, sizeof(*in));
+	const char *name = request_name(r);
+
+	if (!name)
+		return -EINVAL;
+	return answer_new(r, mkdirat(r->node->fd, name, in->mode & SHARE_MODE_MOST), name);
+}
+
+int do_mknod(struct request *r)
+{
+	const struct fuse_mknod_in *in = request_take(r, sizeof(*in));
+	const char *name = request_name(r);
+	mode_t type = in->mode & S_IFMT;
+
+	if (!name)
+		return -EINVAL;
+	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
+		return -EPERM;
+	return answer_new(r, mknodat(r->node->fd, name, type | (in->mode & SHARE_MODE_MOST), 0),
+			  name);
+}
+
+/* What it says is the guest's affair: nobody here follows it. */
+int do_symlink(struct request *r)
+{
+	const char *name = request_name(r);
+	const char *target = request_text(r);
+
+	if (!name || !target)
+		return -EINVAL;
+	return answer_new(r, symlinkat(target, r->node->fd, name), name);
+}
+
+/* The old name is not known, and need not be: /proc/self/fd leads to the node. */
+int do_link(struct request *r)
+{
+	const struct fuse_link_in *in = request_take(r, sizeof(*in));
+	const char *name = request_name(r);
+	struct node *old = node_get(r->share, in->oldnodeid);
+	struct fuse_entry_out entry;
+	char from[16];
+	int error;
+
+	if (!name)
+		return -EINVAL;
+	if (!old)
+		return -ESTALE;
+	snprintf(from, sizeof(from), "%d", old->fd);
+	if (linkat(r->share->proc, from, r->node->fd, name, AT_SYMLINK_FOLLOW))
+		return -errno;
+	error = enter_name(r->share, r->node, name, &entry);
+	return error ? error : request_reply(r, &entry, sizeof(entry));
+}
+
+static int remove_name(struct request *r, int flags)
+{
+	const char *name = request_name(r);
+
+	if (!name)
+		return -EINVAL;
+	return unlinkat(r->node->fd, name, flags) ? -errno : 0;
+}
+
+int do_unlink(struct request *r)
+{
+	return remove_name(r, 0);
+}
+
+int do_rmdir(struct request *r)
+{
+	return remove_name(r, AT_REMOVEDIR);
+}
+
+static int move(struct request *r, uint64_t folder, unsigned int flags)
+{
+	const char *old = request_name(r);
+	const char *new = request_name(r);
+	struct node *to = node_get(r->share, folder);
+
+	if (!old || !new || (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)))
+		return -EINVAL;
+	if (!to)
+		return -ESTALE;
+	if (to->hollow)
+		return -EROFS;
+	return renameat2(r->node->fd, old, to->fd, new, flags) ? -errno : 0;
+}
+
+int do_rename(struct request *r)
+{
+	const struct fuse_rename_in *in = request_take(r, sizeof(*in));
+
+	return move(r, in->newdir, 0);
+}
+
+int do_rename2(struct request *r)
+{
+	const struct fuse_rename2_in *in = request_take(r, sizeof(*in));
+
+	return move(r, in->newdir, in->flags);
+}
+
+/*
+ * The name is new, or it is opened as any node is: only so can nothing but a
+ * regular file be opened.
+ */
+static int create(struct request *r, const char *name, const struct fuse_create_in *in,
+		  struct fuse_entry_out *entry)
+{
+	int flags = open_flags(in->flags);
+	int error, fd = open_beneath(r->node, name, flags | O_CREAT | O_EXCL,
+				     in->mode & SHARE_MODE_MOST);
+
+	if (fd >= 0) {
+		error = enter_new(r, name, entry);
+		if (error)
+			close(fd);
+		return error ? error : fd;
+	}
+	if (fd != -EEXIST || (in->flags & O_EXCL))
+		return fd;
+	error = enter_name(r->share, r->node, name, entry);
+	if (error)
+		return error;
+	fd = node_open(r->share, node_get(r->share, entry->nodeid), flags);
+	if (fd < 0)
+		node_forget(r->share, entry->nodeid, 1);
+	return fd;
+}
+
+int do_create(struct request *r)
+{
+	const struct fuse_create_in *in = request_take(r, sizeof(*in));
+	const char *name = request_name(r);
+	struct {
+		struct fuse_entry_out entry;
+		struct fuse_open_out open;
+	} out = { .open.open_flags = share_open_hints(r->share) };
+	int fd;
+
+	if (!name || (in->flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
+	fd = create(r, name, in, &out.entry);
+	if (fd < 0)
+		return fd;
+	fd = open_file_add(r->share, node_get(r->share, out.entry.nodeid), fd, false,
+			   in->flags & O_APPEND);
+	if (fd < 0) {
+		node_forget(r->share, out.entry.nodeid, 1);
+		return fd;
+	}
+	out.open.fh = fd;
+	return request_reply(r, &out, sizeof(out));
+}
