@@ -21,7 +21,8 @@
 #include "share.h"
 
 #define DESCRIPTORS_KEPT	256	/* for everything but shares */
-#define DESCRIPTORS_LEAST	64	/* for one share */
+#define DESCRIPTORS_LEAST	(2 * DESCRIPTORS_KEPT)
+#define DESCRIPTORS_MOST	(1U << 20)	/* only root can raise the hard limit */
 
 /* Bits that our headers may be too old to know. */
 #define ACCESS_REFER		(1ULL << 13)
@@ -36,23 +37,20 @@
 #define OTHER_ACCESS	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
 			 LANDLOCK_ACCESS_FS_MAKE_BLOCK)
 
-/* Each node and open file is a descriptor; the user's hard limit is shared out. */
-static const char *claim_descriptors(struct share *share)
+/* Each node and open file is a descriptor; all shares have them in common. */
+static const char *raise_limit(void)
 {
-	struct rlimit limit;
-	rlim_t most;
+	struct rlimit limit, more = { DESCRIPTORS_MOST, DESCRIPTORS_MOST };
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return strerror(errno);
+	if (limit.rlim_max < DESCRIPTORS_MOST && !setrlimit(RLIMIT_NOFILE, &more))
+		limit = more;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	most = limit.rlim_max < DESCRIPTORS_KEPT ? 0 :
-	       (limit.rlim_max - DESCRIPTORS_KEPT) / SHARES_MOST;
-	if (most < DESCRIPTORS_LEAST)
+	if (limit.rlim_max < DESCRIPTORS_LEAST)
 		return "too few files may be open at once; raise `ulimit -Hn`";
-	share->open_most = most / 2 < SHARE_OPEN_MOST ? most / 2 : SHARE_OPEN_MOST;
-	most -= share->open_most;
-	share->nodes_most = most < SHARE_NODES_MOST ? most : SHARE_NODES_MOST;
+	nodes_descriptors(limit.rlim_max - DESCRIPTORS_KEPT);
 	return NULL;
 }
 
@@ -79,7 +77,7 @@ bool share_open(struct share *share, const char *folder, bool read_only)
 	pthread_mutex_init(&share->lock, NULL);
 	why = open_folder(share);
 	if (!why)
-		why = claim_descriptors(share);
+		why = raise_limit();
 	if (!why && !nodes_init(share))
 		why = strerror(errno);
 	if (why)

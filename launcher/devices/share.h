@@ -60,7 +60,6 @@ struct share {
 	bool give_away;		/* we are root: new files belong to the guest's user */
 	int root;		/* O_PATH */
 	int proc;		/* /proc/self/fd, where nodes are opened anew */
-	uint32_t nodes_most, open_most;
 
 	pthread_mutex_t lock;
 	struct node *nodes;	/* by number; the root is FUSE_ROOT_ID, 0 is none */
@@ -100,6 +99,8 @@ int request_reply(struct request *r, const void *bytes, size_t size);
 
 /* share_nodes.c */
 bool nodes_init(struct share *share);
+/* How many descriptors the nodes and open files of all shares may have. */
+void nodes_descriptors(unsigned int most);
 /* Forget everything but the root. */
 void nodes_reset(struct share *share);
 struct node *node_get(struct share *share, uint64_t number);

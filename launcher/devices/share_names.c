@@ -215,7 +215,8 @@ static int move(struct request *r, uint64_t folder, unsigned int flags)
 		return -ESTALE;
 	if (to->hollow)
 		return -EROFS;
-	return renameat2(r->node->fd, old, to->fd, new, flags) ? -errno : 0;
+	/* The C library's own would call renameat() for no flags. */
+	return syscall(SYS_renameat2, r->node->fd, old, to->fd, new, flags) ? -errno : 0;
 }
 
 int do_rename(struct request *r)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +18,27 @@
 #include "share.h"
 
 #define WANTED	(STATX_BASIC_STATS | STATX_MNT_ID)
+
+static atomic_int descriptors;	/* that are left */
+
+void nodes_descriptors(unsigned int most)
+{
+	atomic_store(&descriptors, most);
+}
+
+static bool take_descriptor(void)
+{
+	if (atomic_fetch_sub(&descriptors, 1) > 0)
+		return true;
+	atomic_fetch_add(&descriptors, 1);
+	return false;
+}
+
+static void give_descriptor(int fd)
+{
+	close(fd);
+	atomic_fetch_add(&descriptors, 1);
+}
 
 int node_status(const struct node *node, struct statx *status)
 {
@@ -89,11 +111,13 @@ static struct node *new_node(struct share *share)
 {
 	uint32_t at = share->nodes_free;
 
+	if ((!at && share->nodes_used == SHARE_NODES_MOST) || !take_descriptor())
+		return NULL;
 	if (at)
 		share->nodes_free = share->nodes[at].next;
-	else if (share->nodes_used < share->nodes_most)
+	else
 		at = share->nodes_used++;
-	return at ? &share->nodes[at] : NULL;
+	return &share->nodes[at];
 }
 
 static struct node *add(struct share *share, int fd, const struct statx *status)
@@ -146,7 +170,7 @@ static void drop(struct share *share, struct node *node)
 	while (*at != number)
 		at = &share->nodes[*at].next;
 	*at = node->next;
-	close(node->fd);
+	give_descriptor(node->fd);
 	node->lookups = 0;
 	node->next = share->nodes_free;
 	share->nodes_free = number;
@@ -170,7 +194,7 @@ bool nodes_init(struct share *share)
 	struct statx status;
 	struct node *root;
 
-	share->nodes = mmap(NULL, share->nodes_most * sizeof(*share->nodes),
+	share->nodes = mmap(NULL, SHARE_NODES_MOST * sizeof(*share->nodes),
 			    PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (share->nodes == MAP_FAILED)
@@ -178,9 +202,8 @@ bool nodes_init(struct share *share)
 	share->nodes_used = FUSE_ROOT_ID;
 	root = &share->nodes[FUSE_ROOT_ID];
 	root->fd = share->root;
-	if (node_status(root, &status))
+	if (node_status(root, &status) || !add(share, share->root, &status))
 		return false;
-	root = add(share, share->root, &status);
 	root->lookups = 1;
 	return true;
 }
@@ -189,7 +212,7 @@ void nodes_reset(struct share *share)
 {
 	uint32_t i;
 
-	for (i = 0; i < share->open_most; i++)
+	for (i = 0; i < SHARE_OPEN_MOST; i++)
 		if (share->open[i].node)
 			open_file_close(&share->open[i]);
 	for (i = FUSE_ROOT_ID + 1; i < share->nodes_used; i++)
@@ -220,9 +243,11 @@ int open_file_add(struct share *share, const struct node *node, int fd, bool fol
 {
 	uint32_t i;
 
-	for (i = 0; i < share->open_most; i++) {
+	for (i = 0; i < SHARE_OPEN_MOST; i++) {
 		if (share->open[i].node)
 			continue;
+		if (!take_descriptor())
+			break;
 		share->open[i] = (struct open_file){
 			.fd = fd,
 			.node = node_number(share, node),
@@ -239,7 +264,7 @@ struct open_file *open_file_get(struct request *r, uint64_t number, bool folder)
 {
 	struct open_file *file;
 
-	if (number >= r->share->open_most)
+	if (number >= SHARE_OPEN_MOST)
 		return NULL;
 	file = &r->share->open[number];
 	return file->node == r->in.nodeid && file->folder == folder ? file : NULL;
@@ -247,6 +272,6 @@ struct open_file *open_file_get(struct request *r, uint64_t number, bool folder)
 
 void open_file_close(struct open_file *file)
 {
-	close(file->fd);
+	give_descriptor(file->fd);
 	file->node = 0;
 }

@@ -1,0 +1,731 @@
+// SOURCES: launcher/devices/share.c launcher/devices/share_request.c launcher/devices/share_nodes.c launcher/devices/share_names.c launcher/devices/share_files.c launcher/devices/virtqueue.c launcher/memory.c launcher/message.c launcher/terminal.c
+// LIBS: -pthread
+// SPDX-License-Identifier: GPL-2.0
+/* Requests for files as no kernel sends them: L10, K13. */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "confine.h"
+#include "devices/share.h"
+#include "devices/virtio.h"
+#include "lguest.h"
+
+static struct share *share;
+static char place[64], folder[80];
+static const char *rule;
+
+/* Nothing frees what lives as long as the launcher. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+bool confine_thread(enum thread_kind kind)
+{
+	(void)kind;
+	return true;
+}
+
+/* A request of our own making, and what came back. */
+static struct {
+	uint8_t bytes[65536];
+	size_t size;
+	uint8_t answer[65536];
+	uint32_t got;		/* bytes, or VIRTIO_BAD */
+	int error;
+	const void *body;
+	size_t body_size;
+} q;
+
+static void begin(uint32_t opcode, uint64_t node)
+{
+	struct fuse_in_header in = { .opcode = opcode, .unique = 77, .nodeid = node };
+
+	memcpy(q.bytes, &in, sizeof(in));
+	q.size = sizeof(in);
+}
+
+static void put(const void *bytes, size_t size)
+{
+	memcpy(q.bytes + q.size, bytes, size);
+	q.size += size;
+}
+
+static void put_name(const char *name)
+{
+	put(name, strlen(name) + 1);
+}
+
+/* Parts of at most so many bytes, each with ASan's guard behind it. */
+static unsigned int make_parts(struct iovec *parts, const uint8_t *bytes, size_t size,
+			       size_t piece)
+{
+	unsigned int n = 0;
+	size_t at = 0;
+
+	while (at < size) {
+		size_t length = size - at < piece || n == 120 ? size - at : piece;
+
+		parts[n].iov_base = malloc(length);
+		parts[n].iov_len = length;
+		memcpy(parts[n].iov_base, bytes + at, length);
+		at += length;
+		n++;
+	}
+	return n;
+}
+
+static int send_as(size_t room, size_t piece, uint32_t length)
+{
+	struct chain chain = { .head = 0 };
+	struct iovec kept[VIRTQUEUE_MOST];
+	unsigned int i, count;
+	size_t at = 0;
+
+	if (q.size >= sizeof(struct fuse_in_header))
+		memcpy(q.bytes, &length, sizeof(length));
+	chain.out_parts = make_parts(chain.parts, q.bytes, q.size, piece);
+	chain.out_size = q.size;
+	memset(q.answer, 0, sizeof(q.answer));
+	chain.in_parts = make_parts(chain.parts + chain.out_parts, q.answer, room, piece);
+	chain.in_size = room;
+	count = chain.out_parts + chain.in_parts;
+	memcpy(kept, chain.parts, sizeof(kept));
+	rule = NULL;
+	i = chain.out_parts;
+	q.got = share_request(share, &chain, &rule);
+	for (; i < count; i++) {
+		memcpy(q.answer + at, kept[i].iov_base, kept[i].iov_len);
+		at += kept[i].iov_len;
+	}
+	for (i = 0; i < count; i++)
+		free(kept[i].iov_base);
+	q.error = 0;
+	if (q.got >= sizeof(struct fuse_out_header) && q.got != VIRTIO_BAD) {
+		const struct fuse_out_header *out = (void *)q.answer;
+
+		assert_int_equal(out->len, q.got);
+		assert_in_range(q.got, sizeof(*out), room);
+		q.error = out->error;
+		assert_in_range(-q.error, 0, 200);
+		q.body = out + 1;
+		q.body_size = q.got - sizeof(*out);
+	}
+	return q.error;
+}
+
+static int send(void)
+{
+	return send_as(8192, 4096, q.size);
+}
+
+static uint64_t lookup(uint64_t parent, const char *name)
+{
+	begin(FUSE_LOOKUP, parent);
+	put_name(name);
+	return send() ? 0 : ((const struct fuse_entry_out *)q.body)->nodeid;
+}
+
+static int open_as(uint32_t opcode, uint64_t node, uint32_t flags, uint64_t *fh)
+{
+	struct fuse_open_in in = { .flags = flags };
+
+	begin(opcode, node);
+	put(&in, sizeof(in));
+	if (!send())
+		*fh = ((const struct fuse_open_out *)q.body)->fh;
+	return q.error;
+}
+
+static int init(void)
+{
+	struct fuse_init_in in = {
+		.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION,
+		.max_readahead = 131072, .flags = ~0U,
+	};
+
+	begin(FUSE_INIT, 0);
+	put(&in, sizeof(in));
+	return send();
+}
+
+static void write_file(const char *name, const char *text)
+{
+	FILE *file = fopen(name, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static int begin_share(bool read_only)
+{
+	share = calloc(1, sizeof(*share));
+	return share && share_open(share, folder, read_only) ? init() : -1;
+}
+
+/* PLACE/secret is outside; PLACE/shared is the share. */
+static int setup_as(bool read_only)
+{
+	strcpy(place, "/tmp/lguest-share-XXXXXX");
+	if (!mkdtemp(place))
+		return -1;
+	snprintf(folder, sizeof(folder), "%s/shared", place);
+	if (mkdir(folder, 0755) || chdir(folder) || mkdir("inner", 0755))
+		return -1;
+	write_file("../secret", "secret");
+	write_file("file", "hello");
+	write_file("inner/deep", "deep");
+	if (symlink("../secret", "up") || symlink("/etc/passwd", "absolute") ||
+	    symlink("/", "root") || mkfifo("pipe", 0666))
+		return -1;
+	return begin_share(read_only);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_as(false);
+}
+
+static int setup_read_only(void **state)
+{
+	(void)state;
+	return setup_as(true);
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind,
+		      struct FTW *walk)
+{
+	(void)status, (void)kind, (void)walk;
+	return remove(path);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	nodes_reset(share);
+	close(share->root);
+	close(share->proc);
+	free(share);
+	return chdir("/") || nftw(place, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void assert_secret_safe(void)
+{
+	char text[16] = "";
+	FILE *file = fopen("../secret", "r");
+
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_string_equal(text, "secret");
+	fclose(file);
+}
+
+static void test_init(void **state)
+{
+	struct fuse_init_in in = { .major = 7, .minor = 30 };
+
+	(void)state;
+	begin(FUSE_INIT, 0);
+	put(&in, sizeof(in));
+	assert_int_equal(send(), -EPROTO);
+	in.major = 8;
+	begin(FUSE_INIT, 0);
+	put(&in, sizeof(in));
+	assert_int_equal(send(), -EPROTO);
+	begin(FUSE_INIT, 0);
+	put(&in, 15);
+	assert_int_equal(send(), -EINVAL);
+	assert_int_equal(init(), 0);
+	assert_int_equal(((const struct fuse_init_out *)q.body)->max_write, 1 << 20);
+}
+
+static void test_names(void **state)
+{
+	static const char *const bad[] = { "", ".", "..", "/", "inner/deep", "../secret", "a/" };
+	char longest[300];
+	size_t i;
+
+	(void)state;
+	assert_int_not_equal(lookup(1, "file"), 0);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(lookup(1, bad[i]), 0);
+		assert_int_equal(q.error, -EINVAL);
+	}
+	memset(longest, 'x', sizeof(longest));
+	longest[256] = '\0';
+	assert_int_equal(lookup(1, longest), 0);
+	assert_int_equal(q.error, -EINVAL);
+	longest[255] = '\0';
+	assert_int_equal(lookup(1, longest), 0);
+	assert_int_equal(q.error, -ENOENT);
+	begin(FUSE_LOOKUP, 1);		/* without its end */
+	put("file", 4);
+	assert_int_equal(send(), -EINVAL);
+	begin(FUSE_RENAME, 1);		/* the second one is missing */
+	put(&(struct fuse_rename_in){ .newdir = 1 }, sizeof(struct fuse_rename_in));
+	put_name("file");
+	assert_int_equal(send(), -EINVAL);
+}
+
+static void test_links(void **state)
+{
+	uint64_t fh, up = lookup(1, "up"), root = lookup(1, "root");
+
+	(void)state;
+	assert_int_not_equal(up, 0);
+	assert_int_equal(open_as(FUSE_OPEN, up, O_RDONLY, &fh), -ENXIO);
+	assert_int_equal(open_as(FUSE_OPENDIR, root, O_RDONLY, &fh), -ENXIO);
+	assert_int_equal(lookup(root, "etc"), 0);
+	assert_int_equal(q.error, -ENOTDIR);
+	begin(FUSE_READLINK, up);
+	assert_int_equal(send(), 0);
+	assert_int_equal(q.body_size, 9);
+	assert_memory_equal(q.body, "../secret", 9);
+	begin(FUSE_SETATTR, up);
+	put(&(struct fuse_setattr_in){ .valid = FATTR_MODE, .mode = 0 },
+	    sizeof(struct fuse_setattr_in));
+	assert_int_equal(send(), -EOPNOTSUPP);
+	begin(FUSE_SETATTR, up);
+	put(&(struct fuse_setattr_in){ .valid = FATTR_SIZE }, sizeof(struct fuse_setattr_in));
+	assert_int_equal(send(), -EINVAL);
+	assert_secret_safe();
+}
+
+/* Opening a pipe would wait, a device would do who knows what. */
+static void test_special_files(void **state)
+{
+	struct fuse_mknod_in in = { .mode = S_IFCHR | 0666, .rdev = 0x103 };
+	struct fuse_create_in create = { .flags = O_RDONLY | O_CREAT, .mode = 0644 };
+	uint64_t fh, pipe = lookup(1, "pipe");
+
+	(void)state;
+	assert_int_equal(open_as(FUSE_OPEN, pipe, O_RDONLY, &fh), -ENXIO);
+	begin(FUSE_CREATE, 1);
+	put(&create, sizeof(create));
+	put_name("pipe");
+	assert_int_equal(send(), -ENXIO);
+	begin(FUSE_MKNOD, 1);
+	put(&in, sizeof(in));
+	put_name("null");
+	assert_int_equal(send(), -EPERM);
+	in.mode = S_IFBLK | 0666;
+	begin(FUSE_MKNOD, 1);
+	put(&in, sizeof(in));
+	put_name("null");
+	assert_int_equal(send(), -EPERM);
+	assert_int_equal(access("null", F_OK), -1);
+}
+
+static mode_t mode_of(const char *name)
+{
+	struct stat status;
+
+	assert_int_equal(lstat(name, &status), 0);
+	return status.st_mode & 07777;
+}
+
+static void test_set_user_id(void **state)
+{
+	struct fuse_create_in create = { .flags = O_RDWR | O_CREAT, .mode = 06755 };
+	struct fuse_mkdir_in mkdir_in = { .mode = 07777 };
+	uint64_t tool;
+
+	(void)state;
+	begin(FUSE_CREATE, 1);
+	put(&create, sizeof(create));
+	put_name("tool");
+	assert_int_equal(send(), 0);
+	assert_int_equal(mode_of("tool") & 07000, 0);
+	tool = lookup(1, "tool");
+	begin(FUSE_SETATTR, tool);
+	put(&(struct fuse_setattr_in){ .valid = FATTR_MODE, .mode = 06711 },
+	    sizeof(struct fuse_setattr_in));
+	assert_int_equal(send(), 0);
+	assert_int_equal(mode_of("tool"), 0711);
+	begin(FUSE_MKDIR, 1);
+	put(&mkdir_in, sizeof(mkdir_in));
+	put_name("new");
+	assert_int_equal(send(), 0);
+	assert_int_equal(mode_of("new") & 06000, 0);
+}
+
+static void test_numbers(void **state)
+{
+	static const uint64_t bad[] = { 0, 2, 4095, SHARE_NODES_MOST, 1ULL << 32, 1ULL << 63, -1ULL };
+	struct fuse_read_in in = { .size = 4096 };
+	uint64_t fh, file;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(lookup(bad[i], "file"), 0);
+		assert_int_equal(q.error, -ESTALE);
+		begin(FUSE_RENAME, 1);
+		put(&bad[i], sizeof(bad[i]));
+		put_name("file");
+		put_name("file2");
+		assert_int_equal(send(), -ESTALE);
+		begin(FUSE_LINK, 1);
+		put(&bad[i], sizeof(bad[i]));
+		put_name("file2");
+		assert_int_equal(send(), -ESTALE);
+	}
+	file = lookup(1, "file");
+	assert_int_equal(open_as(FUSE_OPEN, file, O_RDWR, &fh), 0);
+	in.fh = fh;
+	begin(FUSE_READ, file);
+	put(&in, sizeof(in));
+	assert_int_equal(send(), 0);
+	assert_int_equal(q.body_size, 5);
+	assert_memory_equal(q.body, "hello", 5);
+	begin(FUSE_READ, 1);		/* another node's file */
+	put(&in, sizeof(in));
+	assert_int_equal(send(), -EBADF);
+	begin(FUSE_READDIR, file);	/* a file as a folder */
+	put(&in, sizeof(in));
+	assert_int_equal(send(), -EBADF);
+	for (i = 1; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		in.fh = bad[i];
+		begin(FUSE_READ, file);
+		put(&in, sizeof(in));
+		assert_int_equal(send(), -EBADF);
+	}
+	in.fh = fh;
+	in.offset = -1ULL;
+	begin(FUSE_READ, file);
+	put(&in, sizeof(in));
+	assert_int_equal(send(), -EINVAL);
+}
+
+static void test_write_sizes(void **state)
+{
+	struct fuse_write_in in = { .size = 6 };
+	uint64_t fh, file = lookup(1, "file");
+
+	(void)state;
+	assert_int_equal(open_as(FUSE_OPEN, file, O_WRONLY, &in.fh), 0);
+	fh = in.fh;
+	begin(FUSE_WRITE, file);
+	put(&in, sizeof(in));
+	put("world", 5);
+	assert_int_equal(send(), -EINVAL);
+	in.size = 5;
+	in.offset = 3;
+	begin(FUSE_WRITE, file);
+	put(&in, sizeof(in));
+	put("world", 5);
+	assert_int_equal(send_as(24, 3, q.size), 0);
+	assert_int_equal(((const struct fuse_write_out *)q.body)->size, 5);
+	in.offset = 1ULL << 63;
+	begin(FUSE_WRITE, file);
+	put(&in, sizeof(in));
+	put("world", 5);
+	assert_int_equal(send(), -EINVAL);
+	assert_int_equal(open_as(FUSE_OPEN, file, O_RDONLY, &in.fh), 0);
+	in.offset = 0;
+	begin(FUSE_WRITE, file);	/* a file open for reading */
+	put(&in, sizeof(in));
+	put("world", 5);
+	assert_int_equal(send(), -EBADF);
+	begin(FUSE_READ, file);
+	put(&(struct fuse_read_in){ .fh = in.fh, .size = 100 }, sizeof(struct fuse_read_in));
+	assert_int_equal(send_as(16 + 100, 7, q.size), 0);
+	assert_int_equal(q.body_size, 8);
+	assert_memory_equal(q.body, "helworld", 8);
+	assert_int_not_equal(fh, in.fh);
+}
+
+static void test_forget(void **state)
+{
+	struct {
+		struct fuse_batch_forget_in in;
+		struct fuse_forget_one one[3];
+	} batch = { { .count = 0xffffffff }, { { 1, 100 }, { 2, 100 }, { 1000, 1 } } };
+	uint64_t file = lookup(1, "file");
+
+	(void)state;
+	assert_int_equal(lookup(1, "file"), file);
+	begin(FUSE_FORGET, file);
+	put(&(struct fuse_forget_in){ .nlookup = 1 }, sizeof(struct fuse_forget_in));
+	send_as(0, 4096, q.size);
+	assert_int_equal(q.got, 0);
+	assert_non_null(node_get(share, file));
+	send_as(0, 4096, q.size);
+	assert_null(node_get(share, file));
+	send_as(0, 4096, q.size);
+	lookup(1, "file");
+	begin(FUSE_BATCH_FORGET, 0);
+	put(&batch, sizeof(batch));
+	send_as(0, 5, q.size);
+	assert_int_equal(q.got, 0);
+	assert_null(node_get(share, 2));
+	assert_non_null(node_get(share, 1));
+}
+
+static void test_limits(void **state)
+{
+	uint64_t fh, file, number;
+	unsigned int i;
+	char name[16];
+
+	(void)state;
+	file = lookup(1, "file");
+	for (i = 0; i < SHARE_OPEN_MOST; i++)
+		assert_int_equal(open_as(FUSE_OPEN, file, O_RDONLY, &fh), 0);
+	assert_int_equal(open_as(FUSE_OPEN, file, O_RDONLY, &fh), -ENFILE);
+	assert_int_equal(open_as(FUSE_OPENDIR, 1, O_RDONLY, &fh), -ENFILE);
+	begin(FUSE_RELEASE, file);
+	put(&(struct fuse_release_in){ .fh = 7 }, sizeof(struct fuse_release_in));
+	assert_int_equal(send(), 0);
+	nodes_descriptors(3);
+	for (i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		write_file(name, "");
+		number = lookup(1, name);
+		assert_int_equal(!number, i >= 3);
+	}
+	assert_int_equal(q.error, -ENFILE);
+	assert_int_equal(open_as(FUSE_OPEN, file, O_RDONLY, &fh), -ENFILE);
+	begin(FUSE_FORGET, file);
+	put(&(struct fuse_forget_in){ .nlookup = 1 }, sizeof(struct fuse_forget_in));
+	send_as(0, 4096, q.size);
+	assert_int_equal(lookup(1, name), file);	/* its place */
+}
+
+static void test_read_only(void **state)
+{
+	static const uint32_t writes[] = {
+		FUSE_SETATTR, FUSE_SYMLINK, FUSE_MKNOD, FUSE_MKDIR, FUSE_UNLINK, FUSE_RMDIR,
+		FUSE_RENAME, FUSE_LINK, FUSE_WRITE, FUSE_CREATE, FUSE_FALLOCATE, FUSE_RENAME2,
+	};
+	static const uint32_t flags[] = { O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC };
+	uint64_t fh, file = lookup(1, "file");
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+		begin(writes[i], 1);
+		memset(q.bytes + q.size, 0, 200);
+		q.size += 200;
+		assert_int_equal(send(), -EROFS);
+	}
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		assert_int_equal(open_as(FUSE_OPEN, file, flags[i], &fh), -EROFS);
+	assert_int_equal(open_as(FUSE_OPEN, file, O_RDONLY, &fh), 0);
+}
+
+/* Every entry comes once, however little room there is. */
+static void read_folder(uint32_t opcode, uint64_t node, uint32_t room, unsigned int wanted)
+{
+	size_t head = opcode == FUSE_READDIR ? 0 : sizeof(struct fuse_entry_out);
+	struct fuse_read_in in = { .size = room };
+	unsigned int found = 0, sum = 0;
+	size_t at;
+
+	assert_int_equal(open_as(FUSE_OPENDIR, node, O_RDONLY, &in.fh), 0);
+	for (;;) {
+		begin(opcode, node);
+		put(&in, sizeof(in));
+		assert_int_equal(send_as(16 + room, 4096, q.size), 0);
+		if (!q.body_size)
+			break;
+		for (at = 0; at < q.body_size; ) {
+			const struct fuse_dirent *d = (void *)((char *)q.body + at + head);
+
+			assert_true(at + head + FUSE_NAME_OFFSET + d->namelen <= q.body_size);
+			if (d->name[0] == 'e') {
+				found++;
+				sum += atoi(d->name + 1);
+			}
+			in.offset = d->off;
+			at += FUSE_DIRENT_ALIGN(head + FUSE_NAME_OFFSET + d->namelen);
+		}
+		assert_int_equal(at, q.body_size);
+	}
+	assert_int_equal(found, wanted);
+	assert_int_equal(sum, wanted * (wanted - 1) / 2);
+}
+
+static void test_folders(void **state)
+{
+	struct fuse_read_in in = { .size = 10 };
+	uint64_t inner = lookup(1, "inner");
+	char name[32];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "inner/e%u", i);
+		write_file(name, "");
+	}
+	read_folder(FUSE_READDIR, inner, 200, 300);
+	read_folder(FUSE_READDIR, inner, 4096, 300);
+	read_folder(FUSE_READDIRPLUS, inner, 400, 300);
+	read_folder(FUSE_READDIRPLUS, inner, 4096, 300);
+	assert_int_equal(open_as(FUSE_OPENDIR, inner, O_RDONLY, &in.fh), 0);
+	begin(FUSE_READDIR, inner);
+	put(&in, sizeof(in));
+	assert_int_equal(send(), 0);
+	assert_int_equal(q.body_size, 0);
+}
+
+/* A folder that others move away does not take the guest along. */
+static void test_moved(void **state)
+{
+	uint64_t inner = lookup(1, "inner");
+
+	(void)state;
+	assert_int_equal(rename("inner", "../outside"), 0);
+	assert_int_equal(lookup(inner, ".."), 0);
+	assert_int_equal(q.error, -EINVAL);
+	assert_int_equal(lookup(1, "inner"), 0);
+	assert_int_equal(q.error, -ENOENT);
+	assert_int_equal(lookup(1, "secret"), 0);
+	/* Landlock, where the launcher is confined, closes the files in it too. */
+}
+
+static void test_kernel_interfaces(void **state)
+{
+	struct share *other = calloc(1, sizeof(*other)), *mine = share;
+	uint64_t fh, proc;
+
+	(void)state;
+	assert_false(share_open(other, "/proc", true));
+	assert_true(share_open(other, "/", true));
+	share = other;
+	assert_int_equal(init(), 0);
+	proc = lookup(1, "proc");
+	assert_int_not_equal(proc, 0);
+	assert_int_equal(lookup(proc, "self"), 0);
+	assert_int_equal(q.error, -ENOENT);
+	assert_int_equal(open_as(FUSE_OPENDIR, proc, O_RDONLY, &fh), 0);
+	begin(FUSE_READDIR, proc);
+	put(&(struct fuse_read_in){ .fh = fh, .size = 4096 }, sizeof(struct fuse_read_in));
+	assert_int_equal(send(), 0);
+	assert_int_equal(q.body_size, 0);
+	share = mine;
+}
+
+/* Cut short anywhere, with any length in the header, in parts of any size. */
+static void test_cut_short(void **state)
+{
+	uint32_t opcode, size;
+
+	(void)state;
+	for (opcode = 0; opcode < 60; opcode++) {
+		for (size = 0; size <= 160; size++) {
+			if (opcode == FUSE_DESTROY)
+				continue;
+			begin(opcode, 1);
+			memset(q.bytes + q.size, 'x', 200);
+			q.size = size;
+			send_as(300, 11, size);
+			assert_int_equal(q.got == VIRTIO_BAD, size < 40);
+			assert_int_equal(!!rule, size < 40);
+			send_as(300, 4096, 12345);
+			if (size >= 40 && q.got)
+				assert_true(q.error == -EINVAL || q.error == -ENOSYS);
+		}
+	}
+	for (size = 0; size < 16; size++) {
+		begin(FUSE_GETATTR, 1);
+		put("0123456789abcdef", 16);
+		send_as(size, 4096, q.size);
+		assert_int_equal(q.got, VIRTIO_BAD);
+		assert_non_null(rule);
+	}
+	for (; size < 16 + sizeof(struct fuse_attr_out); size++)
+		assert_int_equal(send_as(size, 4096, q.size), -EINVAL);
+	assert_int_equal(send_as(size, 4096, q.size), 0);
+}
+
+static const uint32_t *random_word(unsigned int *seed)
+{
+	static const uint32_t words[] = { 0, 1, 2, 3, 5, 255, 4095, 4096, 0x7fffffff, ~0U };
+	static uint32_t word;
+
+	word = rand_r(seed) % 4 ? words[rand_r(seed) % 10] : (uint32_t)rand_r(seed);
+	return &word;
+}
+
+/* Random requests, of which many are nearly right. */
+static void fuzz(unsigned int rounds, unsigned int least)
+{
+	static const char *const names[] = {
+		"file", "inner", "up", "root", "pipe", "absolute", "new", "..", "../secret", "x/y",
+	};
+	/* In words, of the protocol's structures. */
+	static const unsigned int sizes[] = { 0, 2, 2, 4, 4, 8, 10, 22 };
+	unsigned int i, n, seed = 20, done = 0;
+
+	for (i = 0; i < rounds; i++) {
+		begin(rand_r(&seed) % 54, rand_r(&seed) % 2 ? 1 : rand_r(&seed) % 8);
+		for (n = sizes[rand_r(&seed) % 8]; n; n--)
+			put(random_word(&seed), 4);
+		for (n = rand_r(&seed) % 3; n; n--)
+			put_name(names[rand_r(&seed) % 10]);
+		if (rand_r(&seed) % 8 == 0)
+			q.size -= rand_r(&seed) % 4;
+		send_as(16 + rand_r(&seed) % 600, 1 + rand_r(&seed) % 100, q.size);
+		done += q.got >= sizeof(struct fuse_out_header) && q.got != VIRTIO_BAD && !q.error;
+		if (i % 100 == 0)
+			init();
+	}
+	assert_secret_safe();
+	assert_in_range(done, least, rounds);	/* it was not all refused */
+}
+
+static void test_fuzz(void **state)
+{
+	(void)state;
+	fuzz(20000, 800);
+	assert_int_equal(access("../new", F_OK), -1);
+}
+
+static void test_fuzz_read_only(void **state)
+{
+	struct stat before, after;
+
+	(void)state;
+	assert_int_equal(stat(folder, &before), 0);
+	fuzz(5000, 200);
+	assert_int_equal(stat(folder, &after), 0);
+	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+	assert_int_equal(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
+	assert_int_equal(access("new", F_OK), -1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_init), TEST(test_names), TEST(test_links), TEST(test_special_files),
+		TEST(test_set_user_id), TEST(test_numbers), TEST(test_write_sizes),
+		TEST(test_forget), TEST(test_limits), TEST(test_folders), TEST(test_moved),
+		TEST(test_kernel_interfaces), TEST(test_cut_short), TEST(test_fuzz),
+		cmocka_unit_test_setup_teardown(test_read_only, setup_read_only, teardown),
+		cmocka_unit_test_setup_teardown(test_fuzz_read_only, setup_read_only, teardown),
+	};
+
+	umask(0);
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 1 << 20, 1 << 20 });
+	return cmocka_run_group_tests_name("share", tests, NULL, NULL);
+}
