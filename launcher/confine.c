@@ -113,11 +113,15 @@ static bool ends_us(int call)
 static void try_all_calls(const struct list *list)
 {
 	const char *wanted = getenv("LGUEST_TEST_CONFINE");
+	sigset_t set;
 	int call;
 
 	if (!wanted || strcmp(wanted, list->name) || atomic_flag_test_and_set(&tried))
 		return;
 	signal(SIGSYS, note_refused);
+	sigemptyset(&set);
+	sigaddset(&set, SIGSYS);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	for (call = 0; call < 1024; call++) {
 		atomic_store(&refused, false);
 		if (!ends_us(call))
