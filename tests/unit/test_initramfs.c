@@ -168,6 +168,7 @@ static void check_settings(const struct session *session, const char *want)
 	archive_free(&a);
 }
 
+#define NO_SHARE "LG_SHARES=''\nLG_ROOT=\nLG_FOLDER=''\n"
 static void test_settings(void **state)
 {
 	struct session shell = { .terminal = true, .rows = 24, .columns = 80,
@@ -177,13 +178,19 @@ static void test_settings(void **state)
 
 	(void)state;
 	check_settings(&shell, "LG_COMMAND=\nLG_TERMINAL=1\nLG_INPUT=\nLG_STDERR=1\n"
-		       "LG_SIZE='rows 24 cols 80'\nexport TERM='xterm'\\''; reboot'\n");
+		       "LG_SIZE='rows 24 cols 80'\n" NO_SHARE "export TERM='xterm'\\''; reboot'\n");
 	shell.split_stderr = true;
 	shell.command = command;
 	check_settings(&shell, "LG_COMMAND=1\nLG_TERMINAL=1\nLG_INPUT=\nLG_STDERR=2\n"
-		       "LG_SIZE='rows 24 cols 80'\nexport TERM='xterm'\\''; reboot'\n");
+		       "LG_SIZE='rows 24 cols 80'\n" NO_SHARE "export TERM='xterm'\\''; reboot'\n");
 	check_settings(&batch, "LG_COMMAND=1\nLG_TERMINAL=\nLG_INPUT=1\nLG_STDERR=2\n"
-		       "LG_SIZE=\nexport TERM='dumb'\n");
+		       "LG_SIZE=\n" NO_SHARE "export TERM='dumb'\n");
+	batch.shares = "one two";
+	batch.rootfs = "/";
+	batch.folder = "/it's here";
+	check_settings(&batch, "LG_COMMAND=1\nLG_TERMINAL=\nLG_INPUT=1\nLG_STDERR=2\n"
+		       "LG_SIZE=\nLG_SHARES='one two'\nLG_ROOT=lguest-root\n"
+		       "LG_FOLDER='/it'\\''s here'\nexport TERM='dumb'\n");
 }
 
 /* Shells of this machine must at least find /init's grammar right. */
