@@ -345,6 +345,7 @@ static void *vcpu_thread(void *argument)
 		return NULL;
 	if (confine_thread(THREAD_VCPU))
 		vcpu->status = run_guest(&vcpu->guest);
+	devices_stop();
 	watch_stop();
 	return NULL;
 }
@@ -385,6 +386,8 @@ static int run(const struct run_settings *set)
 	status = run_vcpu(&vcpu);
 	if (verbose)
 		print_stats();
+	if (verbose)
+		devices_report();
 	if (verbose && restart_count())
 		note("restarted %u times", restart_count());
 	if (status == RUN_ENDED)

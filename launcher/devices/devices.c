@@ -55,6 +55,29 @@ bool devices_connect(void)
 	return true;
 }
 
+void devices_stop(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < count; i++)
+		for (j = 0; j < devices[i]->kind->queues && devices[i]->kind->drain; j++)
+			virtio_stop_queue(&devices[i]->queues[j]);
+}
+
+void devices_report(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < count; i++)
+		for (j = 0; j < devices[i]->kind->queues; j++) {
+			const struct queue_counts *c = &devices[i]->queues[j].counts;
+
+			note("%s, queue %u: %llu requests, at most %u at once; %llu notifications, %llu interrupts",
+			     devices[i]->name, j, c->requests, c->most,
+			     c->notifications, c->interrupts);
+		}
+}
+
 const char *devices_params(void)
 {
 	static char text[MOST * 48];

@@ -27,6 +27,10 @@ const char *share_tags(void);
 bool devices_add(struct virtio_device *device, const struct memory *memory, int host);
 /* Connect their interrupts, when the guest exists.  False after a message. */
 bool devices_connect(void);
+/* The guest has ended: wait for what is on its way, so that it can be no more. */
+void devices_stop(void);
+/* With -v: what they did. */
+void devices_report(void);
 /* The kernel parameters that tell the guest layer of all of them. */
 const char *devices_params(void);
 /* Module names of the drivers they need and, if not NULL, one more; NULL-ended. */

@@ -109,8 +109,25 @@ void virtio_tell(struct virtio_queue *q)
 	if (!q->untold)
 		return;
 	q->untold = 0;
-	if (virtqueue_wants_interrupt(&q->ring))
-		signal_eventfd(q->device->interrupt);
+	if (!virtqueue_wants_interrupt(&q->ring))
+		return;
+	q->counts.interrupts++;
+	signal_eventfd(q->device->interrupt);
+}
+
+void virtio_began(struct virtio_queue *q)
+{
+	q->counts.requests++;
+	if (++q->on_way > q->counts.most)
+		q->counts.most = q->on_way;
+}
+
+void virtio_done(struct virtio_queue *q, uint16_t head, uint32_t written)
+{
+	q->on_way--;
+	virtqueue_push(&q->ring, head, written);
+	if (++q->untold >= TELL_EVERY)
+		virtio_tell(q);
 }
 
 /*L:630
@@ -127,14 +144,14 @@ static int serve_waiting(struct virtio_queue *q,
 
 	while ((got = virtqueue_pop(&q->ring, &chain)) > 0) {
 		uint16_t head = chain.head;
-		uint32_t written = handle(q, &chain);
+		uint32_t written;
 
+		virtio_began(q);
+		written = handle(q, &chain);
 		if (written == VIRTIO_BAD)
 			return -1;
-		virtqueue_push(&q->ring, head, written);
-		if (++q->untold >= TELL_EVERY)
-			virtio_tell(q);
-		if (atomic_load(&q->server->hurry))
+		virtio_done(q, head, written);
+		if (virtio_hurry(q))
 			return 0;
 	}
 	return got;
@@ -149,7 +166,7 @@ void virtio_each(struct virtio_queue *q,
 		virtqueue_notify_me(&q->ring, false);
 		got = serve_waiting(q, handle);
 		virtio_tell(q);
-	} while (!got && !atomic_load(&q->server->hurry) && virtqueue_notify_me(&q->ring, true));
+	} while (!got && !virtio_hurry(q) && virtqueue_notify_me(&q->ring, true));
 	if (got < 0)
 		virtio_fail(q->device, q->ring.broken);
 }
@@ -178,10 +195,12 @@ static void *queue_thread(void *argument)
 		fds[1].fd = q->source;
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return NULL;
+		count = 0;
 		if (fds[0].revents && read(q->kick, &count, sizeof(count)) < 0 &&
 		    errno != EAGAIN)
 			return NULL;
 		pthread_mutex_lock(&q->lock);
+		q->counts.notifications += count;
 		if ((q->ring.running || q->device->kind->one_thread) && is_ready(q->device))
 			q->device->kind->serve(q);
 		else
@@ -262,6 +281,22 @@ bool virtio_start(struct virtio_device *device)
 	return true;
 }
 
+static void stop_queue(struct virtio_queue *q)
+{
+	if (q->device->kind->drain)
+		q->device->kind->drain(q);
+	virtqueue_stop(&q->ring);
+	q->on_way = 0;
+	q->untold = 0;
+}
+
+void virtio_stop_queue(struct virtio_queue *q)
+{
+	lock_queue(q);
+	stop_queue(q);
+	pthread_mutex_unlock(&q->server->lock);
+}
+
 void virtio_reset(struct virtio_device *device)
 {
 	unsigned int i;
@@ -271,8 +306,8 @@ void virtio_reset(struct virtio_device *device)
 		struct virtio_queue *q = &device->queues[i];
 
 		lock_queue(q);
+		stop_queue(q);
 		virtqueue_reset(&q->ring, device->memory);
-		q->untold = 0;
 		if (!i && device->kind->reset)
 			device->kind->reset(device);
 		pthread_mutex_unlock(&q->server->lock);

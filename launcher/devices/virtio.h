@@ -47,6 +47,11 @@ struct virtio_queue {
 	bool started;			/* r has a thread */
 	int source;			/* t descriptor with work, or -1 */
 	unsigned int untold;		/* q pushed, interrupt not yet considered */
+	unsigned int on_way;		/* q begun and not done */
+	struct queue_counts {
+		unsigned long long requests, notifications, interrupts;
+		unsigned int most;	/* on their way at once */
+	} counts;			/* q */
 	atomic_bool hurry;		/* someone waits for the lock */
 };
 
@@ -61,6 +66,11 @@ struct virtio_kind {
 	 */
 	void (*serve)(struct virtio_queue *queue);
 	/* These may be NULL. */
+	/*
+	 * Wait for the requests that are on their way, and forget them, if
+	 * serve() leaves any.  With the lock, on any thread.
+	 */
+	void (*drain)(struct virtio_queue *queue);
 	/* The driver is ready, with device->accepted. */
 	void (*start)(struct virtio_device *device);
 	/* The driver is gone; with the first queue's lock. */
@@ -126,6 +136,7 @@ void virtio_set_interrupt(struct virtio_device *device, unsigned int why);
 bool virtio_start_threads(struct virtio_device *device);
 /* Begin and end of work on all queues; with device->lock. */
 bool virtio_start(struct virtio_device *device);
+void virtio_stop_queue(struct virtio_queue *queue);
 void virtio_reset(struct virtio_device *device);
 void virtio_kick(struct virtio_queue *queue);
 
@@ -142,7 +153,15 @@ void virtio_change_config(struct virtio_device *device,
  */
 void virtio_each(struct virtio_queue *queue,
 		 uint32_t (*handle)(struct virtio_queue *queue, struct chain *chain));
+/* The same in parts: a request was taken off the ring; it is done. */
+void virtio_began(struct virtio_queue *queue);
+void virtio_done(struct virtio_queue *queue, uint16_t head, uint32_t written);
 /* Raise the interrupt, if the driver wants one for what was pushed. */
 void virtio_tell(struct virtio_queue *queue);
+/* Someone waits for the lock: return soon. */
+static inline bool virtio_hurry(struct virtio_queue *queue)
+{
+	return atomic_load(&queue->server->hurry);
+}
 
 #endif /* LGUEST_VIRTIO_H */

@@ -4,6 +4,9 @@
  * host.  The host's page cache is the disk's write cache: a flush of the guest
  * is an fdatasync here.
  *
+ * Reads, writes and flushes are on their way side by side and end in any order
+ * (disk_io.h); the rest is done at once, because it is rare.
+ *
  * What cannot be done (beyond the end, on a read-only disk, no space left, a
  * file that shrank) is an I/O error for the guest, and nothing more.
  */
@@ -22,6 +25,7 @@
 #include <unistd.h>
 
 #include "devices.h"
+#include "disk_io.h"
 #include "lguest.h"
 #include "virtio.h"
 
@@ -30,13 +34,29 @@
 #define RANGES		64			/* of one discard */
 #define RANGE_MOST	(1U << 22)		/* sectors: 2 GiB */
 
+/* A request of the guest that is on its way. */
+struct request {
+	struct transfer transfer;	/* first: the engine gives it back */
+	uint64_t left;			/* bytes to go */
+	uint32_t written;		/* to the guest, at the end */
+	uint8_t *status;
+	struct chain chain;
+	struct request *next;		/* free ones */
+};
+
 struct disk {
 	char *path;
 	int fd;
 	bool read_only;
 	bool is_device;
 	uint64_t sectors;
+	struct engine engine;
+	/* Under the queue's lock: */
+	struct request *requests, *free;
+	unsigned int touched;		/* of requests; the others have no memory yet */
 };
+
+#define REQUESTS	(VIRTQUEUE_MOST + 1)	/* all of a queue, and one too many */
 
 static struct disk *disk_of(struct virtio_queue *q)
 {
@@ -53,55 +73,6 @@ static uint8_t status_of(int error)
 {
 	return error == EOPNOTSUPP || error == ENOSYS || error == ENOTTY ?
 	       VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
-}
-
-/*L:650
- * All of a transfer, in as many calls as it takes.  Fewer bytes than asked for
- * mean the end of a file that has become shorter.
- :*/
-static uint8_t transfer(struct disk *disk, struct iovec *part, unsigned int parts,
-			uint64_t sector, uint64_t size, bool write)
-{
-	off_t at = sector * SECTOR;
-
-	if (!in_range(disk, sector, size) || (write && disk->read_only))
-		return VIRTIO_BLK_S_IOERR;
-	while (size) {
-		ssize_t done = write ? pwritev(disk->fd, part, parts, at) :
-				       preadv(disk->fd, part, parts, at);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return VIRTIO_BLK_S_IOERR;
-		at += done;
-		size -= done;
-		for (; parts && (size_t)done >= part->iov_len; parts--, part++)
-			done -= part->iov_len;
-		if (parts) {
-			part->iov_base = (char *)part->iov_base + done;
-			part->iov_len -= done;
-		}
-	}
-	return VIRTIO_BLK_S_OK;
-}
-
-static uint8_t flush(const struct disk *disk)
-{
-	return fdatasync(disk->fd) ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
-}
-
-/* Without a flush command the driver takes every write as done for good. */
-static uint8_t write_out(struct virtio_queue *q, struct chain *c, uint64_t sector)
-{
-	struct disk *disk = disk_of(q);
-	uint8_t status = transfer(disk, chain_out(c), c->out_parts, sector,
-				  c->out_size, true);
-
-	if (status == VIRTIO_BLK_S_OK &&
-	    !(q->device->accepted & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)))
-		status = flush(disk);
-	return status;
 }
 
 static int punch(const struct disk *disk, uint64_t from, uint64_t size)
@@ -190,58 +161,231 @@ static uint8_t give_id(struct virtio_queue *q, struct chain *c)
 	return VIRTIO_BLK_S_OK;
 }
 
-static uint8_t act(struct virtio_queue *q, struct chain *c,
-		   const struct virtio_blk_outhdr *header)
+static void give(struct disk *disk, struct request *r, enum transfer_kind kind)
+{
+	r->transfer.kind = kind;
+	disk->engine.kind->give(&disk->engine, &r->transfer);
+}
+
+/* True if it is on its way; else it ends with this status. */
+static bool begin(struct disk *disk, struct request *r, uint64_t sector, bool write,
+		  uint8_t *status)
+{
+	struct chain *c = &r->chain;
+
+	r->left = write ? c->out_size : c->in_size;
+	r->transfer.part = write ? chain_out(c) : chain_in(c);
+	r->transfer.parts = write ? c->out_parts : c->in_parts;
+	r->transfer.at = sector * SECTOR;
+	*status = VIRTIO_BLK_S_OK;
+	if (!in_range(disk, sector, r->left) || (write && disk->read_only))
+		*status = VIRTIO_BLK_S_IOERR;
+	else if (r->left)
+		give(disk, r, write ? TRANSFER_WRITE : TRANSFER_READ);
+	return *status == VIRTIO_BLK_S_OK && r->left;
+}
+
+/* What a slow call would keep waiting goes first. */
+static void go_ahead(struct virtio_queue *q)
+{
+	disk_of(q)->engine.kind->go(&disk_of(q)->engine);
+	virtio_tell(q);
+}
+
+/* As begin(). */
+static bool act(struct virtio_queue *q, struct request *r,
+		const struct virtio_blk_outhdr *header, uint8_t *status)
 {
 	switch (header->type) {
 	case VIRTIO_BLK_T_IN:
-		return transfer(disk_of(q), chain_in(c), c->in_parts,
-				header->sector, c->in_size, false);
+		return begin(disk_of(q), r, header->sector, false, status);
 	case VIRTIO_BLK_T_OUT:
-		return write_out(q, c, header->sector);
+		return begin(disk_of(q), r, header->sector, true, status);
 	case VIRTIO_BLK_T_FLUSH:
-		virtio_tell(q);		/* this takes its time */
-		return flush(disk_of(q));
+		give(disk_of(q), r, TRANSFER_SYNC);
+		return true;
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		virtio_tell(q);
-		return ranges(q, c, header->type == VIRTIO_BLK_T_DISCARD);
+		go_ahead(q);
+		*status = ranges(q, &r->chain, header->type == VIRTIO_BLK_T_DISCARD);
+		return false;
 	case VIRTIO_BLK_T_GET_ID:
-		return give_id(q, c);
+		*status = give_id(q, &r->chain);
+		return false;
 	default:
-		return VIRTIO_BLK_S_UNSUPP;
+		*status = VIRTIO_BLK_S_UNSUPP;
+		return false;
 	}
 }
 
-/*L:660
+static struct request *new_request(struct disk *disk)
+{
+	struct request *r = disk->free;
+
+	if (!r)
+		return &disk->requests[disk->touched++];
+	disk->free = r->next;
+	return r;
+}
+
+static void free_request(struct disk *disk, struct request *r)
+{
+	r->next = disk->free;
+	disk->free = r;
+}
+
+/* Back to the driver. */
+static void end(struct virtio_queue *q, struct request *r, uint8_t status)
+{
+	*r->status = status;
+	virtio_done(q, r->chain.head, r->written);
+	free_request(disk_of(q), r);
+}
+
+/*L:650
  * A request: a header of 16 bytes, the data, and one byte for the status, the
  * last of what we write.  How they are cut into parts is the driver's affair.
  :*/
-static uint32_t request(struct virtio_queue *q, struct chain *c)
+static bool begin_request(struct virtio_queue *q, struct request *r)
 {
 	struct virtio_blk_outhdr header;
+	struct chain *c = &r->chain;
+	uint8_t status;
+	bool under_way;
 	uint64_t data;
-	void *status;
+	void *place;
 
 	if (chain_read(c, &header, sizeof(header)) != sizeof(header) ||
-	    !chain_take_end(c, &status)) {
+	    !chain_take_end(c, &place)) {
 		q->ring.broken = "a disk request has no header or no status";
-		return VIRTIO_BAD;
+		return false;
 	}
+	r->status = place;
 	data = c->in_size;
-	*(uint8_t *)status = act(q, c, &header);
-	return (header.type == VIRTIO_BLK_T_IN ? data : data - c->in_size) + 1;
+	virtio_began(q);
+	under_way = act(q, r, &header, &status);
+	r->written = (header.type == VIRTIO_BLK_T_IN ? data : data - c->in_size) + 1;
+	if (!under_way)
+		end(q, r, status);
+	return true;
 }
 
+/* As many as there are: 0, or -1 if the driver broke a rule. */
+static int begin_waiting(struct virtio_queue *q)
+{
+	struct request *r;
+	int got;
+
+	do {
+		r = new_request(disk_of(q));
+		got = virtqueue_pop(&q->ring, &r->chain);
+		if (got > 0 && q->on_way == q->ring.size) {
+			q->ring.broken = "more requests are on their way than the queue holds";
+			got = -1;
+		}
+	} while (got > 0 && begin_request(q, r));
+	free_request(disk_of(q), r);
+	return got > 0 ? -1 : got;
+}
+
+/*L:660
+ * All of a transfer, in as many calls as it takes.  No bytes at all mean the
+ * end of a file that has become shorter.  True if another call is on its way.
+ :*/
+static bool goes_on(struct disk *disk, struct request *r)
+{
+	struct transfer *t = &r->transfer;
+	ssize_t done = t->result;
+
+	if (done == -EINTR || done == -EAGAIN) {
+		give(disk, r, t->kind);
+		return true;
+	}
+	if (t->kind == TRANSFER_SYNC || done <= 0 || (uint64_t)done >= r->left)
+		return false;
+	r->left -= done;
+	t->at += done;
+	for (; (size_t)done >= t->part->iov_len; t->parts--, t->part++)
+		done -= t->part->iov_len;
+	t->part->iov_base = (char *)t->part->iov_base + done;
+	t->part->iov_len -= done;
+	give(disk, r, t->kind);
+	return true;
+}
+
+/* Without a flush command the driver takes every write as done for good. */
+static bool wants_sync(struct virtio_queue *q, const struct transfer *t)
+{
+	return t->kind == TRANSFER_WRITE && t->result > 0 &&
+	       !(q->device->accepted & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH));
+}
+
+static void end_transfer(struct virtio_queue *q, struct transfer *t)
+{
+	struct request *r = (struct request *)t;
+	struct disk *disk = disk_of(q);
+	bool ok = t->kind == TRANSFER_SYNC ? !t->result : t->result > 0;
+
+	if (goes_on(disk, r))
+		return;
+	if (wants_sync(q, t)) {
+		give(disk, r, TRANSFER_SYNC);
+		return;
+	}
+	end(q, r, ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
+}
+
+/* True if something had ended. */
+static bool end_transfers(struct virtio_queue *q)
+{
+	struct engine *engine = &disk_of(q)->engine;
+	struct transfer *t = engine->kind->take(engine, false);
+	bool any = t;
+
+	for (; t; t = engine->kind->take(engine, false))
+		end_transfer(q, t);
+	return any;
+}
+
+/*L:665
+ * What ended makes room for more, and what begins may end at once; when
+ * neither happens the driver is told, and asked to notify again.
+ :*/
 static void serve(struct virtio_queue *q)
 {
-	virtio_each(q, request);
+	struct engine *engine = &disk_of(q)->engine;
+	int got;
+
+	do {
+		virtqueue_notify_me(&q->ring, false);
+		do {
+			got = begin_waiting(q);
+			engine->kind->go(engine);
+		} while (end_transfers(q) && !got && !virtio_hurry(q));
+		virtio_tell(q);
+	} while (!got && !virtio_hurry(q) && virtqueue_notify_me(&q->ring, true));
+	if (got < 0)
+		virtio_fail(q->device, q->ring.broken);
+	q->source = q->on_way ? engine->ready : -1;
+}
+
+/* The guest's memory is about to be its own again. */
+static void drain(struct virtio_queue *q)
+{
+	struct engine *engine = &disk_of(q)->engine;
+
+	if (q->on_way)
+		note("%s: waiting for %u requests", disk_of(q)->path, q->on_way);
+	engine->kind->go(engine);
+	for (; q->on_way; q->on_way--)
+		free_request(disk_of(q), (struct request *)engine->kind->take(engine, true));
 }
 
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_BLOCK,
 	.queues = 1,
 	.serve = serve,
+	.drain = drain,
 };
 
 static void configure(struct virtio_device *device, const struct disk *disk)
@@ -295,8 +439,32 @@ static const char *measure(struct disk *disk)
 	return disk->sectors ? NULL : "it is empty; give it a size with `truncate -s 4G IMG`";
 }
 
+/* For the tests: LGUEST_TEST_DISK=threads does without io_uring. */
+static int open_engine(struct disk *disk)
+{
+	struct engine *engine = &disk->engine;
+	const char *wanted = getenv("LGUEST_TEST_DISK");
+	int error = -EPERM;
+
+	engine->file = disk->fd;
+	engine->kind = &engine_uring;
+	if (!wanted || strcmp(wanted, engine_threads.name))
+		error = engine->kind->open(engine);
+	if (error) {
+		note("%s: no io_uring here: %s; threads instead", disk->path, strerror(-error));
+		engine->kind = &engine_threads;
+		error = engine->kind->open(engine);
+	}
+	if (error)
+		engine->kind = NULL;
+	return error;
+}
+
 static const char *open_disk(struct disk *disk)
 {
+	const char *why;
+	int error;
+
 	disk->fd = open(disk->path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (disk->fd < 0)
 		return !disk->read_only && (errno == EACCES || errno == EROFS) ?
@@ -304,14 +472,21 @@ static const char *open_disk(struct disk *disk)
 	/* Two guests that write the same disk would ruin it. */
 	if (flock(disk->fd, (disk->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB))
 		return "another guest uses it; several can, if all have it read-only with ,ro";
-	return measure(disk);
+	why = measure(disk);
+	if (why)
+		return why;
+	error = open_engine(disk);
+	return error ? strerror(-error) : NULL;
 }
 
 static struct virtio_device *forget(struct virtio_device *device, struct disk *disk)
 {
 	if (disk) {
+		if (disk->engine.kind)
+			disk->engine.kind->close(&disk->engine);
 		if (disk->fd >= 0)
 			close(disk->fd);
+		free(disk->requests);
 		free(disk->path);
 	}
 	free(disk);
@@ -329,8 +504,9 @@ struct virtio_device *disk_create(const char *option)
 	if (disk) {
 		disk->fd = -1;
 		disk->path = strdup(option);
+		disk->requests = calloc(REQUESTS, sizeof(*disk->requests));
 	}
-	if (!device || !disk || !disk->path) {
+	if (!device || !disk || !disk->path || !disk->requests) {
 		problem("cannot make a disk: out of memory; free some");
 		return forget(device, disk);
 	}

@@ -187,7 +187,7 @@ static const char *write_features(struct virtio_device *d, uint32_t value)
 static const char *write_ready(struct virtio_device *d, struct virtio_queue *q,
 			       uint32_t value)
 {
-	const char *rule = NULL;
+	const char *rule;
 
 	if (value > 1)
 		return "QueueReady is neither 0 nor 1";
@@ -195,14 +195,14 @@ static const char *write_ready(struct virtio_device *d, struct virtio_queue *q,
 		return "a queue is made ready after DRIVER_OK";
 	if (value == q->ring.running)
 		return value ? "a queue is made ready twice" : NULL;
+	if (!value) {
+		virtio_stop_queue(q);
+		return NULL;
+	}
 	/* The thread may exist, from before a reset. */
 	pthread_mutex_lock(&q->server->lock);
-	if (value) {
-		q->ring.event_index = d->accepted & VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX);
-		rule = virtqueue_start(&q->ring);
-	} else {
-		virtqueue_stop(&q->ring);
-	}
+	q->ring.event_index = d->accepted & VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX);
+	rule = virtqueue_start(&q->ring);
 	pthread_mutex_unlock(&q->server->lock);
 	return rule;
 }

@@ -1,5 +1,5 @@
-// SOURCES: launcher/devices/virtio.c launcher/devices/virtio_mmio.c launcher/devices/virtqueue.c launcher/devices/virtio_blk.c launcher/memory.c launcher/message.c launcher/terminal.c
-// LIBS: -pthread
+// SOURCES: launcher/devices/virtio.c launcher/devices/virtio_mmio.c launcher/devices/virtqueue.c launcher/devices/virtio_blk.c launcher/devices/disk_uring.c launcher/devices/disk_threads.c launcher/memory.c launcher/message.c launcher/terminal.c
+// LIBS: -pthread -luring
 // SPDX-License-Identifier: GPL-2.0
 /* The registers' rules, and a disk behind them: K7, K13. */
 #include <errno.h>

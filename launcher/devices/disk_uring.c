@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Transfers by io_uring: a batch goes to the kernel with one call, and what has
+ * ended lies in memory.  The file is not registered with the ring, which lives
+ * on for a moment after it was closed and would keep the disk's lock.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "disk_io.h"
+
+static int open_uring(struct engine *engine)
+{
+	struct io_uring *ring = calloc(1, sizeof(*ring));
+	int error = ring ? io_uring_queue_init(TRANSFERS_MOST, ring, 0) : -ENOMEM;
+
+	if (error) {
+		free(ring);
+		return error;
+	}
+	engine->state = ring;
+	engine->ready = ring->ring_fd;
+	return 0;
+}
+
+static void close_uring(struct engine *engine)
+{
+	io_uring_queue_exit(engine->state);
+	free(engine->state);
+}
+
+/* There is always room: what go() hands over leaves the queue at once. */
+static void give(struct engine *engine, struct transfer *t)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(engine->state);
+
+	switch (t->kind) {
+	case TRANSFER_READ:
+		io_uring_prep_readv(sqe, engine->file, t->part, t->parts, t->at);
+		break;
+	case TRANSFER_WRITE:
+		io_uring_prep_writev(sqe, engine->file, t->part, t->parts, t->at);
+		break;
+	case TRANSFER_SYNC:
+		io_uring_prep_fsync(sqe, engine->file, IORING_FSYNC_DATASYNC);
+		break;
+	}
+	io_uring_sqe_set_data(sqe, t);
+}
+
+/* It fails only when the host has no memory just now. */
+static void go(struct engine *engine)
+{
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+	struct io_uring *ring = engine->state;
+
+	while (io_uring_sq_ready(ring))
+		if (io_uring_submit(ring) <= 0)
+			nanosleep(&moment, NULL);
+}
+
+static struct transfer *take(struct engine *engine, bool wait)
+{
+	struct io_uring *ring = engine->state;
+	struct io_uring_cqe *cqe;
+	struct transfer *t;
+
+	while (io_uring_peek_cqe(ring, &cqe)) {
+		if (!wait)
+			return NULL;
+		io_uring_wait_cqe(ring, &cqe);
+	}
+	t = io_uring_cqe_get_data(cqe);
+	t->result = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return t;
+}
+
+const struct engine_kind engine_uring = {
+	.name = "io_uring",
+	.open = open_uring,
+	.close = close_uring,
+	.give = give,
+	.go = go,
+	.take = take,
+};
