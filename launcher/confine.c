@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -152,6 +153,13 @@ static int allow_listing(scmp_filter_ctx filter)
 					O_DIRECTORY));
 }
 
+/* Of its own CPU time a thread may ask for less urgency, no more. */
+static int allow_patience(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(sched_setscheduler), 2,
+				SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A1(SCMP_CMP_EQ, SCHED_BATCH));
+}
+
 bool confine_thread(enum thread_kind kind)
 {
 	const struct list *list = &lists[kind];
@@ -168,6 +176,8 @@ bool confine_thread(enum thread_kind kind)
 		error = allow_ioctls(filter);
 	if (!error && kind == THREAD_VCPU)
 		error = allow_listing(filter);
+	if (!error && kind == THREAD_VCPU)
+		error = allow_patience(filter);
 	if (!error)
 		error = seccomp_load(filter);
 	if (filter)

@@ -5,9 +5,11 @@
  * notifications signal.  The registers are virtio_mmio.c; what is done with a
  * request is the device's own file.
  */
+#define _GNU_SOURCE 1
 #include <errno.h>
 #include <linux/virtio_mmio.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -178,6 +180,21 @@ static bool is_ready(struct virtio_device *device)
 	       !virtio_failed(device);
 }
 
+/*L:632
+ * The guest notifies, and a thread that sleeps is due: it would take the CPU
+ * from the guest, do one request and sleep again.  A thread of SCHED_BATCH runs
+ * at once where a CPU is idle, but takes none away: the guest goes on, puts
+ * more into the queue, and all of it costs one notification, one visit here
+ * and one interrupt.
+ :*/
+static void be_patient(const struct virtio_device *device)
+{
+	static const struct sched_param none;
+
+	if (device->kind->patient && sched_setscheduler(0, SCHED_BATCH, &none))
+		note("%s: its thread hurries: %s", device->name, strerror(errno));
+}
+
 static void *queue_thread(void *argument)
 {
 	struct virtio_queue *q = argument;
@@ -187,6 +204,7 @@ static void *queue_thread(void *argument)
 	};
 	uint64_t count;
 
+	be_patient(q->device);
 	if (q->device->kind->confine && !q->device->kind->confine(q->device)) {
 		virtio_fail(q->device, "the launcher could not confine its thread");
 		return NULL;

@@ -71,6 +71,7 @@ struct virtio_kind {
 	 * serve() leaves any.  With the lock, on any thread.
 	 */
 	void (*drain)(struct virtio_queue *queue);
+	bool patient;	/* its threads let the guest go on rather than begin at once */
 	/* The driver is ready, with device->accepted. */
 	void (*start)(struct virtio_device *device);
 	/* The driver is gone; with the first queue's lock. */

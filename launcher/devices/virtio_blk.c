@@ -386,6 +386,7 @@ static const struct virtio_kind kind = {
 	.queues = 1,
 	.serve = serve,
 	.drain = drain,
+	.patient = true,
 };
 
 static void configure(struct virtio_device *device, const struct disk *disk)
