@@ -1,11 +1,12 @@
 // SOURCES: launcher/devices/virtio.c launcher/devices/virtio_mmio.c launcher/devices/virtqueue.c launcher/devices/virtio_blk.c launcher/devices/disk_uring.c launcher/devices/disk_threads.c launcher/memory.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread -luring
 // SPDX-License-Identifier: GPL-2.0
-/* The registers' rules, and a disk behind them: K7, K13. */
+/* The registers' rules, and a disk behind them, with both engines: K7, K10, K13. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_mmio.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,6 +94,13 @@ static int setup(void **state)
 	return setup_with("");
 }
 
+static int setup_threads(void **state)
+{
+	(void)state;
+	setenv("LGUEST_TEST_DISK", "threads", 1);
+	return setup_with("");
+}
+
 static int setup_read_only(void **state)
 {
 	(void)state;
@@ -111,6 +119,8 @@ static int teardown(void **state)
 	free(said);
 	memory_destroy(&memory);
 	unlink(image);
+	unsetenv("LGUEST_TEST_DISK");
+	verbose = false;
 	return 0;
 }
 
@@ -442,6 +452,160 @@ static void test_disk_read_only(void **state)
 	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
 }
 
+/*
+ * Many at once, in a longer queue: request i has the descriptors from 3 * i,
+ * its own header and status, and MANY_SIZE bytes of data.
+ */
+#define MANY		20
+#define MANY_SIZE	32768
+#define MANY_DATA	0x100000
+
+static uint8_t *data_of(unsigned int i)
+{
+	return memory_at(&memory, GPA(MANY_DATA + i * MANY_SIZE), MANY_SIZE);
+}
+
+static uint8_t *status_of(unsigned int i)
+{
+	return memory_at(&memory, GPA(HEADER + 0x100 * i + 0x80), 1);
+}
+
+static void start_many(void)
+{
+	rounds = 0;
+	negotiate();
+	set_queue();
+	wr(VIRTIO_MMIO_QUEUE_NUM, 64);
+	memset(memory_at(&memory, GPA(DEVICE), 4096), 0, 4096);
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV | FOK | DOK);
+}
+
+static void make_available(uint16_t head)
+{
+	struct vring_avail *avail = memory_at(&memory, GPA(DRIVER), 256);
+
+	avail->ring[rounds % 64] = head;
+	__atomic_store_n(&avail->idx, ++rounds, __ATOMIC_RELEASE);
+}
+
+static void submit_many(uint32_t type)
+{
+	struct vring_desc *desc = memory_at(&memory, GPA(TABLE), 64 * 16);
+	unsigned int i, flags = type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0;
+
+	for (i = 0; i < MANY; i++) {
+		struct virtio_blk_outhdr header = { .type = type, .sector = i * MANY_SIZE / 512 };
+		uint64_t at = HEADER + 0x100 * i;
+
+		memory_write(&memory, GPA(at), &header, sizeof(header));
+		*status_of(i) = 0xaa;
+		desc[3 * i] = (struct vring_desc){ at, sizeof(header), VRING_DESC_F_NEXT, 3 * i + 1 };
+		desc[3 * i + 1] = (struct vring_desc){ MANY_DATA + i * MANY_SIZE, MANY_SIZE,
+						       VRING_DESC_F_NEXT | flags, 3 * i + 2 };
+		desc[3 * i + 2] = (struct vring_desc){ at + 0x80, 1, VRING_DESC_F_WRITE, 0 };
+		make_available(3 * i);
+	}
+	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+}
+
+static void wait_for_many(void)
+{
+	volatile struct vring_used *used = memory_at(&memory, GPA(DEVICE), 1024);
+	unsigned int i;
+
+	for (i = 0; i < 5000 && used->idx != rounds; i++)
+		usleep(1000);
+	assert_int_equal(used->idx, rounds);
+	for (i = 0; i < MANY; i++)
+		assert_int_equal(*status_of(i), VIRTIO_BLK_S_OK);
+}
+
+static void test_many(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	start_many();
+	for (i = 0; i < MANY; i++)
+		memset(data_of(i), i + 1, MANY_SIZE);
+	submit_many(VIRTIO_BLK_T_OUT);
+	wait_for_many();
+	memset(data_of(0), 0, MANY * MANY_SIZE);
+	submit_many(VIRTIO_BLK_T_IN);
+	wait_for_many();
+	for (i = 0; i < MANY; i++) {
+		assert_int_equal(data_of(i)[0], i + 1);
+		assert_memory_equal(data_of(i), data_of(i) + 1, MANY_SIZE - 1);
+	}
+	assert_in_range(disk->queues[0].counts.most, 2, MANY);
+	assert_int_equal(disk->queues[0].counts.requests, 2 * MANY);
+}
+
+/* After a reset, or the end of its queue, the memory is the driver's alone. */
+static void stop_disk(unsigned int round)
+{
+	if (round % 2) {
+		wr(VIRTIO_MMIO_QUEUE_READY, 0);
+		assert_int_equal(rd(VIRTIO_MMIO_QUEUE_READY), 0);
+	} else {
+		wr(VIRTIO_MMIO_STATUS, 0);
+	}
+}
+
+static void forget_cache(void)
+{
+	int fd = open(image, O_RDONLY);
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
+}
+
+static void test_stop_on_the_way(void **state)
+{
+	bool threads = getenv("LGUEST_TEST_DISK");
+	unsigned int round;
+
+	(void)state;
+	verbose = true;
+	for (round = 0; round < 100; round++) {
+		forget_cache();
+		start_many();
+		submit_many(VIRTIO_BLK_T_IN);
+		while (!__atomic_load_n(&disk->queues[0].counts.requests, __ATOMIC_RELAXED))
+			sched_yield();
+		usleep(round);
+		stop_disk(round);
+		memset(data_of(0), 0x77, MANY * MANY_SIZE);
+		usleep(300);
+		assert_int_equal(data_of(0)[0], 0x77);
+		assert_memory_equal(data_of(0), data_of(0) + 1, MANY * MANY_SIZE - 1);
+		disk->queues[0].counts.requests = 0;
+	}
+	fflush(message_stream);
+	if (threads)
+		assert_non_null(strstr(said, "waiting for"));
+}
+
+/* The same request again before it came back, and more than there is room for. */
+static void test_too_many(void **state)
+{
+	unsigned int round, i;
+
+	(void)state;
+	for (round = 0; round < 50; round++) {
+		start_many();
+		submit_many(VIRTIO_BLK_T_IN);
+		for (i = 0; i < 200; i++)
+			make_available(3 * (i % MANY));
+		wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+		wr(VIRTIO_MMIO_STATUS, 0);
+	}
+	start_many();
+	submit_many(VIRTIO_BLK_T_IN);
+	wait_for_many();
+}
+
 /* A request without a place for its status stops the device, not us. */
 static void test_disk_bad_request(void **state)
 {
@@ -478,6 +642,8 @@ static void test_disk_options(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define WITH_THREADS(name) \
+	{ #name "_with_threads", name, setup_threads, teardown, NULL }
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +653,11 @@ int main(void)
 		TEST(test_disk_errors),
 		cmocka_unit_test_setup_teardown(test_disk_read_only, setup_read_only, teardown),
 		TEST(test_disk_bad_request), TEST(test_disk_options),
+		TEST(test_many), TEST(test_stop_on_the_way), TEST(test_too_many),
+		WITH_THREADS(test_disk), WITH_THREADS(test_disk_ranges),
+		WITH_THREADS(test_disk_errors), WITH_THREADS(test_disk_bad_request),
+		WITH_THREADS(test_many), WITH_THREADS(test_stop_on_the_way),
+		WITH_THREADS(test_too_many),
 	};
 
 	return cmocka_run_group_tests_name("virtio", tests, NULL, NULL);
