@@ -31,6 +31,7 @@
 
 #define SECTOR		512ULL
 #define SEGMENTS	(VIRTQUEUE_MOST - 2)	/* header and status need two */
+#define ERRORS_TOLD	8
 #define RANGES		64			/* of one discard */
 #define RANGE_MOST	(1U << 22)		/* sectors: 2 GiB */
 
@@ -53,6 +54,7 @@ struct disk {
 	struct engine engine;
 	/* Under the queue's lock: */
 	struct request *requests, *free;
+	unsigned int errors;
 	unsigned int touched;		/* of requests; the others have no memory yet */
 };
 
@@ -320,6 +322,17 @@ static bool wants_sync(struct virtio_queue *q, const struct transfer *t)
 	       !(q->device->accepted & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH));
 }
 
+/* With -v, the first few. */
+static void tell_error(struct disk *disk, const struct transfer *t)
+{
+	if (disk->errors++ < ERRORS_TOLD)
+		note("%s: cannot %s at byte %lld: %s", disk->path,
+		     t->kind == TRANSFER_READ ? "read" :
+		     t->kind == TRANSFER_WRITE ? "write" : "sync",
+		     (long long)t->at,
+		     t->result ? strerror(-t->result) : "the file has become shorter");
+}
+
 static void end_transfer(struct virtio_queue *q, struct transfer *t)
 {
 	struct request *r = (struct request *)t;
@@ -332,6 +345,8 @@ static void end_transfer(struct virtio_queue *q, struct transfer *t)
 		give(disk, r, TRANSFER_SYNC);
 		return;
 	}
+	if (!ok)
+		tell_error(disk, t);
 	end(q, r, ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
 }
 

@@ -48,13 +48,56 @@ dd if=/dev/zero of=/dev/vda bs=64k count=256 oflag=direct 2>/dev/null && echo wr
 dd if=/dev/vda of=/dev/null bs=64k count=4 iflag=direct 2>/dev/null && echo reads still work
 END
 
+# fio writes blocks at random, 32 at a time, and reads all of them again.
+cat >"$work/fio" <<'END'
+mount -t ext4 -o ro /dev/vdb /mnt || exit 1
+mount --bind /dev /mnt/dev && mount -t tmpfs tmp /mnt/tmp
+exec chroot /mnt /bin/fio --name=random --filename=/dev/vda --thread --ioengine=libaio --direct=1 \
+	--rw=randwrite --bs=4k --size=4M --iodepth=32 --verify=crc32c --verify_fatal=1
+END
+
+# Restarts while 32 reads of a slow disk are on their way; it has a bad block.
+cat >"$work/slow" <<'END'
+get() { dd if=/dev/vda of=/dev/null bs=4k count=1 skip="$1" iflag=direct 2>/dev/null; }
+if [ "$(head -c 6 /dev/vdb)" = slowly ]; then
+	get 1024 || echo cannot read
+	get 1025 && echo reads the next
+	exit 0
+fi
+echo slowly | dd of=/dev/vdb conv=fsync,notrunc 2>/dev/null
+echo 4 >/sys/block/vda/queue/max_sectors_kb
+dd if=/dev/vda of=/dev/null bs=128k count=16 iflag=direct 2>/dev/null &
+until read -r reads writes </sys/block/vda/inflight && [ "$reads" -ge 8 ]; do :; done
+reboot -f
+sleep 60
+END
+
+# Disks of the lab's host: /dev/vda, ...
+host_disks=(--modprobe virtio_blk)
+host_disk() {	# ID OPTIONS
+	host_disks+=(--qemu-arg -drive --qemu-arg "if=none,id=$1,format=raw,$2"
+		--qemu-arg -device --qemu-arg "virtio-blk-pci,drive=$1")
+}
+mkdir -p "$built/tests"
+check "K7 there is an image with fio" "$lib/fio_image" "$built/tests/fio.img"
+truncate -s 8M "$work/slow.img"
+host_disk fio "readonly=on,file.filename=$built/tests/fio.img"
+host_disk slow "throttling.iops-total=1,file.driver=blkdebug,file.image.driver=file,\
+file.image.filename=$work/slow.img,file.inject-error.0.event=read_aio,\
+file.inject-error.0.errno=5,file.inject-error.0.sector=8192"
+
 disks() {
 	cat <<'END'
+# count FILE WORD: the number before it in what -v says of a disk at the end.
+count() { sed -n "s,^lguest: $1\, queue 0:.*[^0-9]\([0-9]*\) $2.*,\1,p" /tmp/err | tail -n 1; }
 words() { cat /lab/$1; }
 truncate -s 80M /tmp/a.img
 truncate -s 1M /tmp/b.img
 lguest run -v -d /tmp/a.img -d /tmp/b.img -- sh -c "$(words write-and-reboot)" >/tmp/out 2>/tmp/err
 is "K7 a guest with two disks ends well" 0 $?
+is "K7 ... with threads where there is no io_uring" "$LGUEST_TEST_DISK" "$(sed -n \
+	's,^lguest: /tmp/a.img: no io_uring here: .*; \(.*\) instead,\1,p' /tmp/err | uniq)"
+between "K7 ... which had several requests on their way" 2 256 "$(count /tmp/a.img 'at once')"
 pattern=$(sed -n 's/^pattern: //p' /tmp/out)
 is "K7 64 MiB are read back as written" "$pattern" "$(sed -n 's/^before: //p' /tmp/out)"
 is "K7 K12 ... and again after a restart" "$pattern" "$(sed -n 's/^after: //p' /tmp/out)"
@@ -67,7 +110,7 @@ check "K7 nothing is left" no_guest_left
 END
 }
 
-inside "one CPU" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
+inside "one CPU" "${host_disks[@]}" --with "$work/fio" --with "$work/slow" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
 	--with "$work/full" < <(disks; cat <<'END'
 truncate -s 8M /tmp/c.img
 lguest run -d /tmp/a.img -d /tmp/b.img,ro -d /tmp/c.img -- sh -c "$(words errors)" >/tmp/out 2>/tmp/err &
@@ -89,6 +132,23 @@ lguest run -d /tmp/small/full.img -- sh -c "$(words full)" >/tmp/out 2>/tmp/err
 is "K7 a guest on a full host file system ends well" 0 $?
 is "K7 no space left is an I/O error for the guest" "reads still work" "$(cat /tmp/out)"
 umount /tmp/small
+
+lguest run -v -d /tmp/a.img -d /dev/vda,ro -- sh -c "$(words fio)" >/tmp/out 2>/tmp/err
+is "K7 fio ends well" 0 $?
+has "K7 4 MiB at random, 32 requests at a time, are read back as written" 'err= 0' /tmp/out
+between "K7 ... so many were on their way" 24 32 "$(count /tmp/a.img 'at once')"
+between "K7 ... 1024 writes and 1024 reads" 2048 3000 "$(count /tmp/a.img requests)"
+between "K11 a notification serves several requests" 1 1024 "$(count /tmp/a.img notifications)"
+between "K11 an interrupt serves several requests" 1 1024 "$(count /tmp/a.img interrupts)"
+grep '^lguest: /tmp/a.img, queue 0' /tmp/err
+
+echo none | dd of=/tmp/b.img conv=notrunc 2>/dev/null
+lguest run -v --time-limit 60 -d /dev/vdb -d /tmp/b.img -- sh -c "$(words slow)" >/tmp/out 2>/tmp/err
+is "K7 K12 a restart with requests on their way" 0 $?
+has "K7 K12 ... waits for them" '^lguest: /dev/vdb: waiting for [0-9]+ requests' /tmp/err
+has "K7 the host's error is told with -v" '^lguest: /dev/vdb: cannot read at byte 4194304: Input/output error' /tmp/err
+is "K7 what the host cannot read is an error, for that block alone" \
+	"cannot read reads the next" "$(echo $(cat /tmp/out))"
 
 lguest run -- sh -c "$(words rng)" >/tmp/out 2>/tmp/err
 is "K8 the guest's random numbers come from the host" "virtio_rng.0 4096 different" "$(echo $(cat /tmp/out))"
@@ -112,6 +172,7 @@ has "K7 qcow2 is refused, with the way out" 'qemu-img convert' /tmp/err2
 check "K7 nothing is left of all these" no_guest_left
 END
 )
-inside "2 CPUs" --smp 2 --with "$work/write-and-reboot" < <(disks)
+inside "2 CPUs, threads" --smp 2 --with "$work/write-and-reboot" < <(
+	echo export LGUEST_TEST_DISK=threads; disks)
 
 finish
