@@ -60,6 +60,8 @@ struct virtio_kind {
 	unsigned int queues;
 	/* One thread for all queues, the first one's; it serves that one. */
 	bool one_thread;
+	/* Its threads let the guest go on rather than begin at once. */
+	bool patient;
 	/*
 	 * The queue was notified, or its source is readable: called with the
 	 * queue's lock, on its thread.
@@ -71,7 +73,6 @@ struct virtio_kind {
 	 * serve() leaves any.  With the lock, on any thread.
 	 */
 	void (*drain)(struct virtio_queue *queue);
-	bool patient;	/* its threads let the guest go on rather than begin at once */
 	/* The driver is ready, with device->accepted. */
 	void (*start)(struct virtio_device *device);
 	/* The driver is gone; with the first queue's lock. */
