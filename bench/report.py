@@ -186,12 +186,29 @@ def fleet_table(result):
     return table
 
 
+def disk_table(result):
+    host, guest = rows(result, "fio-host"), rows(result, "fio-guest")
+    count = guest.get("fio_disk")
+    table = [["fio", "host", "guest", "guest of host", "target met"]]
+    for name in host:
+        if name in guest:
+            part = guest[name]["iops"] / max(host[name]["iops"], 1)
+            table.append([name, f"{host[name]['iops']:,}/s", f"{guest[name]['iops']:,}/s",
+                          f"{part:.0%}", f"{'yes' if part >= .6 else 'no'} (wanted 60%)"
+                          if "read" in name else ""])
+    if count:
+        for what in ("notifications", "interrupts"):
+            table.append([what + " per request", "", f"{count[what] / count['requests']:.2f}", "", ""])
+    return table
+
+
 TITLES = [
     (main_table, "Times, as multiples of native (the least of many windows), and world switches per operation in lguest"),
     (counts_table, "World switches per operation in lguest"),
     (boot_table, "Boot"),
     (memory_table, "lguest: boot as memory grows"),
     (fleet_table, "lguest: many at once"),
+    (disk_table, "Disk: 4 KiB at random, 32 at once, on the same disk of the lab's host"),
 ]
 
 
@@ -298,6 +315,9 @@ def figures(found, result):
     for name, system in found.items():
         if system.get("boot"):
             yield "boot_s", name, min(system["boot"])
+        for row, values in rows(found, name).items():
+            if "iops" in values:
+                yield "iops", f"{name}/{row}", values["iops"]
         if "idle" in system:
             for key in ("cpu_percent", "own_kib", "guest_kib", "shadow_kib", "last_boot"):
                 yield "fleet_" + key, name, system["idle"][key]
