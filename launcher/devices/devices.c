@@ -72,6 +72,8 @@ void devices_report(void)
 		for (j = 0; j < devices[i]->kind->queues; j++) {
 			const struct queue_counts *c = &devices[i]->queues[j].counts;
 
+			if (!c->requests)
+				continue;
 			note("%s, queue %u: %llu requests, at most %u at once; %llu notifications, %llu interrupts",
 			     devices[i]->name, j, c->requests, c->most,
 			     c->notifications, c->interrupts);

@@ -143,7 +143,7 @@ between "K11 an interrupt serves several requests" 1 1024 "$(count /tmp/a.img in
 grep '^lguest: /tmp/a.img, queue 0' /tmp/err
 
 echo none | dd of=/tmp/b.img conv=notrunc 2>/dev/null
-lguest run -v --time-limit 60 -d /dev/vdb -d /tmp/b.img -- sh -c "$(words slow)" >/tmp/out 2>/tmp/err
+lguest run -v --time-limit 200 -d /dev/vdb -d /tmp/b.img -- sh -c "$(words slow)" >/tmp/out 2>/tmp/err
 is "K7 K12 a restart with requests on their way" 0 $?
 has "K7 K12 ... waits for them" '^lguest: /dev/vdb: waiting for [0-9]+ requests' /tmp/err
 has "K7 the host's error is told with -v" '^lguest: /dev/vdb: cannot read at byte 4194304: Input/output error' /tmp/err
