@@ -7,7 +7,8 @@
  *	read()		the state of every CPU: control registers, tables, MSRs,
  *			and what the probe below has seen
  *	write "probe"	from now on compare the CPU before and after each
- *			enter_guest() of lg.ko (while this file is open)
+ *			enter_guest() of lg.ko (while this file is open), and
+ *			now and then look at all that its tables lead to
  *	write "ts"	... with CR0.TS set meanwhile, so that the guest's first
  *			floating-point instruction is a #NM
  *	write "no ts"
@@ -28,6 +29,7 @@
 #include <asm/fpu/xcr.h>
 #include <asm/msr.h>
 #include <asm/special_insns.h>
+#include "lg.h"
 
 #define TEXT_SIZE (1 << 18)
 
@@ -150,6 +152,87 @@ static void differs(const char *what, u64 was, u64 is)
 			 "%s was %#llx is %#llx", what, was, is);
 }
 
+/* ---- All that a guest can reach: pages of its launcher ---- */
+
+#define FRAMES (1UL << 20)		/* the lab has no more than 4 GiB */
+static unsigned long *ours;		/* one bit for each */
+static atomic64_t roots, leaves;
+
+static void mark_launcher_pages(struct lguest *lg)
+{
+	struct page *page;
+	u64 pfn;
+
+	bitmap_zero(ours, FRAMES);
+	for (pfn = 0; pfn < lg->pfn_limit; pfn++) {
+		if (get_user_pages_fast_only(lg->base + pfn * PAGE_SIZE, 1, 0,
+					     &page) != 1)
+			continue;
+		if (page_to_pfn(page) < FRAMES)
+			__set_bit(page_to_pfn(page), ours);
+		put_page(page);
+	}
+}
+
+static void check_leaf(u64 entry, int level, bool user, bool fixed_slot)
+{
+	u64 pfn = (entry & PHYSICAL_PAGE_MASK) >> PAGE_SHIFT, i;
+
+	atomic64_inc(&leaves);
+	if (!user) {
+		if (!fixed_slot)
+			differs("supervisor leaf", 0, entry);
+		return;
+	}
+	pfn &= ~((1ULL << 9 * (level - 1)) - 1);
+	for (i = 0; i < 1ULL << 9 * (level - 1); i++)
+		if (pfn + i >= FRAMES || !test_bit(pfn + i, ours))
+			differs("leaf to a page that is not the launcher's", i, entry);
+}
+
+/* From the top table of a root down. The host's own tables are not followed. */
+static void check_table(u64 pa, int level, bool user, bool fixed_slot, bool top)
+{
+	u64 *table = __va(pa & PHYSICAL_PAGE_MASK);
+	int i;
+
+	for (i = 0; i < 512; i++) {
+		u64 e = READ_ONCE(table[i]);
+		bool fixed = fixed_slot || (top && i == 256) ||
+			     (level == 4 && i == 508);
+		bool u = user && (e & _PAGE_USER);
+
+		if (!(e & _PAGE_PRESENT)) {
+			if (e && !fixed)
+				differs("bits in an absent entry", 0, e);
+			continue;
+		}
+		if (fixed && !u)
+			continue;
+		if (level == 1 || (level < 4 && (e & _PAGE_PSE)))
+			check_leaf(e, level, u, fixed);
+		else
+			check_table(e, level - 1, u, fixed, false);
+	}
+}
+
+static void check_guest(struct lg_cpu *cpu)
+{
+	struct lguest *lg = cpu->lg;
+	int top = pgtable_l5_enabled() ? 5 : 4;
+
+	if (!spin_trylock(&lg->lock))
+		return;
+	/* What is present in its tables stays the launcher's while we hold it. */
+	mark_launcher_pages(lg);
+	if (cpu->state->space_kernel)
+		check_table(cpu->state->space_kernel, top, true, false, true);
+	if (cpu->state->space_user)
+		check_table(cpu->state->space_user, top, true, false, true);
+	atomic64_inc(&roots);
+	spin_unlock(&lg->lock);
+}
+
 #define SAME(field) do { \
 	if (b->look.field != now.field) \
 		differs(#field, b->look.field, now.field); \
@@ -182,7 +265,8 @@ static int on_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (read_cr0() & X86_CR0_TS)
 		asm volatile("clts");
 	now = look_around();
-	atomic64_inc(&entries);
+	if (atomic64_inc_return(&entries) % 256 == 0)
+		check_guest((struct lg_cpu *)b->regs.di);
 	SAME(cr0);
 	SAME(cr3);
 	SAME(cr4);
@@ -252,8 +336,9 @@ static ssize_t witness_read(struct file *file, char __user *buf, size_t size,
 
 	if (!t.buf)
 		return -ENOMEM;
-	put(&t, "entries %lld\nmissed %d\ndifferences %lld %s\n",
-	    atomic64_read(&entries), probing ? probe.nmissed : 0,
+	put(&t, "entries %lld\nroots %lld\nleaves %lld\n",
+	    atomic64_read(&entries), atomic64_read(&roots), atomic64_read(&leaves));
+	put(&t, "missed %d\ndifferences %lld %s\n", probing ? probe.nmissed : 0,
 	    atomic64_read(&differences), first_difference);
 	cpus_read_lock();
 	for_each_online_cpu(cpu)
@@ -297,6 +382,26 @@ static struct miscdevice witness_dev = {
 	.mode = 0600,
 };
 
-module_misc_device(witness_dev);
+static int __init init(void)
+{
+	int err;
+
+	ours = vzalloc(BITS_TO_LONGS(FRAMES) * sizeof(long));
+	if (!ours)
+		return -ENOMEM;
+	err = misc_register(&witness_dev);
+	if (err)
+		vfree(ours);
+	return err;
+}
+
+static void __exit fini(void)
+{
+	misc_deregister(&witness_dev);
+	vfree(ours);
+}
+
+module_init(init);
+module_exit(fini);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("tests of lguest: the state of the host's CPUs");
