@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random page tables, against a reference walker.  Read next: fuzz_device.c.
+ * Random page tables, against a reference walker, and rights.  Read next: fuzz_device.c.
  */
 #include "micro.h"
 #include "fuzz.h"
@@ -176,4 +176,35 @@ void random_tables(void)
 TEST_S(15, "AT-26 AT-27 AT-32 fuzz: random page tables, against a reference walker")
 {
 	fuzz_guests(random_tables, "page tables");
+}
+
+/* ---- F2: what was filled for reading is not for writing ---- */
+
+#define VA 0x10000000000UL
+
+static void reads_then_writes(void)
+{
+	u64 got;
+
+	on_event = take;
+	for (u64 i = 0; i < 32; i++) {
+		bool user = i & 1, by_table = i & 2;
+		u64 va = VA + (i << 21);
+
+		map(MAIN_CR3, va, DATA + i * PAGE, P_ | U_ | (by_table ? W_ : 0) |
+		    (i & 4 ? D_ : 0) | (i & 8 ? A_ : 0));
+		if (by_table)
+			*entry_of(MAIN_CR3, va, 2) &= ~W_;
+		for (int n = 0; n < 2; n++) {
+			EXPECT_EQ(touch(va, 0, false, user, &got), OK);
+			EXPECT_EQ(touch(va, 1, true, user, &got),
+				  PF_PROT | PF_WRITE | (user ? PF_USER : 0));
+		}
+		EXPECT_EQ(*(volatile u64 *)AT(DATA + i * PAGE), 0);
+	}
+}
+
+TEST("F2 AT-26 a page that was read is not writable for it")
+{
+	guest_passes(reads_then_writes);
 }
