@@ -208,3 +208,26 @@ TEST("F2 AT-26 a page that was read is not writable for it")
 {
 	guest_passes(reads_then_writes);
 }
+
+/* ---- F3: a table in memory of the launcher that is not the guest's ---- */
+
+static void uses_foreign_table(void)
+{
+	*entry_of(MAIN_CR3, VA, 2) = GUEST_SIZE | P_ | W_ | U_;
+	(void)*(volatile u64 *)VA;
+	guest_fail("walked through a table beyond RAM", 0, 1);
+}
+
+TEST("F3 AT-26 AT-34 a table beyond RAM, where the launcher has memory of its own")
+{
+	struct guest *g = raw_guest(GUEST_SIZE + PAGE);
+	u64 *table = (u64 *)(g->mem + GUEST_SIZE);
+
+	for (int i = 0; i < 512; i++)
+		table[i] = DATA | P_ | W_ | U_ | A_ | D_;
+	g->size = GUEST_SIZE;
+	load_image(g, uses_foreign_table);
+	CHECK_EQ(initialize(g, IMAGE_GPA + (guest_boot - __executable_start)), 0);
+	dies(g, "is not in memory");
+	CHECK_EQ(table[0], DATA | P_ | W_ | U_ | A_ | D_);
+}

@@ -191,9 +191,9 @@ static void check_leaf(u64 entry, int level, bool user, bool fixed_slot)
 }
 
 /* From the top table of a root down. The host's own tables are not followed. */
-static void check_table(u64 pa, int level, bool user, bool fixed_slot, bool top)
+static void check_table(const u64 *table, int level, bool user, bool fixed_slot,
+			bool top)
 {
-	u64 *table = __va(pa & PHYSICAL_PAGE_MASK);
 	int i;
 
 	for (i = 0; i < 512; i++) {
@@ -212,23 +212,27 @@ static void check_table(u64 pa, int level, bool user, bool fixed_slot, bool top)
 		if (level == 1 || (level < 4 && (e & _PAGE_PSE)))
 			check_leaf(e, level, u, fixed);
 		else
-			check_table(e, level - 1, u, fixed, false);
+			check_table(__va(e & PHYSICAL_PAGE_MASK), level - 1, u,
+				    fixed, false);
 	}
 }
 
 static void check_guest(struct lg_cpu *cpu)
 {
 	struct lguest *lg = cpu->lg;
-	int top = pgtable_l5_enabled() ? 5 : 4;
+	struct lg_root *root = cpu->root;
+	int view;
 
 	if (!spin_trylock(&lg->lock))
 		return;
 	/* What is present in its tables stays the launcher's while we hold it. */
 	mark_launcher_pages(lg);
-	if (cpu->state->space_kernel)
-		check_table(cpu->state->space_kernel, top, true, false, true);
-	if (cpu->state->space_user)
-		check_table(cpu->state->space_user, top, true, false, true);
+	for (view = 0; view < 2; view++) {
+		if (root->pml5[view])
+			check_table(root->pml5[view], 5, true, false, true);
+		else if (root->pml4[view])
+			check_table(root->pml4[view], 4, true, false, true);
+	}
 	atomic64_inc(&roots);
 	spin_unlock(&lg->lock);
 }
@@ -265,7 +269,7 @@ static int on_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (read_cr0() & X86_CR0_TS)
 		asm volatile("clts");
 	now = look_around();
-	if (atomic64_inc_return(&entries) % 256 == 0)
+	if (atomic64_inc_return(&entries) % 128 == 0)
 		check_guest((struct lg_cpu *)b->regs.di);
 	SAME(cr0);
 	SAME(cr3);
