@@ -213,8 +213,8 @@ SYM_CODE_START(lguest_page_fault)
 SYM_CODE_END(lguest_page_fault)
 
 /*G:030
- * Interrupt on and off, without a visit to the Host unless an interrupt has
- * been waiting.  Nothing but rax may change.
+ * Interrupt on and off, without a visit to the Host unless an interrupt, or a
+ * flush in the ring, has been waiting.  Nothing but rax may change.
 :*/
 	.section .text, "ax"
 SYM_CODE_START(lguest_save_fl)
@@ -240,11 +240,16 @@ SYM_CODE_START(lguest_irq_enable)
 	movq	$LGUEST_IF, SHARED(IRQ_ENABLED)
 	cmpq	$0, SHARED(IRQ_PENDING)
 	jne	1f
+	cmpl	$0, lguest_ring_waits(%rip)
+	jne	2f
 	ret
 	int3
-1:	pushq	%rcx
+1:	movl	$LHCALL_SEND_INTERRUPTS, %eax
+	jmp	3f
+2:	movl	$LHCALL_FLUSH_ASYNC, %eax
+3:	movl	$0, lguest_ring_waits(%rip)
+	pushq	%rcx
 	pushq	%r11
-	movl	$LHCALL_SEND_INTERRUPTS, %eax
 	syscall
 	popq	%r11
 	popq	%rcx
@@ -286,7 +291,8 @@ SYM_CODE_END(lguest_no_handler)
 
 	.section .data, "aw"
 	.balign 8
-SYM_DATA(lguest_flush_later, .quad 0)
+SYM_DATA(lguest_flush_later, .long 0)
+SYM_DATA(lguest_ring_waits, .long 0)
 SYM_DATA_START(lguest_handlers)
 	.rept	256
 	.quad	lguest_no_handler

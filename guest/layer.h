@@ -61,7 +61,7 @@ extern char lguest_read_cr2[];
 void lguest_unexpected(void);
 extern char lguest_page_fault[];
 extern void *linux_page_fault;
-extern u32 lguest_flush_later;
+extern u32 lguest_flush_later, lguest_ring_waits;
 
 /* boot.c */
 void lguest_shutdown(const char *text, unsigned long reason);

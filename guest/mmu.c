@@ -24,10 +24,23 @@ static unsigned long lguest_read_cr3(void)
 	return current_cr3;
 }
 
+/*
+ * The Host knows an address space by its table, whatever the PCID.  Linux wants
+ * a flush whenever it gives a PCID to another space, but there is nothing to
+ * flush in one that was not loaded yet, nor below init_mm's upper half.
+ */
+static unsigned long never_loaded;
+
 static void lguest_write_cr3(unsigned long cr3)
 {
+	unsigned long table = cr3 & PTE_PFN_MASK, keep = cr3 & LGUEST_CR3_NOFLUSH;
+
+	if (table == never_loaded || table == __pa_symbol(init_top_pgt))
+		keep = LGUEST_CR3_NOFLUSH;
+	if (table == never_loaded)
+		never_loaded = 0;
 	current_cr3 = cr3 & ~LGUEST_CR3_NOFLUSH;
-	hcall(LHCALL_LOAD_CR3, cr3, 0, 0);
+	hcall(LHCALL_LOAD_CR3, table | keep, 0, 0);
 }
 
 static void lguest_write_cr2(unsigned long cr2)
@@ -84,10 +97,12 @@ void lguest_do_late_calls(void)
  * Like INVLPG, the flush of one address acts on kernel addresses in all
  * address spaces.
  *
- * While a page fault is handled (entry.S sets and clears lguest_flush_later),
- * the flush of a user's address can wait: copy-on-write does one for each page.
- * Nobody uses that user's addresses before either the IRET at the end or a
- * switch to another task, and the Host empties the ring at both.
+ * The flush of a user's address can wait in two cases.  While a page fault is
+ * handled (entry.S sets and clears lguest_flush_later), for copy-on-write does
+ * one for each page: nobody uses that user's addresses before either the IRET at
+ * the end or a switch to another task, and the Host empties the ring at both.
+ * And with interrupts off: Linux flushes a range page by page so, and only then
+ * goes on; lguest_irq_enable() has the ring emptied (lguest_ring_waits).
 :*/
 static void lguest_flush_tlb_user(void)
 {
@@ -101,10 +116,22 @@ static void lguest_flush_tlb_kernel(void)
 
 static void lguest_flush_tlb_one_user(unsigned long address)
 {
-	if (lguest_flush_later && (long)address >= 0)
-		hcall_later(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address);
-	else
+	if ((long)address < 0 ||
+	    (!lguest_flush_later && lguest_shared.irq_enabled)) {
 		hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address, 0);
+		return;
+	}
+	hcall_later(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address);
+	if (!lguest_flush_later)
+		lguest_ring_waits = 1;
+}
+
+/* Let the Host prepare at its next visit (fork flushes soon) for a new space. */
+static int lguest_pgd_alloc(struct mm_struct *mm)
+{
+	never_loaded = __pa(mm->pgd);
+	hcall_later(LHCALL_NEW_SPACE, never_loaded, 0);
+	return 0;
 }
 
 /*
@@ -113,6 +140,8 @@ static void lguest_flush_tlb_one_user(unsigned long address)
  */
 static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 {
+	if (never_loaded == __pa(pgd))
+		never_loaded = 0;
 	hcall_later(LHCALL_DROP_SPACE, __pa(pgd), 0);
 }
 
@@ -230,6 +259,7 @@ void setup_mmu_ops(void)
 	pv_ops.mmu.write_cr2 = lguest_write_cr2;
 	pv_ops.mmu.read_cr3 = lguest_read_cr3;
 	pv_ops.mmu.write_cr3 = lguest_write_cr3;
+	pv_ops.mmu.pgd_alloc = lguest_pgd_alloc;
 	pv_ops.mmu.pgd_free = lguest_pgd_free;
 
 	change_to_early_tables();

@@ -60,7 +60,6 @@ static void free_cpu(struct lg_cpu *cpu)
 	cancel_clockevent(cpu);
 	unmap_vcpu(cpu);
 	free_fpu(cpu);
-	free_spares(cpu);
 	if (cpu->shared_page)
 		unpin_user_pages_dirty_lock(&cpu->shared_page, 1, true);
 	if (cpu->tsk)
@@ -97,7 +96,6 @@ static int start_cpu(struct lguest *lg, unsigned int id, u64 start)
 	cpu->getreg = -1;
 	cpu->inject = -1;
 	cpu->in_guest = -1;
-	INIT_LIST_HEAD(&cpu->spares);
 	init_clockdev(cpu);
 	err = map_vcpu(cpu);
 	if (!err)
@@ -139,9 +137,8 @@ static struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start,
 	init_waitqueue_head(&lg->changed);
 	init_waitqueue_head(&lg->breakers);
 
-	err = init_shadow(lg);
-	if (!err)
-		err = map_switcher(lg);
+	init_shadow(lg);
+	err = map_switcher(lg);
 	if (!err)
 		err = start_cpu(lg, 0, start);
 	if (!err) {

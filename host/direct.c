@@ -48,6 +48,27 @@ void note_direct(struct lg_cpu *cpu)
 	cpu->root->last_use = lg->root_clock;
 }
 
+/* Only the PCIDs stay, and the first load will flush. */
+static void set_space(struct lg_space *space, struct lg_root *root, u64 key)
+{
+	*space = (struct lg_space) {
+		.cr3 = key,
+		.kernel = root_cr3(root, LG_KERNEL) | (space->kernel & CR3_PCID),
+		.user = root_cr3(root, LG_USER) | (space->user & CR3_PCID),
+		.index = root->index,
+	};
+}
+
+static struct lg_space *find_space(struct lg_cpu *cpu, u64 key)
+{
+	unsigned int i;
+
+	for (i = 0; i < LG_NR_SPACES; i++)
+		if (cpu->state->spaces[i].cr3 == key)
+			return &cpu->state->spaces[i];
+	return NULL;
+}
+
 /**
  * remember_space() - make the current address space one the Switcher knows
  * @cpu: the vCPU, which has just loaded it as cpu->root
@@ -55,29 +76,44 @@ void note_direct(struct lg_cpu *cpu)
  */
 void remember_space(struct lg_cpu *cpu, u64 cr3)
 {
-	struct lg_space *spaces = cpu->state->spaces, space;
+	struct lg_space *spaces = cpu->state->spaces, space, *place;
+	u64 key = cr3 & ~LGUEST_CR3_NOFLUSH;
+
+	/* Its own place, a free one, or that of the oldest. */
+	place = find_space(cpu, key) ?: find_space(cpu, 0) ?:
+		&spaces[LG_NR_SPACES - 1];
+	space = *place;
+	if (!key || space.cr3 != key)
+		set_space(&space, cpu->root, key);
+	/* The newest first: the oldest falls off the end. */
+	memmove(spaces + 1, spaces, (place - spaces) * sizeof(*spaces));
+	spaces[0] = space;
+	cpu->state->space = space_address(cpu);
+}
+
+/**
+ * announce_space() - let the Switcher load an address space that is not current
+ * @cpu: the vCPU
+ * @root: the space
+ * @cr3: as the guest will give it
+ *
+ * The others stay where they are, for one of them is the current one.
+ */
+void announce_space(struct lg_cpu *cpu, struct lg_root *root, u64 cr3)
+{
+	struct lg_state *state = cpu->state;
+	struct lg_space *place = &state->spaces[LG_NR_SPACES - 1];
+	u64 current_at = state->space - space_address(cpu);
 	u64 key = cr3 & ~LGUEST_CR3_NOFLUSH;
 	unsigned int i;
 
-	for (i = 0; i < LG_NR_SPACES - 1; i++)
-		if (spaces[i].cr3 == key)
-			break;
-	space = spaces[i];
-	if (!key || space.cr3 != key) {
-		/* Only the PCIDs stay, and the first load will flush. */
-		space = (struct lg_space) {
-			.cr3 = key,
-			.kernel = root_cr3(cpu->root, LG_KERNEL) |
-				  (space.kernel & CR3_PCID),
-			.user = root_cr3(cpu->root, LG_USER) |
-				(space.user & CR3_PCID),
-			.index = cpu->root->index,
-		};
-	}
-	/* The newest first: the oldest falls off the end. */
-	memmove(spaces + 1, spaces, i * sizeof(*spaces));
-	spaces[0] = space;
-	cpu->state->space = space_address(cpu);
+	if (!key || find_space(cpu, key))
+		return;
+	for (i = 0; i < LG_NR_SPACES; i++)
+		if (!state->spaces[i].cr3 && i * LG_SPACE_SIZE != current_at)
+			place = &state->spaces[i];
+	if ((place - state->spaces) * LG_SPACE_SIZE != current_at)
+		set_space(place, root, key);
 }
 
 /* An address space is going away.  A key of 0 is never looked for. */

@@ -184,6 +184,8 @@ static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
 		write_times(cpu);
 		regs_of(cpu)->ax = ktime_get_ns();
 		return LG_RUN;
+	case LHCALL_NEW_SPACE:
+		return new_space(cpu, arg[0]);
 	case LHCALL_DROP_SPACE:
 		drop_space(cpu, arg[0]);
 		return LG_RUN;
@@ -198,7 +200,8 @@ static bool ring_call_ok(u64 number)
 {
 	return number == LHCALL_FLUSH_ASYNC || number == LHCALL_LOAD_CR3 ||
 	       number == LHCALL_FLUSH_TLB || number == LHCALL_LOAD_TLS ||
-	       number == LHCALL_SET_CLOCKEVENT || number == LHCALL_DROP_SPACE;
+	       number == LHCALL_SET_CLOCKEVENT || number == LHCALL_DROP_SPACE ||
+	       number == LHCALL_NEW_SPACE;
 }
 
 /*H:510

@@ -129,7 +129,7 @@ static_assert(sizeof(struct lg_state) < PAGE_SIZE / 2, "the rest is a stack");
  * date later (shadow_tables.c).
  */
 struct shadow_table {
-	struct list_head list;		/* lg->tables, or a vCPU's spare ones */
+	struct list_head list;		/* lg->tables or lg->spares */
 	u64 *entries;			/* what the CPU walks */
 	u64 *guest;			/* the guest's entries they came from */
 	struct lg_root *root;		/* whose it is; NULL: the kernel half's */
@@ -221,9 +221,6 @@ struct lg_cpu {
 	bool hcall_done;		/* o ... but its ring of calls is */
 	bool halted;			/* o */
 	struct lg_need need;		/* o */
-	struct list_head spares;	/* o shadow tables for the next fill */
-	unsigned int nr_spares;		/* o */
-	struct lg_root *spare_root;	/* o */
 	struct lguest_exit exit;	/* o record for the launcher, if kind */
 	bool exit_given;		/* o it was read */
 	int getreg;			/* w armed register, or -1 */
@@ -299,7 +296,9 @@ struct lguest {
 	u64 shrinks;			/* l entries taken away so far (tlb.c) */
 	u64 kernel_shrunk;		/* l its value when the kernel half lost one */
 	int changing;			/* l invalidations under way */
-	u64 *buffer;			/* l a page for reading guest tables */
+	struct list_head spares;	/* l tables for the next fills */
+	unsigned int nr_spares;		/* l */
+	struct lg_root *spare_root;	/* l for the next address space, or NULL */
 	wait_queue_head_t changed;
 
 	char *dead;			/* cmpxchg: first reason wins */
@@ -370,6 +369,7 @@ void write_times(struct lg_cpu *cpu);
 void prepare_direct(struct lg_cpu *cpu);
 void note_direct(struct lg_cpu *cpu);
 void remember_space(struct lg_cpu *cpu, u64 cr3);
+void announce_space(struct lg_cpu *cpu, struct lg_root *root, u64 cr3);
 void forget_space(struct lguest *lg, unsigned int index);
 void forget_spaces(struct lguest *lg);
 
@@ -396,13 +396,13 @@ void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
 int fault_in(struct lg_cpu *cpu, unsigned long address, bool write);
 
 /* shadow_tables.c */
-int init_shadow(struct lguest *lg);
+void init_shadow(struct lguest *lg);
 void free_shadow(struct lguest *lg);
 int start_linear(struct lg_cpu *cpu);
 enum lg_next load_root(struct lg_cpu *cpu, u64 cr3);
+enum lg_next new_space(struct lg_cpu *cpu, u64 cr3);
 void drop_space(struct lg_cpu *cpu, u64 cr3);
 int refill_spares(struct lg_cpu *cpu);
-void free_spares(struct lg_cpu *cpu);
 u64 root_cr3(struct lg_root *root, enum lg_view view);
 void zap_launcher_range(struct lguest *lg, unsigned long start,
 			unsigned long end);

@@ -43,19 +43,19 @@ static bool only_write_lost(u64 then, u64 now)
 				 : !entry_stale(then, now);
 }
 
-static void forget_need(struct lg_cpu *cpu)
-{
-	cpu->need.page = 0;
-	cpu->need.write = false;
-}
-
-static bool read_table(struct lg_cpu *cpu, u64 *to, u64 pfn, size_t bytes)
+/*
+ * Entries @i and on of a table of the guest.  Not readable counts as empty: what
+ * hangs there is dropped then, and the next fill will see to it.
+ */
+static void read_entries(struct lg_cpu *cpu, u64 *to, u64 pfn, unsigned int i,
+			 unsigned int nr)
 {
 	if (pfn < cpu->lg->pfn_limit &&
-	    lgread_atomic(cpu, to, GPA(pfn << PAGE_SHIFT), bytes))
-		return true;
-	forget_need(cpu);
-	return false;
+	    lgread_atomic(cpu, to, GPA((pfn << PAGE_SHIFT) + 8 * i), 8 * nr))
+		return;
+	memset(to, 0, 8 * nr);
+	cpu->need.page = 0;
+	cpu->need.write = false;
 }
 
 static void drop_counted(struct lg_cpu *cpu, struct shadow_table *t,
@@ -80,28 +80,46 @@ static void correct(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
 }
 
 /*
+ * A table is compared by groups of entries, a cache line each: most of them are
+ * empty on our side, and what the guest has there does not matter.
+ */
+#define GROUP 8
+
+static bool group_is_empty(const u64 *entries)
+{
+	return !(entries[0] | entries[1] | entries[2] | entries[3] |
+		 entries[4] | entries[5] | entries[6] | entries[7]);
+}
+
+static void sync_table(struct lg_cpu *cpu, struct shadow_table *t, u64 pfn);
+
+static void sync_entry(struct lg_cpu *cpu, struct shadow_table *t,
+		       unsigned int i, u64 guest)
+{
+	if (!t->entries[i])
+		return;
+	if (entry_stale(t->guest[i], guest))
+		correct(cpu, t, i, guest);
+	else if (leads_to_table(t, t->entries[i]))
+		sync_table(cpu, table_of(t->entries[i]),
+			   (guest & FRAME) >> PAGE_SHIFT);
+}
+
+/*
  * @pfn: the guest's table that @t shadows.  Pieces of a large page (split) have
  * no guest table: the entry above them has been compared.
  */
 static void sync_table(struct lg_cpu *cpu, struct shadow_table *t, u64 pfn)
 {
-	u64 *guest = cpu->lg->buffer + 512 * t->level;
-	bool readable;
-	unsigned int i;
+	u64 guest[GROUP];
+	unsigned int i, k;
 
-	if (t->split)
-		return;
-	readable = read_table(cpu, guest, pfn, PAGE_SIZE);
-	for (i = 0; i < 512; i++) {
-		if (!t->entries[i])
+	for (i = 0; !t->split && i < 512; i += GROUP) {
+		if (group_is_empty(t->entries + i))
 			continue;
-		if (!readable)
-			drop_counted(cpu, t, i);
-		else if (entry_stale(t->guest[i], guest[i]))
-			correct(cpu, t, i, guest[i]);
-		else if (leads_to_table(t, t->entries[i]))
-			sync_table(cpu, table_of(t->entries[i]),
-				   (guest[i] & FRAME) >> PAGE_SHIFT);
+		read_entries(cpu, guest, pfn, i, GROUP);
+		for (k = 0; k < GROUP; k++)
+			sync_entry(cpu, t, i + k, guest[k]);
 	}
 }
 
@@ -120,26 +138,74 @@ static void sync_top(struct lg_cpu *cpu, struct lg_root *root, unsigned int i,
 	}
 }
 
-/* Entries @first to @end of the top level. */
-static void sync_range(struct lg_cpu *cpu, struct lg_root *root,
-		       unsigned int first, unsigned int end)
+/* Half of the top level: @entries are ours, and stand for entries @first on. */
+static void sync_half(struct lg_cpu *cpu, struct lg_root *root,
+		      const u64 *entries, unsigned int first)
 {
-	u64 *guest = cpu->lg->buffer;
-	bool readable;
-	unsigned int i;
+	u64 guest[GROUP];
+	unsigned int i, k;
 
-	if (root->linear)
-		return;
-	readable = read_table(cpu, guest, root->pfn, PAGE_SIZE);
-	for (i = first; i < end; i++)
-		sync_top(cpu, root, i, readable ? guest[i] : 0);
+	for (i = 0; !root->linear && i < 256; i += GROUP) {
+		if (group_is_empty(entries + i))
+			continue;
+		read_entries(cpu, guest, root->pfn, first + i, GROUP);
+		for (k = 0; k < GROUP; k++)
+			sync_top(cpu, root, first + i + k, guest[k]);
+	}
 }
 
 /* The part of an address space that is its own. */
 void sync_lower_half(struct lg_cpu *cpu, struct lg_root *root)
 {
-	sync_range(cpu, root, 0, 256);
+	sync_half(cpu, root, root->low[LG_KERNEL], 0);
 	root->stale = false;
+}
+
+/*
+ * The leaf of one page, after the guest has changed its own.  If that is one to
+ * use it is at once ours again: who changes a page's rights is about to use it.
+ */
+static void renew(struct lg_cpu *cpu, struct shadow_table *t, struct walk *w,
+		  u64 guest)
+{
+	unsigned int i = index_of(w->address, t->level);
+
+	correct(cpu, t, i, guest);
+	if (t->level == 1 && !t->entries[i] && !cpu->lg->changing)
+		fill_quietly(cpu, w, t, i, guest);
+}
+
+static void flush_path(struct lg_cpu *cpu, struct walk *w)
+{
+	struct lguest *lg = cpu->lg;
+	struct lg_root *root = cpu->root;
+	unsigned int i = index_of(w->address, 4);
+	u64 then = *top_guest(lg, root, i), guest;
+	struct shadow_table *t;
+
+	if (!top_entry(lg, root, i))
+		return;
+	read_entries(cpu, &guest, root->pfn, i, 1);
+	if (entry_stale(then, guest)) {
+		drop_top(lg, root, i);
+		return;
+	}
+	t = table_of(top_entry(lg, root, i));
+	for (;;) {
+		w->path_rights &= guest;
+		w->path_nx |= !!(guest & _PAGE_NX);
+		i = index_of(w->address, t->level);
+		if (t->split || !t->entries[i])
+			return;
+		read_entries(cpu, &guest, (guest & FRAME) >> PAGE_SHIFT, i, 1);
+		if (entry_stale(t->guest[i], guest)) {
+			renew(cpu, t, w, guest);
+			return;
+		}
+		if (!leads_to_table(t, t->entries[i]))
+			return;
+		t = table_of(t->entries[i]);
+	}
 }
 
 /**
@@ -149,43 +215,15 @@ void sync_lower_half(struct lg_cpu *cpu, struct lg_root *root)
  */
 void flush_one(struct lg_cpu *cpu, u64 address)
 {
-	struct lguest *lg = cpu->lg;
-	struct lg_root *root = cpu->root;
-	unsigned int i = (address >> 39) & 511;
-	struct shadow_table *t;
-	u64 pfn, guest;
-	bool readable;
+	struct walk w = {
+		.address = address,
+		.path_rights = _PAGE_RW | _PAGE_USER,
+	};
 
-	spin_lock(&lg->lock);
-	if (root->linear || !top_entry(lg, root, i))
-		goto out;
-	readable = read_table(cpu, lg->buffer, root->pfn, PAGE_SIZE);
-	guest = readable ? lg->buffer[i] : 0;
-	if (entry_stale(*top_guest(lg, root, i), guest)) {
-		drop_top(lg, root, i);
-		goto out;
-	}
-	t = table_of(top_entry(lg, root, i));
-	while (!t->split) {
-		pfn = (guest & FRAME) >> PAGE_SHIFT;
-		i = (address >> (PAGE_SHIFT + 9 * (t->level - 1))) & 511;
-		if (!t->entries[i])
-			break;
-		guest = 0;
-		if (pfn < lg->pfn_limit &&
-		    !lgread_atomic(cpu, &guest,
-				   GPA((pfn << PAGE_SHIFT) + 8 * i), 8))
-			forget_need(cpu);
-		if (entry_stale(t->guest[i], guest)) {
-			correct(cpu, t, i, guest);
-			break;
-		}
-		if (!leads_to_table(t, t->entries[i]))
-			break;
-		t = table_of(t->entries[i]);
-	}
-out:
-	spin_unlock(&lg->lock);
+	spin_lock(&cpu->lg->lock);
+	if (!cpu->root->linear)
+		flush_path(cpu, &w);
+	spin_unlock(&cpu->lg->lock);
 }
 
 /* FLUSH_TLB(USER). */
@@ -208,6 +246,6 @@ void flush_everything(struct lg_cpu *cpu)
 			lg->roots[n]->stale = true;
 	forget_spaces(lg);
 	sync_lower_half(cpu, cpu->root);
-	sync_range(cpu, cpu->root, 256, 512);
+	sync_half(cpu, cpu->root, lg->kernel_half, LOWER_HALF);
 	spin_unlock(&lg->lock);
 }

@@ -171,15 +171,13 @@ static void note_spurious(struct lg_cpu *cpu, u64 address)
 	state->flush_all = cpu->stale_tries > 2;
 }
 
-/*H:640
- * Fill around: a fault is dear, a neighbour's entry cheap.  Whatever else of
- * the 16 pages around it the guest has present and has touched before gets its
- * entry too, if the launcher has the page at hand.
+/*
+ * An entry of 4 KiB without a fault: if the guest has the page present and has
+ * used it before, and the launcher has it at hand.  @w: address and rights of
+ * the path above.
  */
-#define AROUND 16
-
-static void fill_neighbour(struct lg_cpu *cpu, struct walk *w,
-			   struct shadow_table *t, unsigned int i, u64 guest)
+void fill_quietly(struct lg_cpu *cpu, struct walk *w, struct shadow_table *t,
+		  unsigned int i, u64 guest)
 {
 	struct walk n = { .leaf = 1, .nx = w->path_nx || (guest & _PAGE_NX) };
 	u64 pfn = (guest & FRAME) >> PAGE_SHIFT, frame;
@@ -199,6 +197,13 @@ static void fill_neighbour(struct lg_cpu *cpu, struct walk *w,
 					       (guest & _PAGE_DIRTY)), guest);
 }
 
+/*H:640
+ * Fill around: a fault is dear, a neighbour's entry cheap.  Whatever else of
+ * the 16 pages around it the guest has present and has touched before gets its
+ * entry too, if the launcher has the page at hand.
+ */
+#define AROUND 16
+
 static void fill_around(struct lg_cpu *cpu, struct walk *w,
 			struct shadow_table *t, unsigned int i)
 {
@@ -216,11 +221,14 @@ static void fill_around(struct lg_cpu *cpu, struct walk *w,
 	}
 	for (k = 0; k < AROUND; k++)
 		if (!t->entries[first + k])
-			fill_neighbour(cpu, w, t, first + k, guest[k]);
+			fill_quietly(cpu, w, t, first + k, guest[k]);
 }
 
-/* Make the shadow entry for w->address; false: cpu->need says what lacks. */
-static bool fill(struct lg_cpu *cpu, struct walk *w)
+/*
+ * Make the shadow entry for w->address; false: cpu->need says what lacks.
+ * @faulted: the CPU did, so our entry cannot have been there.
+ */
+static bool fill(struct lg_cpu *cpu, struct walk *w, bool faulted)
 {
 	bool may_write = w->rights & _PAGE_RW;
 	bool writable = may_write && (w->entry[w->leaf] & _PAGE_DIRTY);
@@ -245,7 +253,7 @@ static bool fill(struct lg_cpu *cpu, struct walk *w)
 	t = find_table(cpu, w, level);
 	i = index_of(w->address, level);
 	entry = leaf_entry(w, frame, writable) | (level == 2 ? _PAGE_PSE : 0);
-	if (t->entries[i] == entry)
+	if (faulted && t->entries[i] == entry)
 		note_spurious(cpu, w->address);
 	if (w->leaf > level)	/* a piece: its own frame, for the notifier */
 		guest = (guest & ~FRAME) | (pfn << PAGE_SHIFT);
@@ -303,7 +311,7 @@ static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
 		make_kernel_only(lg, root);
 	else if (cpu->user && root->kernel_only)
 		drop_lower_half(lg, root);
-	return fill(cpu, w) ? LG_RUN : LG_RETRY;
+	return fill(cpu, w, !only_try) ? LG_RUN : LG_RETRY;
 }
 
 /**
@@ -334,13 +342,12 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 			give_fault(cpu, address, error, 0);
 		return LG_RUN;
 	}
-	if (cpu->nr_spares < SPARES_NEEDED) {
-		cpu->need.tables = true;
-		return LG_RETRY;
-	}
 	spin_lock(&lg->lock);
 	if (lg->changing) {
 		cpu->need.wait = true;
+		next = LG_RETRY;
+	} else if (lg->nr_spares < SPARES_NEEDED) {
+		cpu->need.tables = true;
 		next = LG_RETRY;
 	} else {
 		if (lg->nr_tables > lg->max_tables)

@@ -11,7 +11,6 @@
 
 #define FRAME		0x000ffffffffff000ULL
 #define GIB		(1ULL << 30)
-#define SYNC_BUFFER	(4 * PAGE_SIZE)
 
 /* Entries of the top level. */
 #define LOWER_HALF	256
@@ -68,6 +67,10 @@ void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i);
 void drop_lower_half(struct lguest *lg, struct lg_root *root);
 void drop_all(struct lguest *lg);
 void make_kernel_only(struct lguest *lg, struct lg_root *root);
+
+/* page_tables.c */
+void fill_quietly(struct lg_cpu *cpu, struct walk *w, struct shadow_table *t,
+		  unsigned int i, u64 guest);
 
 /* page_sync.c */
 bool entry_stale(u64 then, u64 now);

@@ -40,7 +40,8 @@
  * rights of the path are known when a leaf is made, and go into the leaf: the
  * entries above it allow everything.
 :*/
-#define SPARES_KEPT	8
+#define SPARES_WANTED	8
+#define SPARES_KEPT	16
 
 struct shadow_table *table_of(u64 entry)
 {
@@ -61,7 +62,10 @@ bool leads_to_table(const struct shadow_table *t, u64 entry)
 	return (entry & _PAGE_PRESENT) && t->level > 1 && !(entry & _PAGE_PSE);
 }
 
-/* Tables come from a vCPU's spares, which are filled where sleeping is allowed. */
+/*
+ * Tables come from the spares, which are filled where sleeping is allowed, and
+ * where a process that ends leaves its own for the next.
+ */
 
 static void free_one(struct shadow_table *t)
 {
@@ -138,45 +142,68 @@ static struct lg_root *make_root(void)
  */
 int refill_spares(struct lg_cpu *cpu)
 {
+	struct lguest *lg = cpu->lg;
 	struct shadow_table *t;
+	struct lg_root *root;
 
-	while (cpu->nr_spares < SPARES_KEPT) {
+	while (READ_ONCE(lg->nr_spares) < SPARES_WANTED) {
 		t = make_one();
 		if (!t)
 			return -ENOMEM;
-		list_add(&t->list, &cpu->spares);
-		cpu->nr_spares++;
+		spin_lock(&lg->lock);
+		list_add(&t->list, &lg->spares);
+		lg->nr_spares++;
+		spin_unlock(&lg->lock);
 	}
-	if (!cpu->spare_root)
-		cpu->spare_root = make_root();
-	return cpu->spare_root ? 0 : -ENOMEM;
+	if (READ_ONCE(lg->spare_root))
+		return 0;
+	root = make_root();
+	if (!root)
+		return -ENOMEM;
+	spin_lock(&lg->lock);
+	swap(root, lg->spare_root);
+	spin_unlock(&lg->lock);
+	free_root_memory(root);		/* another vCPU was faster */
+	return 0;
 }
 
-void free_spares(struct lg_cpu *cpu)
+static void free_spares(struct lguest *lg)
 {
 	struct shadow_table *t, *next;
 
-	list_for_each_entry_safe(t, next, &cpu->spares, list)
+	list_for_each_entry_safe(t, next, &lg->spares, list)
 		free_one(t);
-	INIT_LIST_HEAD(&cpu->spares);
-	cpu->nr_spares = 0;
-	free_root_memory(cpu->spare_root);
-	cpu->spare_root = NULL;
+	free_root_memory(lg->spare_root);
 }
 
 struct shadow_table *take_spare(struct lg_cpu *cpu, struct lg_root *root,
 				int level)
 {
+	struct lguest *lg = cpu->lg;
 	struct shadow_table *t;
 
-	t = list_first_entry(&cpu->spares, struct shadow_table, list);
-	list_move(&t->list, &cpu->lg->tables);
-	cpu->nr_spares--;
-	cpu->lg->nr_tables++;
+	t = list_first_entry(&lg->spares, struct shadow_table, list);
+	list_move(&t->list, &lg->tables);
+	lg->nr_spares--;
+	lg->nr_tables++;
 	t->root = root;
 	t->level = level;
+	t->split = false;
 	count(cpu, LG_COUNT_TABLES);
 	return t;
+}
+
+/* A spare one is empty. */
+static void give_spare(struct lguest *lg, struct shadow_table *t)
+{
+	lg->nr_tables--;
+	if (lg->nr_spares < SPARES_KEPT) {
+		list_move(&t->list, &lg->spares);
+		lg->nr_spares++;
+		return;
+	}
+	list_del(&t->list);
+	free_one(t);
 }
 
 /* Free a table and all below it.  No CPU is in the guest with it loaded. */
@@ -184,12 +211,12 @@ static void free_tree(struct lguest *lg, struct shadow_table *t)
 {
 	unsigned int i;
 
-	for (i = 0; i < 512; i++)
+	for (i = 0; i < 512; i++) {
 		if (leads_to_table(t, t->entries[i]))
 			free_tree(lg, table_of(t->entries[i]));
-	list_del(&t->list);
-	lg->nr_tables--;
-	free_one(t);
+		t->entries[i] = 0;
+	}
+	give_spare(lg, t);
 }
 
 /* Drop one shadow entry, with all that hangs below it. */
@@ -317,6 +344,7 @@ static void free_root(struct lguest *lg, unsigned int n)
 	drop_lower_half(lg, root);
 	lg->roots[n] = NULL;
 	forget_space(lg, n);
+	swap(root, lg->spare_root);
 	free_root_memory(root);
 }
 
@@ -374,15 +402,18 @@ static void fill_fixed_slots(struct lguest *lg, struct lg_root *root)
 	}
 }
 
+/* lg->spare_root is there. */
 static struct lg_root *new_root(struct lg_cpu *cpu, u64 pfn, bool linear)
 {
 	struct lguest *lg = cpu->lg;
 	unsigned int n = root_place(lg);
-	struct lg_root *root = cpu->spare_root;
+	struct lg_root *root = lg->spare_root;
 
-	cpu->spare_root = NULL;
+	lg->spare_root = NULL;
 	root->pfn = pfn;
 	root->linear = linear;
+	root->stale = false;
+	root->last_use = ++lg->root_clock;
 	memcpy(root->pml4[LG_KERNEL] + LOWER_HALF, lg->kernel_half,
 	       sizeof(lg->kernel_half));
 	fill_fixed_slots(lg, root);
@@ -398,6 +429,27 @@ static void use_root(struct lg_cpu *cpu, struct lg_root *root)
 	root->last_use = ++cpu->lg->root_clock;
 }
 
+/* The root for a top-level table, new if there is none; NULL: LG_RETRY. */
+static struct lg_root *root_for(struct lg_cpu *cpu, u64 pfn)
+{
+	int n = find_root(cpu->lg, pfn);
+
+	if (n >= 0)
+		return cpu->lg->roots[n];
+	if (cpu->lg->spare_root)
+		return new_root(cpu, pfn, false);
+	cpu->need.tables = true;
+	return NULL;
+}
+
+static bool directory_ok(struct lg_cpu *cpu, u64 cr3)
+{
+	if ((cr3 & FRAME) >> PAGE_SHIFT < cpu->lg->pfn_limit)
+		return true;
+	kill_guest(cpu, "bad page directory %#llx", cr3);
+	return false;
+}
+
 /**
  * load_root() - LOAD_CR3
  * @cpu: the vCPU
@@ -406,30 +458,41 @@ static void use_root(struct lg_cpu *cpu, struct lg_root *root)
 enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
 {
 	struct lguest *lg = cpu->lg;
-	u64 pfn = (cr3 & FRAME) >> PAGE_SHIFT;
 	struct lg_root *root, *old = cpu->root;
-	int n;
 
-	if (pfn >= lg->pfn_limit) {
-		kill_guest(cpu, "bad page directory %#llx", cr3);
+	if (!directory_ok(cpu, cr3))
 		return LG_RUN;
-	}
 	spin_lock(&lg->lock);
-	n = find_root(lg, pfn);
-	if (n < 0 && !cpu->spare_root) {
-		spin_unlock(&lg->lock);
-		cpu->need.tables = true;
-		return LG_RETRY;
+	root = root_for(cpu, (cr3 & FRAME) >> PAGE_SHIFT);
+	if (root) {
+		use_root(cpu, root);
+		if (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale)
+			sync_lower_half(cpu, root);
+		if (old->linear)
+			free_root(lg, old->index);
+		remember_space(cpu, cr3);
 	}
-	root = n < 0 ? new_root(cpu, pfn, false) : lg->roots[n];
-	use_root(cpu, root);
-	if (n >= 0 && (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale))
-		sync_lower_half(cpu, root);
-	if (old->linear)
-		free_root(lg, old->index);
-	remember_space(cpu, cr3);
 	spin_unlock(&lg->lock);
-	return LG_RUN;
+	return root ? LG_RUN : LG_RETRY;
+}
+
+/* NEW_SPACE: nothing that we know of this frame is true any more. */
+enum lg_next new_space(struct lg_cpu *cpu, u64 cr3)
+{
+	struct lguest *lg = cpu->lg;
+	struct lg_root *root;
+
+	if (!directory_ok(cpu, cr3))
+		return LG_RUN;
+	spin_lock(&lg->lock);
+	root = root_for(cpu, (cr3 & FRAME) >> PAGE_SHIFT);
+	if (root) {
+		drop_lower_half(lg, root);
+		root->stale = false;
+		announce_space(cpu, root, cr3);
+	}
+	spin_unlock(&lg->lock);
+	return root ? LG_RUN : LG_RETRY;
 }
 
 /* DROP_SPACE: not the space in use. */
@@ -499,18 +562,12 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 /**
  * init_shadow() - prepare the shadow tables of a new guest
  * @lg: the guest
- *
- * Return: 0 or -ENOMEM.
  */
-int init_shadow(struct lguest *lg)
+void init_shadow(struct lguest *lg)
 {
 	INIT_LIST_HEAD(&lg->tables);
-	/* A page for reading guest tables of each level. */
-	lg->buffer = alloc_pages_exact(SYNC_BUFFER, GFP_KERNEL_ACCOUNT);
-	if (!lg->buffer)
-		return -ENOMEM;
+	INIT_LIST_HEAD(&lg->spares);
 	lg->max_tables = 2048 + lg->pfn_limit / 128;
-	return 0;
 }
 
 /* vCPU 0's first address space: virtual = physical. */
@@ -528,12 +585,9 @@ void free_shadow(struct lguest *lg)
 {
 	unsigned int n;
 
-	if (!lg->buffer)
-		return;
 	for (n = 0; n < LG_ROOTS; n++)
 		if (lg->roots[n])
 			free_root(lg, n);
 	drop_kernel_half(lg);
-	free_pages_exact(lg->buffer, SYNC_BUFFER);
-	lg->buffer = NULL;
+	free_spares(lg);
 }

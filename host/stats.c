@@ -47,6 +47,7 @@ static const char *const call_names[32] = {
 	[LHCALL_IRET] = "IRET",
 	[LHCALL_GET_TIME] = "GET_TIME",
 	[LHCALL_DROP_SPACE] = "DROP_SPACE",
+	[LHCALL_NEW_SPACE] = "NEW_SPACE",
 };
 
 static void show_cpu(struct seq_file *m, struct lg_cpu *cpu)

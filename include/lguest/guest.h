@@ -96,6 +96,12 @@
  * be loaded again as it is (a hint: process exit).
  */
 #define LHCALL_DROP_SPACE	22
+/*
+ * NEW_SPACE(cr3): cr3 has a top-level table with an empty lower half that has
+ * not been loaded yet.  The Host forgets what it knew of that frame, and the
+ * first LOAD_CR3 of it may have no-flush: it then needs no visit.
+ */
+#define LHCALL_NEW_SPACE	23
 
 /* Reasons of SHUTDOWN. */
 #define LGUEST_SHUTDOWN_POWEROFF 1

@@ -260,8 +260,24 @@ void note_fill(u64 va, const struct outcome *o)
 }
 
 /*
- * The fill of @va may have given its 16 neighbours entries too, if the guest's
- * tables, as they are, allow just that.  @before: the leaves there until then.
+ * An entry that nobody faulted for: the guest's tables, as they are, have to
+ * allow just that.
+ */
+static void note_quiet_fill(u64 va)
+{
+	struct look l = look(w.cpu->root, va);
+	struct outcome o;
+
+	CHECK(l.found == PAGE && l.frame < FRAMES && l.a);
+	CHECK(va >> 63 || w.cpu->root->linear || l.u);
+	o = filled(&l, va, 0);
+	CHECK(o.level == 1 && o.leaf == shadow_leaf(va));
+	note_fill(va, &o);
+}
+
+/*
+ * The fill of @va may have given its 16 neighbours entries too.  @before: the
+ * leaves there until then.
  */
 void note_neighbours(u64 va, const u64 *before)
 {
@@ -269,18 +285,24 @@ void note_neighbours(u64 va, const u64 *before)
 
 	for (i = 0; i < 16; i++) {
 		u64 at = (va & ~0xffffULL) | i << 12, leaf = shadow_leaf(at);
-		struct look l;
-		struct outcome o;
 
-		if (!leaf || leaf == before[i] || at == (va & ~0xfffULL))
-			continue;
-		l = look(w.cpu->root, at);
-		CHECK(l.found == PAGE && l.frame < FRAMES && l.a);
-		CHECK(at >> 63 || w.cpu->root->linear || l.u);
-		o = filled(&l, at, 0);
-		CHECK(o.level == 1 && o.leaf == leaf);
-		note_fill(at, &o);
+		if (leaf && leaf != before[i] && at != (va & ~0xfffULL))
+			note_quiet_fill(at);
 	}
+}
+
+/*
+ * The flush of @va may have renewed its leaf, which was @before.  One that has
+ * only lost the right to write is no new one.
+ */
+bool note_renewed(u64 va, u64 before)
+{
+	u64 leaf = shadow_leaf(va);
+
+	if (!leaf || leaf == before || leaf == (before & ~(W | D)))
+		return false;
+	note_quiet_fill(va & ~0xfffULL);
+	return true;
 }
 
 /* ---- the CPU's walk through the shadow tables, at ring 3 */
@@ -487,9 +509,9 @@ static void check_counts(void)
 	CHECK(n == seen_tables);	/* each on one path, none lost */
 	CHECK(n <= w.lg->max_tables + 3);
 	n = 0;
-	list_for_each_entry(t, &w.cpu->spares, list)
+	list_for_each_entry(t, &w.lg->spares, list)
 		n++;
-	CHECK(n == w.cpu->nr_spares);
+	CHECK(n == w.lg->nr_spares);
 }
 
 /* What the Switcher may load by itself is there, and needs no look. */

@@ -303,11 +303,10 @@ void world_create(u64 seed, bool five_levels, u64 mask, u64 misalign)
 	w.cpu->lg = w.lg;
 	w.cpu->state = calloc(1, sizeof(*w.cpu->state));
 	w.cpu->shared = calloc(1, sizeof(*w.cpu->shared));
-	INIT_LIST_HEAD(&w.cpu->spares);
 	for (i = 0; i < FRAMES; i++)
 		if (rnd() % 2)
 			replace(i);
-	CHECK(init_shadow(w.lg) == 0);
+	init_shadow(w.lg);
 	CHECK(start_linear(w.cpu) == 0);
 	/* It cannot happen before there are tables. */
 	collapse(0);
@@ -317,7 +316,6 @@ void world_create(u64 seed, bool five_levels, u64 mask, u64 misalign)
 void world_destroy(void)
 {
 	free_shadow(w.lg);
-	free_spares(w.cpu);
 	CHECK(w.lg->nr_tables == 0);
 	CHECK(shim_allocated == 0);
 	free(w.cpu->state);

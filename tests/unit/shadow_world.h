@@ -86,6 +86,7 @@ struct outcome expect_access(u64 address, bool user, u32 error);
 size_t expect_read(u64 address, u8 *to, size_t len, bool *kill);
 void note_fill(u64 address, const struct outcome *o);
 void note_neighbours(u64 address, const u64 *before);
+bool note_renewed(u64 address, u64 before);
 u64 shadow_leaf(u64 address);
 bool cpu_may(u64 address, u32 error, u64 *leaf);
 void check_fresh_half(struct lg_root *root, bool upper);

@@ -24,6 +24,10 @@
  *    below, without the rights or the NX of their path
  *  - CR3 load without sync, stale roots not looked at, FLUSH ALL without the
  *    upper half; freed or stale roots left to the Switcher's own CR3 loads
+ *  - a spare table that is not empty, or still split; a new address space that
+ *    has entries, or is taken for stale
+ *  - a page renewed by its flush without the rights or the NX of its path, or
+ *    while memory changes
  *  - a fill while memory changes, a need left over, a lost subtree, a lock not
  *    given back or taken twice, a hint that gives a fault or an exit
  *  - a TLB kept though an entry, a table or the root above was dropped or
@@ -46,7 +50,7 @@
 static const unsigned int indexes[] = { 0, 1, 255, 256, 257, 300, 508, 511 };
 static u64 hot[HOT];
 static unsigned int cr3_frames;	/* address spaces begin at frames below */
-static unsigned long outcomes[5];
+static unsigned long outcomes[5], renewed;
 
 static unsigned int any_index(void)
 {
@@ -342,11 +346,15 @@ static void no_need(void)
 
 static void flush_a_page(u64 address)
 {
+	u64 before = canonical(address) ? shadow_leaf(address) : 0;
+
 	world_forget();
 	flush_one(w.cpu, address);
 	no_need();
-	if (canonical(address) && !w.cpu->root->linear)
-		check_fresh_page(address);
+	if (!canonical(address) || w.cpu->root->linear)
+		return;
+	check_fresh_page(address);
+	renewed += note_renewed(address, before);
 }
 
 static void flush_lower(void)
@@ -426,6 +434,33 @@ static void change_path(void)
 		flush_all();
 }
 
+/* A page that is in use gets other rights or another frame, and is flushed. */
+static void change_leaf(void)
+{
+	static const unsigned char bits[] = { 1, 2, 5, 6, 12, 16, 63 };
+	u64 va = hot[rnd() % HOT], table = w.cpu->root->pfn;
+	unsigned int index;
+	int level, n;
+
+	access_page(va, false, rnd() & 2);
+	for (level = 4; ; level--) {
+		if (table >= TABLES)
+			return;
+		index = va >> (3 + 9 * level) & 511;
+		if (level == 1)
+			break;
+		if (guest_read(table, index) & 0x80)
+			return;
+		table = (guest_read(table, index) & FRAME) >> 12;
+	}
+	for (n = rnd() % 3; n >= 0; n--)
+		guest_write(table, index, guest_read(table, index) ^
+			    1ULL << bits[rnd() % ARRAY_SIZE(bits)]);
+	w.lg->changing = rnd() % 4 == 0;	/* then nothing may be filled */
+	flush_a_page(va);
+	w.lg->changing = 0;
+}
+
 /*
  * A page changes that the TLB has, and the guest flushes it, or does not and
  * has it filled again.
@@ -476,6 +511,26 @@ static void drop_a_space(u64 frame)
 		      w.lg->roots[n] == w.cpu->root);
 }
 
+/* Whatever the Host knew of this frame, it is a new address space. */
+static void make_a_space(u64 frame)
+{
+	struct lg_root *root;
+	unsigned int i;
+
+	world_forget();
+	while (new_space(w.cpu, frame << 12 | (rnd() & 0xfff)) == LG_RETRY)
+		CHECK(satisfy());
+	if (frame >= FRAMES) {
+		CHECK(w.killed);
+		return;
+	}
+	no_need();
+	root = w.lg->roots[w.cpu->state->spaces[0].index];
+	CHECK(root && root->pfn == frame && !root->linear && !root->stale);
+	for (i = 0; i < 256; i++)
+		CHECK(!root->low[LG_KERNEL][i] && !root->low[LG_USER][i]);
+}
+
 static void read_somewhere(void)
 {
 	size_t len = 1 + rnd() % 15, got, expected;
@@ -517,8 +572,10 @@ static void one_operation(void)
 		load_cr3(rnd() % cr3_frames, rnd() % 4);
 	else if (r < 926)
 		load_cr3(rnd() % 2 ? FRAMES + rnd() % 9 : rnd() % FRAMES, true);
-	else if (r < 930)
+	else if (r < 928)
 		drop_a_space(rnd() % cr3_frames);
+	else if (r < 930)
+		make_a_space(rnd() % 16 ? rnd() % cr3_frames : rnd() % (2 * FRAMES));
 	else if (r < 970)
 		world_disturb();
 	else if (r < 973)
@@ -527,8 +584,10 @@ static void one_operation(void)
 		change_page();
 	else if (r < 976)
 		access_while_changing();
-	else if (r < 979)
+	else if (r < 978)
 		world_zap(rnd() % (2 * FRAMES), rnd() % 2000);
+	else if (r < 985)
+		change_leaf();
 	else
 		read_somewhere();
 }
@@ -572,6 +631,7 @@ static void run(const struct setting *s)
 	double begin = now();
 
 	memset(outcomes, 0, sizeof(outcomes));
+	renewed = 0;
 	world_create(seed(), s->five_levels, s->sme_mask, s->misalign);
 	tlb_create(!s->no_pcids);
 	if (s->max_tables)
@@ -604,13 +664,13 @@ static void run(const struct setting *s)
 	tlb_destroy();
 	printf("# %lu CR3 loads kept the TLB of %lu, PCIDs ran out %lu times\n",
 	       tlb_loads, tlb_kept, tlb_rounds);
-	printf("# SEED=%llu: %llu operations, %.0f a second; %lu fills, %lu faults, %lu #GP, %lu device, %lu ends\n",
+	printf("# SEED=%llu: %llu operations, %.0f a second; %lu fills, %lu faults, %lu #GP, %lu device, %lu ends, %lu renewed\n",
 	       (unsigned long long)seed(), (unsigned long long)end,
 	       (double)end / (now() - begin), outcomes[FILLED], outcomes[FAULT],
-	       outcomes[GENERAL], outcomes[DEVICE], outcomes[KILLED]);
+	       outcomes[GENERAL], outcomes[DEVICE], outcomes[KILLED], renewed);
 	CHECK(end < 10000 || (outcomes[FILLED] > end / 20 &&
 			      outcomes[FAULT] > end / 20 && outcomes[DEVICE] &&
-			      outcomes[GENERAL] && outcomes[KILLED]));
+			      outcomes[GENERAL] && outcomes[KILLED] && renewed));
 }
 
 static void test_few_spaces(void **state)
@@ -668,15 +728,12 @@ static void test_out_of_memory(void **state)
 		lg->pfn_limit = FRAMES;
 		lg->cpus[0].lg = lg;
 		lg->cpus[0].state = calloc(1, sizeof(struct lg_state));
-		INIT_LIST_HEAD(&lg->cpus[0].spares);
 		shim_five_levels = true;
 		shim_fail_after = fail;
-		err = init_shadow(lg);
-		if (!err)
-			err = start_linear(&lg->cpus[0]);
+		init_shadow(lg);
+		err = start_linear(&lg->cpus[0]);
 		shim_fail_after = -1;
 		free_shadow(lg);
-		free_spares(&lg->cpus[0]);
 		assert_int_equal(shim_allocated, 0);
 		free(lg->cpus[0].state);
 		free(lg);

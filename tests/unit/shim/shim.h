@@ -124,6 +124,9 @@ static inline void spin_unlock(spinlock_t *lock)
 #define local_irq_save(flags)	((flags) = 1)
 #define local_irq_restore(flags) ((void)(flags))
 
+#define swap(a, b) \
+	do { __typeof__(a) old_ = (a); (a) = (b); (b) = old_; } while (0)
+
 struct mutex { int unused; };
 struct mmu_notifier { int unused; };
 struct hrtimer { int unused; };
@@ -221,8 +224,6 @@ extern long shim_fail_after;	/* allocations until one fails; -1: none */
 #define get_zeroed_page(gfp) \
 	((unsigned long)shim_alloc(PAGE_SIZE + sizeof(struct page), PAGE_SIZE))
 #define free_page(address)	shim_free((void *)(address))
-#define alloc_pages_exact(size, gfp) shim_alloc(size, PAGE_SIZE)
-#define free_pages_exact(p, size) shim_free(p)
 
 /* The launcher's memory as memory.c reaches it; see test_address.c. */
 #define TASK_SIZE_MAX	((1ULL << 47) - PAGE_SIZE)
