@@ -148,6 +148,8 @@ void random_tables(void)
 		}
 		if (!below(16))
 			HCALL(DROP_SPACE, tables[below(2)]);
+		if (!below(16))
+			HCALL(NEW_SPACE, tables[below(2)]);
 		if (check)
 			HCALL(FLUSH_TLB, LGUEST_FLUSH_ALL);
 		else if (below(2))

@@ -209,7 +209,7 @@ static void rings_number(void)
 
 static bool is_call(u64 nr)
 {
-	static const u64 known[] = { 0, 1, 2, 4, 5, 9, 10, 16, 17, 19, 20, 21, 22 };
+	static const u64 known[] = { 0, 1, 2, 4, 5, 9, 10, 16, 17, 19, 20, 21, 22, 23 };
 
 	for (size_t i = 0; i < sizeof(known) / 8; i++)
 		if (known[i] == nr)
@@ -233,7 +233,7 @@ TEST("I13 each unused number, by register")
 
 TEST("I13 AT-06 unused numbers and those that may not wait, by the ring")
 {
-	static const u64 bad[] = { 1, 2, 3, 6, 8, 10, 17, 19, 20, 21, 23, 31, 32,
+	static const u64 bad[] = { 1, 2, 3, 6, 8, 10, 17, 19, 20, 21, 24, 31, 32,
 				   63, 1ULL << 32, ~0ULL };
 
 	for (size_t i = 0; i < sizeof(bad) / 8; i++) {
@@ -568,7 +568,12 @@ static void loads_bad_cr3(void)
 	HCALL(LOAD_CR3, bad_cr3);
 }
 
-TEST("AT-34 LOAD_CR3 beyond RAM")
+static void makes_bad_space(void)
+{
+	HCALL(NEW_SPACE, bad_cr3);
+}
+
+TEST("AT-34 LOAD_CR3 and NEW_SPACE beyond RAM")
 {
 	static const u64 bad[] = { GUEST_SIZE, GUEST_SIZE + DEVICE_SIZE,
 		1ULL << 32, 1ULL << 43, 1ULL << 44, (1ULL << 52) - PAGE,
@@ -577,6 +582,7 @@ TEST("AT-34 LOAD_CR3 beyond RAM")
 	for (size_t i = 0; i < sizeof(bad) / 8; i++) {
 		bad_cr3 = bad[i];
 		guest_dies(loads_bad_cr3, "bad page directory");
+		guest_dies(makes_bad_space, "bad page directory");
 	}
 }
 
@@ -590,9 +596,11 @@ static void loads_odd_cr3(void)
 	HCALL(DROP_SPACE, ~0ULL);
 	HCALL(DROP_SPACE, 0);
 	HCALL(DROP_SPACE, 1ULL << 44);
+	HCALL(NEW_SPACE, MAIN_CR3 | 0x7ff0000000000fff);	/* in use, too */
+	HCALL(NEW_SPACE, 0);
 }
 
-TEST("I9 LOAD_CR3 and DROP_SPACE with odd bits")
+TEST("I9 LOAD_CR3, DROP_SPACE and NEW_SPACE with odd bits")
 {
 	guest_passes(loads_odd_cr3);
 }

@@ -597,6 +597,78 @@ TEST("I9 F5 LOAD_CR3 with no-flush keeps the shadow entries")
 	passes(g);
 }
 
+/* Processes come and go, and their tables lie in the same frames. */
+static void first_loads(void)
+{
+	u64 cr3 = new_space(), page[2] = { guest_page(), guest_page() };
+
+	*at((u64)AT(page[0])) = 0;
+	*at((u64)AT(page[1])) = 1;
+	HCALL(LOAD_CR3, MAIN_CR3);
+	for (u64 n = 0; n < 100; n++) {
+		map(cr3, VA, page[n % 2], P_ | W_ | U_);
+		HCALL(NEW_SPACE, cr3);
+		HCALL(LOAD_CR3, cr3 | LGUEST_CR3_NOFLUSH);
+		EXPECT_EQ(*at(VA), n % 2);
+		HCALL(LOAD_CR3, MAIN_CR3 | LGUEST_CR3_NOFLUSH);
+		if (n % 3)
+			HCALL(DROP_SPACE, cr3);
+	}
+}
+
+TEST("F5 I9 NEW_SPACE: the first load is direct, and finds nothing of old")
+{
+	struct guest *g = make_guest(first_loads);
+	u64 before = stat_of(g, "hypercall_LOAD_CR3");
+
+	passes(g);
+	CHECK(stat_of(g, "hypercall_LOAD_CR3") <= before + 3);
+	CHECK_EQ(stat_of(g, "direct_cr3_loads"), 200);
+}
+
+/* What mprotect does, to and fro, with a use after each. */
+static void changed_rights(void)
+{
+	u64 page = guest_page();
+
+	map(MAIN_CR3, VA, page, P_ | W_ | U_);
+	*at(VA) = 7;
+	HCALL(NOTIFY, 1);
+	for (u64 n = 0; n < 100; n++) {
+		map(MAIN_CR3, VA, page, P_ | U_ | A_ | D_);
+		flush_page(VA);
+		EXPECT_EQ(*at(VA), n ? n - 1 : 7);
+		map(MAIN_CR3, VA, page, P_ | W_ | U_ | A_ | D_);
+		flush_page(VA);
+		*at(VA) = n;
+	}
+	HCALL(NOTIFY, 1);
+	/* Rights that are not there are not given. */
+	map(MAIN_CR3, VA, page, P_ | U_ | A_ | D_);
+	flush_page(VA);
+	EXPECT_EQ(user_writes(VA, 1), PF_PROT | PF_WRITE | PF_USER);
+	map(MAIN_CR3, VA, page, P_ | W_ | A_ | D_);
+	flush_page(VA);
+	EXPECT_EQ(user_reads(VA), PF_PROT | PF_USER);
+	map(MAIN_CR3, VA, page, P_ | W_ | U_);
+	flush_page(VA);
+	EXPECT_EQ(*entry_of(MAIN_CR3, VA, 1) & (A_ | D_), 0);
+	*at(VA) = 1;
+	EXPECT_EQ(*entry_of(MAIN_CR3, VA, 1) & (A_ | D_), A_ | D_);
+}
+
+TEST("F7 a page whose rights change needs no fault after its flush")
+{
+	struct guest *g = make_guest(changed_rights);
+	u64 before;
+
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	before = stat_of(g, "exit_vector_14");
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	CHECK_EQ(stat_of(g, "exit_vector_14"), before);
+	passes(g);
+}
+
 static void kernel_half_shared(void)
 {
 	u64 other = new_space(), page = guest_page();

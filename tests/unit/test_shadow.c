@@ -514,7 +514,7 @@ static void drop_a_space(u64 frame)
 /* Whatever the Host knew of this frame, it is a new address space. */
 static void make_a_space(u64 frame)
 {
-	struct lg_root *root;
+	struct lg_root *root, *current = w.cpu->root;
 	unsigned int i;
 
 	world_forget();
@@ -525,8 +525,17 @@ static void make_a_space(u64 frame)
 		return;
 	}
 	no_need();
-	root = w.lg->roots[w.cpu->state->spaces[0].index];
-	CHECK(root && root->pfn == frame && !root->linear && !root->stale);
+	for (i = 0; i < LG_ROOTS; i++) {
+		root = w.lg->roots[i];
+		if (root && !root->linear && root->pfn == frame)
+			break;
+	}
+	CHECK(i < LG_ROOTS && !root->stale);
+	/* The current space is the one that it was. */
+	CHECK(w.cpu->root == current);
+	prepare_direct(w.cpu);
+	note_direct(w.cpu);
+	CHECK(w.cpu->root == current);
 	for (i = 0; i < 256; i++)
 		CHECK(!root->low[LG_KERNEL][i] && !root->low[LG_USER][i]);
 }
