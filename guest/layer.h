@@ -76,7 +76,13 @@ void setup_cpu_ops(void);
 void setup_irq_ops(void);
 int lguest_setup_irq(unsigned int line);
 
+/* ahead.c */
+void lguest_note_fault(unsigned long address);
+void setup_fault_ahead(void);
+
 /* mmu.c */
+unsigned long lguest_read_cr3(void);
+unsigned long *lguest_entry_of(unsigned long address);
 void lguest_do_late_calls(void);
 void setup_mmu_ops(void);
 

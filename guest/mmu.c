@@ -19,7 +19,7 @@ extern pgd_t early_top_pgt[PTRS_PER_PGD];
 :*/
 static unsigned long current_cr3;
 
-static unsigned long lguest_read_cr3(void)
+unsigned long lguest_read_cr3(void)
 {
 	return current_cr3;
 }
@@ -159,6 +159,12 @@ static unsigned long table_at(unsigned long entry)
 	return page_offset_base + (entry & PTE_PFN_MASK);
 }
 
+static unsigned long *entry_in(unsigned long table, unsigned long address,
+			       int shift)
+{
+	return (unsigned long *)(table + ((address >> shift) & 511) * 8);
+}
+
 /* The rights of all entries on the path together, or 0 if there is no page. */
 static unsigned long rights_of(unsigned long address)
 {
@@ -166,8 +172,7 @@ static unsigned long rights_of(unsigned long address)
 	int shift;
 
 	for (shift = PGDIR_SHIFT; shift >= PAGE_SHIFT; shift -= 9) {
-		unsigned long entry = *(unsigned long *)
-			(table + ((address >> shift) & 511) * 8);
+		unsigned long entry = *entry_in(table, address, shift);
 
 		if (!(entry & _PAGE_PRESENT))
 			return 0;
@@ -178,6 +183,22 @@ static unsigned long rights_of(unsigned long address)
 		table = table_at(entry);
 	}
 	return (rights & ~_PAGE_NX) | nx;
+}
+
+/* The entry of 4 KiB for an address, or NULL if there is no table for it. */
+unsigned long *lguest_entry_of(unsigned long address)
+{
+	unsigned long table = table_at(current_cr3);
+	int shift;
+
+	for (shift = PGDIR_SHIFT; shift > PAGE_SHIFT; shift -= 9) {
+		unsigned long entry = *entry_in(table, address, shift);
+
+		if (!(entry & _PAGE_PRESENT) || (entry & _PAGE_PSE))
+			return NULL;
+		table = table_at(entry);
+	}
+	return entry_in(table, address, PAGE_SHIFT);
 }
 
 /* As entry.S has it on the stack. */
@@ -224,6 +245,8 @@ int lguest_sort_fault(struct fault_frame *frame)
 		return 1;
 	}
 	frame->error = rights ? code | X86_PF_PROT : code;
+	if (!rights && user && code & X86_PF_WRITE)
+		lguest_note_fault(address);
 	return 0;
 }
 
