@@ -20,10 +20,10 @@ limits="
  rdtsc			0.01	op	E9
  pipe_pingpong		0.02	op	F5
  touch_random		1.1	op	F2
- touch_fresh		1.1	op	F2
- mprotect_page		2	op	F7
+ touch_sequential	0.2	op	F2
+ touch_fresh		0.2	op	F2
+ mprotect_page		1.2	op	F7
  cow_page		1.2	op	F2
--touch_sequential	0.2	op	F2
 -fork_exit		1.2	fault	F7
 -timer_tick		2	op	E10
 "
