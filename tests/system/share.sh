@@ -75,12 +75,12 @@ ping -c 1 -W 1 127.0.0.1 >/dev/null && echo network
 cd /mnt/share
 echo guest >by-guest; mkdir folder
 chown 0:0 by-guest 2>/dev/null || echo "owner: $(stat -c %u by-guest)"
+sh build; echo "built: $(cat *.o | md5sum)"
 echo "secret: $(cat secret 2>&1; cat by-alice)"
 exit 7
 END
 
-inside "one CPU" --with "$work/use" --with "$work/in-root" --with "$work/tool" <<'END'
-words() { cat /lab/$1; }
+inside "one CPU" --with "$work/use" --with "$work/tool" <<'END'
 answer() { sed -n "s/^$1: //p" /tmp/out | sed 's/ *$//'; }
 mkdir -p /tmp/rw/many /tmp/rw/moving /tmp/rw/tree /tmp/ro
 cd /tmp/rw
@@ -93,7 +93,7 @@ mknod sink c 1 3; mknod zero c 1 5
 cp /lab/tool tool
 passwd=$(md5sum </etc/passwd)
 
-lguest run -v --share /tmp/rw:rw --share /tmp/ro:ro,ro -- sh -c "$(words use)" >/tmp/out 2>/tmp/err &
+lguest run -v --share /tmp/rw:rw --share /tmp/ro:ro,ro -- sh -c "$(cat /lab/use)" >/tmp/out 2>/tmp/err &
 pid=$!
 gone() { [ -e go ] || ! kill -0 $pid; }
 wait_for 1000 gone
@@ -150,9 +150,28 @@ is "L10 ... the host's /etc has nothing new" "" "$(ls /etc/bad 2>/dev/null)"
 hasnt "K13 the stock driver breaks no rule" 'bad driver' /tmp/err
 hasnt "L8 Landlock is in use" 'no Landlock' /tmp/err
 check "L10 nothing is left" no_guest_left
+END
 
+# A source tree for the compiler of this machine, which the guest finds in its root.
+mkdir "$work/source"
+for file in mmio escape; do
+	gcc -std=gnu11 -E -P -I"$top/include" -I"$top/launcher" \
+		-o "$work/source/$file.i" "$top/launcher/$file.c"
+done
+cp "$(gcc -print-prog-name=cc1)" "$work/cc1"
+cp "$(command -v as)" "$work/as"
+cat >"$work/source/build" <<'END'
+for file in mmio escape; do
+	/lab/cc1 -quiet -fpreprocessed -O1 $file.i -o $file.s && /lab/as $file.s -o $file.o || exit
+done
+END
+(cd "$work/source" && sed "s,/lab/,$work/,g" build | sh && cat ./*.o | md5sum >sum && rm ./*.[so])
+
+inside "its root" --with "$work/in-root" --with "$work/source" --with "$work/cc1" \
+	--with "$work/as" <<'END'
+answer() { sed -n "s/^$1: //p" /tmp/out | sed 's/ *$//'; }
 mkdir /tmp/alice; cd /tmp/alice
-echo secret >secret; chmod 600 secret; chown alice .
+echo secret >secret; chmod 600 secret; cp /lab/source/* .; chown alice .
 cat >/tmp/run <<'EOF'
 cd; (umask 077; echo alice >/tmp/alice/by-alice)
 exec lguest run -v --rootfs / --share /tmp/alice -- /bin/sh -c "$(cat /lab/in-root)"
@@ -169,6 +188,8 @@ has "L10 --rootfs: the guest has its network" '^network$' /tmp/out
 is "L10 --rootfs: the host's files are untouched" "$before" \
 	"$(find / -xdev | sort | md5sum; md5sum </etc/passwd)"
 hasnt "K13 L10 --rootfs: no rule is broken" 'bad driver' /tmp/err
+is "L10 a source tree is compiled in the share" "$(cat sum)" "$(answer built)"
+is "L10 ... the host sees the same" "$(cat sum)" "$(cat *.o | md5sum)"
 is "L9 L10 files made for an ordinary user are that user's" "alice alice guest" \
 	"$(stat -c %U by-guest) $(stat -c %U folder) $(cat by-guest)"
 is "L9 L10 ... for the guest too, and stay so" 1000 "$(answer owner)"
