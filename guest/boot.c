@@ -196,6 +196,7 @@ static int before_devices(void)
 	start_console();
 	setup_fault_ahead();
 	add_virtio_devices();
+	setup_power_button();
 	return 0;
 }
 

@@ -94,6 +94,9 @@ void setup_early_console(void);
 void setup_console(void);
 void start_console(void);
 
+/* power.c */
+void setup_power_button(void);
+
 /* bus.c */
 void add_virtio_devices(void);
 

@@ -10,6 +10,7 @@
 #include <linux/time64.h>
 #include <asm/cpufeature.h>
 #include <asm/paravirt.h>
+#include <asm/pvclock.h>
 #include <asm/timer.h>
 #include <asm/tsc.h>
 #include <asm/x86_init.h>
@@ -89,8 +90,26 @@ static struct clock_event_device timer = {
 	.irq			= LGUEST_IRQ_TIMER,
 };
 
+/*G:630
+ * A guest that was paused, or whose machine slept, finds that its clocks went
+ * on.  Linux's watchdogs would take that for a lockup of its own.  They need a
+ * timer every four seconds, so a longer gap was none of Linux's doing.
+:*/
+#define LONGEST_GAP	8	/* s */
+
+static void forgive_gap(void)
+{
+	static u64 last;
+	u64 now = READ_ONCE(lguest_shared.wall_sec);
+
+	if (last && now - last > LONGEST_GAP)
+		pvclock_touch_watchdogs();
+	last = now;
+}
+
 static irqreturn_t timer_interrupt(int irq, void *data)
 {
+	forgive_gap();
 	timer.event_handler(&timer);
 	return IRQ_HANDLED;
 }

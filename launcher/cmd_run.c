@@ -13,6 +13,8 @@
 #include <sys/user.h>
 
 #include "confine.h"
+#include "control.h"
+#include "detach.h"
 #include "devices/devices.h"
 #include "guest.h"
 #include "host.h"
@@ -24,6 +26,8 @@
 #include "mmio.h"
 #include "options.h"
 #include "output.h"
+#include "place.h"
+#include "resident.h"
 #include "restart.h"
 #include "terminal.h"
 #include "watch.h"
@@ -35,11 +39,13 @@ struct run_settings {
 	struct text_list disks, nets, shares;
 	const char *vsock, *rootfs;
 	const char *params;
+	const char *name;
+	bool detach;
 	uint64_t time_limit;	/* ns, 0: none */
 	bool verbose;
 	/* Not options: */
 	char **command;		/* NULL-ended, or NULL */
-	bool terminal;		/* raw, a person is there */
+	bool terminal;		/* a person is there */
 };
 
 #define DEFAULT_MEMORY	(256ULL << 20)
@@ -64,6 +70,10 @@ static const struct option run_options[] = {
 	  "run COMMAND in DIR (often /) as root folder; what it writes there is kept in memory" },
 	{ 'p', "params", OPTION_TEXT, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel" },
+	{ 0, "name", OPTION_TEXT, AT(name), "NAME",
+	  "the guest's name, for `lguest list`, `console` and `stop`" },
+	{ 0, "detach", OPTION_FLAG, AT(detach), NULL,
+	  "return when the guest runs; `lguest console NAME` reaches it" },
 	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
 	  "end the guest after S seconds" },
 	{ 'v', "verbose", OPTION_FLAG, AT(verbose), NULL,
@@ -106,6 +116,12 @@ static int read_settings(int argc, char **argv, struct run_settings *set)
 		problem("run: --rootfs needs the built-in initrd; leave out -i or --rootfs");
 		return STATUS_USAGE;
 	}
+	if (set->name && !name_is_good("run", set->name))
+		return STATUS_USAGE;
+	if (set->detach && !set->name) {
+		problem("run: a guest that is detached needs a name; add --name NAME");
+		return STATUS_USAGE;
+	}
 	if (set->memory < MEMORY_LEAST || set->memory > MEMORY_MOST) {
 		problem("run: --memory: a guest takes 16M to 1024G; try -m 256M");
 		return STATUS_USAGE;
@@ -136,8 +152,10 @@ static int open_host(void)
 }
 
 /* In the background, reading from the terminal would stop us. */
-static bool may_read_stdin(void)
+static bool may_read_stdin(const struct run_settings *set)
 {
+	if (set->detach)
+		return false;
 	return !isatty(STDIN_FILENO) || terminal_is_ours(STDIN_FILENO);
 }
 
@@ -152,10 +170,10 @@ static void describe_session(const struct run_settings *set, const char *release
 	session->folder = set->rootfs ? getcwd(NULL, 0) : NULL;
 	session->command = set->command;
 	session->terminal = set->terminal;
-	session->input = may_read_stdin() && !set->terminal;
-	session->split_stderr = !isatty(STDERR_FILENO);
+	session->input = may_read_stdin(set) && !set->terminal;
+	session->split_stderr = !set->detach && !isatty(STDERR_FILENO);
 	session->term = getenv("TERM");
-	if (set->terminal)
+	if (set->terminal && !set->detach)
 		terminal_size(STDOUT_FILENO, &session->rows, &session->columns);
 }
 
@@ -279,9 +297,9 @@ static bool confine_watch(void)
 static bool start_watching(struct guest *guest, const struct run_settings *set)
 {
 	struct watch_settings watch = {
-		.input = may_read_stdin(),
+		.input = may_read_stdin(set),
 		.framed = set->command && !set->terminal,
-		.raw = set->terminal,
+		.raw = set->terminal && !set->detach,
 		.wait_ready = !set->terminal && !set->initrd,
 		.send_eof = !set->initrd,
 		.port = set->command ? LGUEST_PORT_STDOUT : LGUEST_PORT_CONSOLE,
@@ -316,6 +334,9 @@ static int ended(const struct guest *guest)
 		return STATUS_TIME;
 	case END_CONFINE:
 		return STATUS_HOST;
+	case END_STOP:
+		problem("the guest was ended by `lguest stop`: it did not shut down in time");
+		return STATUS_STOPPED;
 	case END_ESCAPE:
 		problem("the guest was ended from the keyboard");
 		return STATUS_ESCAPE;
@@ -343,8 +364,11 @@ static void *vcpu_thread(void *argument)
 	if (!initialize(&vcpu->guest, vcpu->entry) || !devices_connect() ||
 	    !start_watching(&vcpu->guest, vcpu->set))
 		return NULL;
-	if (confine_thread(THREAD_VCPU))
+	if (control_start(&vcpu->guest) && detach_done() && confine_thread(THREAD_VCPU)) {
+		resident_give_back();
 		vcpu->status = run_guest(&vcpu->guest);
+	}
+	control_stop();
 	devices_stop();
 	watch_stop();
 	return NULL;
@@ -373,6 +397,30 @@ static int run_vcpu(struct vcpu *vcpu)
 	return STATUS_HOST;
 }
 
+static bool take_name(const struct run_settings *set)
+{
+	struct control_settings control = {
+		.name = set->name,
+		.port = set->command && set->terminal ? LGUEST_PORT_STDOUT :
+							LGUEST_PORT_CONSOLE,
+	};
+
+	return !set->name || control_open(&control);
+}
+
+static void print_resident(const struct guest *guest)
+{
+	FILE *file = resident_open();
+	struct resident resident;
+
+	if (resident_read(file, &guest->memory, &resident))
+		note("the guest touched %llu MiB of memory; the launcher has %llu KiB besides",
+		     (unsigned long long)resident.guest >> 20,
+		     (unsigned long long)resident.launcher >> 10);
+	if (file)
+		fclose(file);
+}
+
 static int run(const struct run_settings *set)
 {
 	static struct vcpu vcpu;
@@ -380,24 +428,31 @@ static int run(const struct run_settings *set)
 	int status;
 
 	vcpu.set = set;
-	if (!prepare(guest, set, &vcpu.entry))
+	if (!take_name(set))
 		return STATUS_HOST;
-	confine_process();
-	status = run_vcpu(&vcpu);
-	if (verbose)
-		print_stats();
-	if (verbose)
-		devices_report();
-	if (verbose && restart_count())
-		note("restarted %u times", restart_count());
-	if (status == RUN_ENDED)
-		return ended(guest);
-	if (status == RUN_RESTART) {
-		note("the guest restarts");
-		restart_now();
+	if (!prepare(guest, set, &vcpu.entry)) {
+		control_close();
 		return STATUS_HOST;
 	}
-	return status;
+	confine_process();
+	status = run_vcpu(&vcpu);
+	if (verbose) {
+		print_stats();
+		devices_report();
+		print_resident(guest);
+	}
+	if (verbose && restart_count())
+		note("restarted %u times", restart_count());
+	if (status == RUN_RESTART && !control_stopping()) {
+		note("the guest restarts");
+		control_hand_down();
+		restart_now();
+		status = STATUS_HOST;
+	}
+	control_close();
+	if (status == RUN_ENDED)
+		return ended(guest);
+	return status == RUN_RESTART ? STATUS_DONE : status;
 }
 
 /* A thread's 8 MiB would be backed with huge pages as soon as it is touched. */
@@ -419,7 +474,11 @@ int cmd_run(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	verbose = set.verbose;
+	if (set.detach && !detach(&status))
+		return status;
 	want_small_stacks();
-	set.terminal = terminal_is_ours(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	/* Whoever comes to a detached guest's console is a person. */
+	set.terminal = set.detach ||
+		(terminal_is_ours(STDIN_FILENO) && isatty(STDOUT_FILENO));
 	return run(&set);
 }

@@ -227,10 +227,15 @@ static void wait_for(uint64_t ns)
 
 static int watch_guests(const struct stat_settings *set)
 {
-	static struct look looks[2];
+	/* Not static: a megabyte of it might go to every guest (huge pages). */
+	struct look *looks = calloc(2, sizeof(*looks));
 	uint64_t left;
 	unsigned int now = 0;
 
+	if (!looks) {
+		problem("stat: out of memory; free some");
+		return STATUS_FAILED;
+	}
 	if (!look(&looks[now]))
 		return STATUS_FAILED;
 	for (left = set->count; left; left--) {

@@ -10,6 +10,7 @@ enum thread_kind {
 	THREAD_WATCH,
 	THREAD_DOOR,	/* a process: vsock_door.c */
 	THREAD_SHARE,	/* of a directory share, which opens files */
+	THREAD_CONTROL,
 	THREAD_KINDS
 };
 

@@ -31,26 +31,41 @@ static void add(struct counters *counters, const char *name, uint64_t value)
 	c->value += value;
 }
 
-int read_counters(pid_t pid, struct counters *counters)
+FILE *counters_open(pid_t pid)
 {
-	char path[64], name[32];
-	struct timespec now;
-	uint64_t value;
-	FILE *file;
+	char path[64];
 
 	snprintf(path, sizeof(path), COUNTERS_PLACE "/%d/stats", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
+	return fopen(path, "re");
+}
+
+int counters_again(FILE *file, struct counters *counters)
+{
+	struct timespec now;
+	char name[32];
+	uint64_t value;
+
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	counters->pid = pid;
 	counters->when = (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	counters->count = 0;
+	rewind(file);
 	while (fscanf(file, "%31s %" SCNu64, name, &value) == 2)
 		if (strcmp(name, "vcpu"))
 			add(counters, name, value);
-	fclose(file);
 	return counters->count ? 0 : -ENOENT;
+}
+
+int read_counters(pid_t pid, struct counters *counters)
+{
+	FILE *file = counters_open(pid);
+	int error;
+
+	if (!file)
+		return -errno;
+	counters->pid = pid;
+	error = counters_again(file, counters);
+	fclose(file);
+	return error;
 }
 
 uint64_t counter_value(const struct counters *counters, const char *name)

@@ -4,6 +4,7 @@
 #define LGUEST_COUNTERS_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define COUNTERS_PLACE	"/sys/kernel/debug/lguest"
@@ -23,6 +24,9 @@ struct counters {
 
 /* 0, or a negative errno: ENOENT if there is no such guest. */
 int read_counters(pid_t pid, struct counters *counters);
+/* The same in two steps; the file can be read again and again. */
+FILE *counters_open(pid_t pid);
+int counters_again(FILE *file, struct counters *counters);
 /* Of that name; 0 if it never counted. */
 uint64_t counter_value(const struct counters *counters, const char *name);
 /* Launchers of the guests that live: how many, or a negative errno. */

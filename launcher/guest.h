@@ -20,11 +20,16 @@ struct guest {
 	 * Set once, by request_end(), from any thread.
 	 */
 	atomic_int end;
+	/* control.c wants the vCPU to wait; and it does, outside the Host. */
+	atomic_bool paused, parked;
+	/* Gets the guest's output, too, or NULL. */
+	void (*overhear)(unsigned int port, const uint8_t *bytes, size_t size);
 };
 
 #define END_TIME	1
 #define END_ESCAPE	2
 #define END_CONFINE	3		/* a thread could not be confined */
+#define END_STOP	4		/* `lguest stop`, by force */
 #define END_SIGNAL	0x100
 
 /* The first wish counts. */

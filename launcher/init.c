@@ -24,6 +24,7 @@ const char guest_init[] =
 "umask 022\n"
 "mount -t proc proc /proc\n"
 "mount -t sysfs sys /sys\n"
+"echo /lguest/poweroff >/proc/sys/kernel/poweroff_cmd\n"
 "[ -c /dev/null ] || mount -t devtmpfs dev /dev\n"
 "mkdir -p /dev/pts /dev/shm\n"
 "mount -t devpts devpts /dev/pts 2>/dev/null\n"
@@ -182,3 +183,19 @@ const char guest_enter[] =
 "exec chroot . /bin/sh -c 'cd \"$LG_FOLDER\" 2>/dev/null || cd /\n"
 "unset LG_FOLDER\n"
 "exec /bin/sh \"$@\"' sh \"$@\"\n";
+
+/*L:229
+ * /lguest/poweroff, for the power button.  What ends when asked ends /init,
+ * too, with COMMAND's status, and that powers off; nobody waits long for the
+ * rest.  An interactive shell passes over TERM, but not over HUP.
+ :*/
+const char guest_poweroff[] =
+"#!/bin/busybox sh\n"
+"kill -TERM -1\n"
+"sleep 2\n"
+"kill -HUP -1\n"
+"sleep 1\n"
+"kill -KILL -1\n"
+"sync\n"
+"umount -a -r 2>/dev/null\n"
+"poweroff -f\n";

@@ -145,6 +145,7 @@ bool pack_initramfs(const struct session *session, const void *busybox,
 	archive_file(archive, "bin/busybox", 0755, busybox, size);
 	archive_file(archive, "init", 0755, guest_init, strlen(guest_init));
 	archive_file(archive, "lguest/enter", 0755, guest_enter, strlen(guest_enter));
+	archive_file(archive, "lguest/poweroff", 0755, guest_poweroff, strlen(guest_poweroff));
 	archive_file(archive, "etc/passwd", 0644, users, strlen(users));
 	archive_file(archive, "etc/group", 0644, groups, strlen(groups));
 	archive_file(archive, "etc/profile", 0644, profile, strlen(profile));

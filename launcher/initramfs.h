@@ -31,8 +31,8 @@ bool build_initramfs(const struct session *session, struct archive *archive);
 bool pack_initramfs(const struct session *session, const void *busybox,
 		    size_t size, struct archive *archive);
 
-/* The guest's /init (init.c). */
-extern const char guest_init[];
+/* The guest's /init, and what its power button runs (init.c). */
+extern const char guest_init[], guest_poweroff[];
 /* What it enters another root with. */
 extern const char guest_enter[];
 

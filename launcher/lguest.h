@@ -20,8 +20,9 @@
  */
 #define EXIT_STATUSES(S)						\
 	S(0,   DONE,	"the guest powered off (or COMMAND succeeded)")	\
-	S(1,   FAILED,	"`check` found something missing; `link` or `stat` failed") \
+	S(1,   FAILED,	"`check` found something missing; another command failed") \
 	S(2,   USAGE,	"bad usage: unknown option, bad value")		\
+	S(116, STOPPED,	"ended by `lguest stop`, but not by itself")	\
 	S(117, TIME,	"the time limit was reached")			\
 	S(118, NO_STATUS, "the guest powered off before COMMAND ended")	\
 	S(119, ESCAPE,	"ended from the keyboard (Ctrl-A x, or three ^C)") \
@@ -39,6 +40,8 @@ void problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Where both go; NULL is stderr.  The unit tests read it back. */
 extern FILE *message_stream;
+/* From now on to the system's log, for a launcher without a terminal. */
+void message_to_log(void);
 extern bool verbose;
 
 /* The commands; each gets its own name as argv[0] and returns a status. */
@@ -46,6 +49,11 @@ int cmd_run(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_pause(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
+int cmd_console(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -10,6 +10,7 @@
 
 #include "lguest.h"
 #include "options.h"
+#include "resident.h"
 #include "restart.h"
 
 static const struct option no_options[] = { { .name = NULL } };
@@ -40,7 +41,8 @@ static const struct command version_command = {
  * Every command, in the order in which a newcomer meets them.
  :*/
 const struct command *const commands[] = {
-	&run_command, &stat_command, &check_command, &link_command, &help_command,
+	&run_command, &list_command, &console_command, &stop_command, &pause_command,
+	&resume_command, &stat_command, &check_command, &link_command, &help_command,
 	&version_command, NULL,
 };
 
@@ -135,6 +137,7 @@ int main(int argc, char **argv)
 {
 	const struct command *command;
 
+	resident_limit();
 	fill_standard_files();
 	restart_remember(argv);
 	if (argc < 2) {

@@ -70,6 +70,8 @@ void guest_output(struct console *console, unsigned int port,
 {
 	struct guest *guest = console->owner;
 
+	if (guest->overhear)
+		guest->overhear(port, bytes, size);
 	switch (port) {
 	case LGUEST_PORT_CONSOLE:
 		if (!guest->command) {

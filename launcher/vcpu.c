@@ -5,6 +5,7 @@
  * Next: devices/console.c for the output, emulate.c for the instructions.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -86,6 +87,18 @@ static void wait_a_little(void)
 	usleep(1000);
 }
 
+/*L:405
+ * Devices go on, and the guest's clocks too: for the guest it is as if its CPU
+ * had been busy elsewhere.  A kick ends the sleep, so that it may be long.
+ :*/
+static void stay_paused(struct guest *guest)
+{
+	atomic_store(&guest->parked, true);
+	while (guest->paused && !guest->end)
+		poll(NULL, 0, 1000);
+	atomic_store(&guest->parked, false);
+}
+
 /*L:400
  * EINTR means that a signal came: watch.c kicks us that way when the guest
  * shall end, and guest->end then says why.
@@ -94,8 +107,13 @@ int run_guest(struct guest *guest)
 {
 	while (!guest->end) {
 		struct lguest_exit exit;
-		int error = host_run(guest->fd, &exit);
+		int error;
 
+		if (guest->paused) {
+			stay_paused(guest);
+			continue;
+		}
+		error = host_run(guest->fd, &exit);
 		if (!error)
 			error = handle(guest, &exit);
 		switch (-error) {

@@ -38,16 +38,16 @@ static struct watch {
 	pthread_t thread, vcpu_thread;
 	int signals;			/* signalfd */
 	int stop;			/* eventfd */
-	int taken;			/* eventfd: the guest took its input */
+	int news;			/* eventfd: input was taken, or an end asked for */
 	bool started;
 
 	struct escape escape;
 	bool at_eof;
 	bool resized;			/* the terminal; the guest shall know */
 	uint8_t last;			/* byte that went to the guest */
-	/* For the guest, with room for a header, or for ^D ^D. */
-	uint8_t waiting[INPUT_MOST + HEADER_MOST];
 	size_t waiting_at, waiting_size;
+	/* For the guest, with room for a header, or for ^D ^D.  The last field. */
+	uint8_t waiting[INPUT_MOST + HEADER_MOST];
 } watch;
 
 static uint64_t now_ns(void)
@@ -80,21 +80,31 @@ static void push_input(struct watch *w)
 	host_irq(w->guest->fd, LGUEST_IRQ_CONSOLE);
 }
 
-/* On the vCPU's thread. */
-static void input_taken(struct console *console)
+void watch_wake(void)
 {
 	uint64_t one = 1;
 
-	(void)console;
-	if (write(watch.taken, &one, sizeof(one)) < 0)
+	if (write(watch.news, &one, sizeof(one)) < 0)
 		return;		/* it is full of news already */
 }
 
-static void see_taken(struct watch *w)
+void watch_kick(void)
+{
+	pthread_kill(watch.vcpu_thread, KICK);
+}
+
+/* On the vCPU's thread. */
+static void input_taken(struct console *console)
+{
+	(void)console;
+	watch_wake();
+}
+
+static void see_news(struct watch *w)
 {
 	uint64_t count;
 
-	if (read(w->taken, &count, sizeof(count)) < 0)
+	if (read(w->news, &count, sizeof(count)) < 0)
 		return;
 }
 
@@ -247,7 +257,7 @@ static void kick_until_stopped(struct watch *w)
 	int end, i;
 
 	for (i = 0; i < KICKS; i++) {
-		pthread_kill(w->vcpu_thread, KICK);
+		watch_kick();
 		if (poll(&stop, 1, KICK_EVERY) == 1)
 			return;
 	}
@@ -256,6 +266,8 @@ static void kick_until_stopped(struct watch *w)
 	end = w->guest->end;
 	if (end == END_TIME)
 		_exit(STATUS_TIME);
+	if (end == END_STOP)
+		_exit(STATUS_STOPPED);
 	_exit(end >= END_SIGNAL ? 128 + end - END_SIGNAL : STATUS_ESCAPE);
 }
 
@@ -265,7 +277,7 @@ static void *watch_thread(void *argument)
 	struct pollfd fds[4] = {
 		{ .fd = w->stop, .events = POLLIN },
 		{ .fd = w->signals, .events = POLLIN },
-		{ .fd = w->taken, .events = POLLIN },
+		{ .fd = w->news, .events = POLLIN },
 		{ .events = POLLIN },
 	};
 
@@ -280,7 +292,7 @@ static void *watch_thread(void *argument)
 		if (fds[1].revents)
 			read_signal(w);
 		if (fds[2].revents)
-			see_taken(w);
+			see_news(w);
 		if (fds[3].fd >= 0 && fds[3].revents)
 			read_input(w);
 		push_input(w);
@@ -320,17 +332,17 @@ bool watch_start(struct guest *guest, const struct watch_settings *settings)
 	struct watch *w = &watch;
 	int error = 0;
 
-	memset(w, 0, sizeof(*w));
+	memset(w, 0, offsetof(struct watch, waiting));	/* untouched, it takes no memory */
 	w->guest = guest;
 	w->settings = *settings;
 	w->last = '\n';
 	w->vcpu_thread = pthread_self();
 	w->stop = eventfd(0, EFD_CLOEXEC);
-	w->taken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	guest->console.taken = input_taken;
 	if (settings->raw && !terminal_raw())
 		return false;
-	if (w->stop < 0 || w->taken < 0 || !take_signals(w))
+	if (w->stop < 0 || w->news < 0 || !take_signals(w))
 		error = errno;
 	else
 		error = pthread_create(&w->thread, NULL, watch_thread, w);
@@ -356,7 +368,7 @@ void watch_stop(void)
 	w->started = false;
 	terminal_restore();
 	w->guest->console.taken = NULL;
-	close(w->taken);
+	close(w->news);
 	close(w->stop);
 	close(w->signals);
 }

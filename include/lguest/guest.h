@@ -118,6 +118,8 @@
 #define LGUEST_IRQ_CONSOLE	1
 /* Lines from here on belong to the launcher's other devices. */
 #define LGUEST_IRQ_DEVICES	2
+/* The power button: raised once when the guest shall shut down by itself. */
+#define LGUEST_IRQ_POWER	63
 
 /* irq_enabled holds this bit (that of RFLAGS.IF) or zero. */
 #define LGUEST_IF		0x200

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How commands talk to a guest's launcher: see docs/CONTROL.md.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "client.h"
+#include "lguest.h"
+
+#define ANSWER_MOST	65536
+
+bool client_say(int fd, json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	size_t size = text ? strlen(text) : 0;
+	bool ok;
+
+	json_decref(request);
+	if (!text)
+		return false;
+	text[size] = '\n';
+	ok = send(fd, text, size + 1, MSG_NOSIGNAL) == (ssize_t)size + 1;
+	free(text);
+	return ok;
+}
+
+/* Byte by byte: what follows may be the guest's output. */
+json_t *client_hear(int fd)
+{
+	char *line = malloc(ANSWER_MOST);
+	json_t *answer = NULL;
+	size_t size = 0;
+
+	while (line && size < ANSWER_MOST) {
+		ssize_t got = recv(fd, line + size, 1, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got != 1)
+			break;
+		if (line[size++] == '\n') {
+			answer = json_loadb(line, size, JSON_REJECT_DUPLICATES, NULL);
+			break;
+		}
+	}
+	free(line);
+	return answer;
+}
+
+bool client_ask(const char *command, const char *name, int fd, json_t *request)
+{
+	json_t *answer = client_say(fd, request) ? client_hear(fd) : NULL;
+	bool ok = json_is_true(json_object_get(answer, "ok"));
+	const char *why = json_string_value(json_object_get(answer, "error"));
+
+	if (!answer)
+		problem("%s: the guest '%s' ended before it answered; `lguest list` shows those that run",
+			command, name);
+	else if (!ok)
+		problem("%s: the guest '%s' refused: %s", command, name,
+			why ? why : "it did not say why");
+	json_decref(answer);
+	return ok;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Detaching.  The launcher goes on in a child, in a session of its own, while
+ * the process that was called waits for one byte: the guest runs.  Until then
+ * messages are the caller's; after that they go to the system's log, and
+ * nothing of the caller's is held open.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "detach.h"
+#include "lguest.h"
+#include "restart.h"
+
+static int report = -1;
+
+/* It has not said that the guest runs: so it ended, or is about to. */
+static int status_of(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return STATUS_HOST;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int wait_for(pid_t child, int fd)
+{
+	ssize_t got;
+	char byte;
+
+	do {
+		got = read(fd, &byte, 1);
+	} while (got < 0 && errno == EINTR);
+	return got == 1 ? STATUS_DONE : status_of(child);
+}
+
+bool detach(int *status)
+{
+	int ends[2];
+	pid_t child;
+
+	if (restart_count()) {
+		message_to_log();
+		return true;
+	}
+	child = pipe2(ends, O_CLOEXEC) ? -1 : fork();
+	if (child < 0) {
+		problem("run: cannot detach: %s; check `ulimit -u -n`", strerror(errno));
+		*status = STATUS_HOST;
+		return false;
+	}
+	if (child) {
+		close(ends[1]);
+		*status = wait_for(child, ends[0]);
+		return false;
+	}
+	close(ends[0]);
+	report = ends[1];
+	setsid();
+	return true;
+}
+
+static bool drop_standard_files(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
+
+	for (fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	close(null);
+	return null >= 0;
+}
+
+bool detach_done(void)
+{
+	bool heard;
+
+	if (report < 0)
+		return true;
+	message_to_log();
+	/* SIGPIPE is ignored by now. */
+	heard = drop_standard_files() && write(report, "", 1) == 1;
+	close(report);
+	return heard;
+}

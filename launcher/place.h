@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where guests with a name are found: a folder per guest, of its user alone,
+ *	RUN/lguest/NAME/lock	held for as long as the launcher lives
+ *	RUN/lguest/NAME/control	a socket, see control.h
+ */
+#ifndef LGUEST_PLACE_H
+#define LGUEST_PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Letters, digits, '.', '_' and '-', at most so many, not '.' or '-' first. */
+#define NAME_MOST	48
+
+/* False after a message. */
+bool name_is_good(const char *command, const char *name);
+
+struct place {
+	char folder[96];	/* RUN/lguest/NAME */
+	int lock;
+	int socket;		/* listens; -1 until it does */
+};
+
+/* Be the only launcher of this name, and listen.  False after a message. */
+bool place_take(struct place *place, const char *name);
+/* The same after a restart, with the files of before. */
+bool place_take_again(struct place *place, const char *name, int lock, int socket);
+/* Remove it all. */
+void place_leave(struct place *place);
+
+/* A connection to the guest, or -1 after a message.  Quiet: without one. */
+int place_connect(const char *command, const char *name, bool quiet);
+/*
+ * The names there are, sorted, in malloc()ed memory, NULL-ended; what dead
+ * launchers left is removed on the way.  NULL after a message.
+ */
+char **place_names(void);
+
+#endif /* LGUEST_PLACE_H */
