@@ -31,6 +31,8 @@ help:
 	@echo "make run        boot a stock Debian kernel under lguest, in the lab"
 	@echo "                (a shell; without a terminal: a short report)"
 	@echo "make test       run all tests in the lab"
+	@echo "make test-debug tests on a host kernel with KASAN, lockdep, kmemleak and"
+	@echo "                failing allocations; see docs/TESTING.md"
 	@echo "make soak SECONDS=600  hostile guests, launchers and hosts for so long"
 	@echo "make mutants    make holes on purpose: the tests must notice each one"
 	@echo "make all        build the module, the guest layer and the launcher"
@@ -89,6 +91,9 @@ run: all
 
 test: all
 	$(Q)tests/run
+
+test-debug: all
+	$(Q)tests/run -d
 
 soak: all
 	$(Q)HOSTILE_SECONDS=$(or $(SECONDS),600) tests/system/hostile.sh
@@ -172,5 +177,5 @@ clean:
 distclean: clean
 	$(Q)rm -rf $(build)
 
-.PHONY: help all packages parts module layer launcher linked run test soak mutants bench lab check \
+.PHONY: help all packages parts module layer launcher linked run test test-debug soak mutants bench lab check \
 	install install-program install-dkms uninstall clean distclean

@@ -63,7 +63,7 @@ static u64 end_launcher(pid_t pid)
 
 	kill(pid, SIGKILL);
 	while (waitpid(pid, &status, WNOHANG) != pid) {
-		if (now_ns() - began > 20000000000)
+		if (now_ns() - began > 20000000000 * slow)
 			fail("a launcher does not end by SIGKILL");
 		usleep(500);
 	}
@@ -187,10 +187,10 @@ static void fair(void (*fn)(void), const char *what)
 		(unsigned long long)longest / 1000000,
 		(unsigned long long)dying / 1000000);
 	/* 5 ms, a scheduler's slice, an emulator's slowness, few flushes each. */
-	if (took > 5000000000 + (flushed ? 400 * took / flushed : 0))
+	if (took > 5000000000 * slow + (flushed ? 400 * took / flushed : 0))
 		fail("%s: 100 sleeps of 5 ms take %llu ms", what,
 		     (unsigned long long)took / 1000000);
-	if (dying > 1000000000)
+	if (dying > 1000000000UL * slow)
 		fail("%s: %llu ms until SIGKILL ends it", what,
 		     (unsigned long long)dying / 1000000);
 }

@@ -226,6 +226,7 @@ void skip(const char *why) __attribute__((noreturn));
 
 void on_cpu(int cpu);
 u64 now_ns(void);
+extern unsigned int slow;	/* this host is so many times slower: for limits */
 
 struct test {
 	const char *name;

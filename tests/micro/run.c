@@ -22,6 +22,7 @@
 #include "micro.h"
 
 extern struct test __start_tests[], __stop_tests[];
+unsigned int slow = 1;
 
 enum { PASS = 0, FAIL = 9, SKIPPED = 10 };
 static int words = -1;		/* where a test writes why */
@@ -123,7 +124,7 @@ static int run_test(struct test *t, int n, int kmsg)
 	int from, status, verdict;
 	ssize_t got;
 	pid_t pid = start(t, &from);
-	bool ended = wait_for(pid, t->seconds, &status);
+	bool ended = wait_for(pid, t->seconds * slow, &status);
 
 	kill(-pid, SIGKILL);	/* what it left behind */
 	fcntl(from, F_SETFL, O_NONBLOCK);
@@ -133,7 +134,7 @@ static int run_test(struct test *t, int n, int kmsg)
 
 	verdict = WIFEXITED(status) ? WEXITSTATUS(status) : FAIL;
 	if (!ended)
-		snprintf(why, sizeof(why), "HANG: not done in %u s", t->seconds);
+		snprintf(why, sizeof(why), "HANG: not done in %u s", t->seconds * slow);
 	else if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "CRASH: signal %d", WTERMSIG(status));
 	else if (verdict != PASS && verdict != FAIL && verdict != SKIPPED)
@@ -282,6 +283,8 @@ int main(int argc, char **argv)
 	if (list)
 		return list_tests(word);
 	all = !*word;	/* else others may run beside us */
+	if (getenv("LAB_SLOW"))
+		slow = strtoul(getenv("LAB_SLOW"), NULL, 10) ?: 1;
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	if (kmsg >= 0)

@@ -55,7 +55,7 @@ between() {
 now() { cut -d' ' -f1 /proc/uptime; }
 difference() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b - a }'; }
 wait_for() {
-	local left=$(($1 * 10))
+	local left=$(($1 * 10 * ${LAB_SLOW:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		left=$((left - 1))
