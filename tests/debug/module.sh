@@ -6,7 +6,7 @@ program "$top/tests/debug/load.c" "$work/load"
 # The kernel's own loader complains, with a backtrace, where it finds no memory
 # for a module: while that lasts its words stay out of the log that is judged
 # (a checker's panic does not), and are looked at here.
-inside "allocations fail" --smp 2 --timeout 900 --with "$work/load" <<'END2'
+inside "allocations fail" --smp 2 --timeout 900 --with "$work/load" <<'END'
 module=/lib/modules/lg.ko
 cd /sys/kernel/debug
 for attribute in failslab fail_page_alloc; do
@@ -36,5 +36,5 @@ is "A11 nothing is left: debugfs" "" "$(ls -d /sys/kernel/debug/lguest 2>/dev/nu
 check "A11 it loads for real afterwards" insmod $module
 lguest run -- true
 is "A11 ... and runs a guest" 0 $?
-END2
+END
 finish
