@@ -7,7 +7,8 @@ faulty=$work/faulty
 mkdir -p "$faulty" "$work/host"
 cp "$top/tests/debug/faulty.c" "$faulty/lg.c"
 echo 'obj-m := lg.o' >"$faulty/Kbuild"
-check "the faulty module builds" make -s -C "$DEBUG_HOST/src" M="$faulty" modules
+check "the faulty module builds" make -s -C "$DEBUG_HOST/src" M="$faulty" \
+	KCFLAGS="-include $top/tests/debug/pages.h" modules
 cp -rs "$DEBUG_HOST"/{boot,lib,parameters} "$work/host/"
 cp "$faulty/lg.ko" "$work/host/"
 
@@ -28,5 +29,6 @@ check "lockdep: locks in two orders" grep -q 'WARNING: possible circular locking
 check "sleeping in a spinlock" grep -q 'BUG: sleeping function called' "$work/log"
 check "kmemleak: an object" grep -q 'lab: kmemleak: unreferenced object' "$work/log"
 check "kmemleak: ... with the name of who lost it" grep -q 'lab: kmemleak: .*\[lg\]' "$work/log"
-check "page owner: a page" grep -q 'lab: lost page: .*\[lg\]' "$work/log"
+check "kmemleak: a page, in the size of its struct page" \
+	grep -q 'lab: kmemleak: unreferenced object .*(size 64)' "$work/log"
 finish
