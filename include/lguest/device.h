@@ -13,6 +13,7 @@
  *   EINVAL  shorter than the request's words; unknown request; no guest yet;
  *           no such vCPU
  *   ENOENT  the guest is dead: read() tells why
+ *   ENOMEM  no memory; nothing has changed
  */
 #ifndef _LGUEST_DEVICE_H
 #define _LGUEST_DEVICE_H

@@ -241,13 +241,15 @@ static unsigned int run_failing(struct guest *g, unsigned int n, bool *came)
 	int visits = 0;
 	unsigned int end;
 	ssize_t got;
+	int err;
 
 	arm(n);
 	while ((got = read(g->fd, &record, sizeof(record))) > 0 || errno == EFAULT)
 		visits += got > 0;
+	err = errno;
 	*came = disarm();
-	if (errno != ENOENT)
-		fail("with failure %u read() gives %s", n, strerror(errno));
+	if (err != ENOENT)
+		fail("with failure %u read() gives %s", n, strerror(err));
 	got = read(g->fd, reason, sizeof(reason));
 	if (got < 0 && errno != ENOMEM)
 		fail("the reason after failure %u: %s", n, strerror(errno));
