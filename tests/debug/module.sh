@@ -4,8 +4,8 @@
 program "$top/tests/debug/load.c" "$work/load"
 
 # The kernel's own loader complains where it finds no memory for a module: with a
-# backtrace, and at one place (jump labels) with a WARNING. So while that lasts
-# its words stay out of the log that is judged, and all of them are judged here.
+# backtrace, and at two places (jump labels, trace events) with a WARNING. So its
+# words stay out of the log that is judged while that lasts, and are judged here.
 inside "allocations fail" --smp 2 --timeout 900 --with "$work/load" <<'END'
 module=/lib/modules/lg.ko
 cd /sys/kernel/debug
@@ -32,7 +32,7 @@ echo 1 >/proc/sys/kernel/panic_on_warn
 has "A11 ... the kernel's log of it is whole" 'module.sh: begins' /tmp/dmesg
 is "A11 ... and has no complaint of the kernel's checkers" "" \
 	"$(grep -E 'WARNING|BUG|KASAN|UBSAN|Oops|suspected memory leak' /tmp/dmesg |
-		grep -v 'at kernel/jump_label.c')"
+		grep -vE 'at kernel/(jump_label|trace/trace_events).c')"
 has "A11 open() at the same time never sees a half-ready module" 'open\(\) beside it: fine' /tmp/out
 between "A11 ... in which the module's own steps are among those that fail" 20 10000 \
 	"$(sed -n 's/^.*not loaded \([0-9]*\) times.*/\1/p' /tmp/out)"
