@@ -3,7 +3,7 @@
  * A module that is wrong in all the ways that the debug host looks for, to see
  * that it does.  how=0: what ends the host at once; how=1: the rest.
  */
-#include <linux/delay.h>
+#include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -31,7 +31,7 @@ static void locks_in_two_orders(void)
 static void sleeps_in_a_spinlock(void)
 {
 	spin_lock(&spin);
-	msleep(1);
+	might_sleep();
 	spin_unlock(&spin);
 }
 
