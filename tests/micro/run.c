@@ -312,6 +312,19 @@ static int list_tests(char **word)
 	return 0;
 }
 
+/* A RAM disk never gives a page back: it takes all of them before we count. */
+static void fill_ram_disk(void)
+{
+	static const char zeros[65536];
+	int fd = open("/dev/ram0", O_WRONLY);
+
+	while (fd >= 0 && write(fd, zeros, sizeof(zeros)) > 0)
+		;
+	if (fd >= 0)
+		fsync(fd);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	int n = 0, failed = 0, kmsg, option;
@@ -341,6 +354,7 @@ int main(int argc, char **argv)
 		n += wanted(t, word) + (all && wanted(t, word) && last_of_file(t));
 	printf("KTAP version 1\n1..%d\n", n);
 	n = 0;
+	fill_ram_disk();
 	before = resources_now();
 	for (struct test *t = __start_tests; t < __stop_tests; t++) {
 		if (!wanted(t, word))
