@@ -15,8 +15,9 @@ done
 
 # One asks the kernel, one sleeps.
 lguest run -- sh -c 'while :; do read x </proc/uptime; done' </dev/null >/tmp/out1 2>&1 & one=$!
-lguest run -- sleep 1000 </dev/null >/tmp/out2 2>&1 & two=$!
-sleep 14
+lguest run -- sh -c 'echo up; exec sleep 1000' </dev/null >/tmp/out2 2>&1 & two=$!
+wait_for 100 grep -q up /tmp/out2
+sleep 8
 lguest stat -i 3 -n 2 >/tmp/out 2>/tmp/err
 is "K14 stat -i 3 -n 2 has status 0" 0 $?
 show /tmp/out
