@@ -255,11 +255,10 @@ static json_t *pause_guest(struct control *c)
 	return failed("the guest cannot be paused now: it waits for somebody to take its output");
 }
 
-static json_t *resume_guest(struct control *c)
+static void resume_guest(struct control *c)
 {
 	atomic_store(&c->guest->paused, false);
 	wait_parked(c->guest, false);
-	return done();
 }
 
 /* Its own shutdown first; deadline says when patience ends. */
@@ -341,8 +340,10 @@ static json_t *obey(struct control *c, struct client *client, const json_t *requ
 		return tell_statistics(c);
 	if (!strcmp(command, "pause"))
 		return pause_guest(c);
-	if (!strcmp(command, "resume"))
-		return resume_guest(c);
+	if (!strcmp(command, "resume")) {
+		resume_guest(c);
+		return done();
+	}
 	if (!strcmp(command, "balloon"))
 		return set_balloon(request);
 	if (!strcmp(command, "stop")) {
