@@ -34,6 +34,7 @@ help:
 	@echo "make test-debug tests on a host kernel with KASAN, lockdep, kmemleak and"
 	@echo "                failing allocations; see docs/TESTING.md"
 	@echo "make soak SECONDS=600  hostile guests, launchers and hosts for so long"
+	@echo "make fuzz       make up inputs for the launcher, FUZZ_SECONDS=60 for each part"
 	@echo "make mutants    make holes on purpose: the tests must notice each one"
 	@echo "make all        build the module, the guest layer and the launcher"
 	@echo "make bench      measure lguest and its peers; see docs/BENCHMARKS.md"
@@ -100,6 +101,9 @@ soak: all
 
 mutants: all
 	$(Q)tests/mutants
+
+fuzz: packages
+	$(Q)tests/fuzz/run
 
 # Half an hour; `bench/run quick` takes five minutes.
 bench: all
@@ -177,5 +181,5 @@ clean:
 distclean: clean
 	$(Q)rm -rf $(build)
 
-.PHONY: help all packages parts module layer launcher linked run test test-debug soak mutants bench lab check \
+.PHONY: help all packages parts module layer launcher linked run test test-debug soak fuzz mutants bench lab check \
 	install install-program install-dkms uninstall clean distclean
