@@ -13,9 +13,11 @@
  * time.c, console.c, bus.c.
  */
 #include <linux/acpi.h>
+#include <linux/compaction.h>
 #include <linux/console.h>
 #include <linux/kernel.h>
 #include <linux/memblock.h>
+#include <linux/nmi.h>
 #include <linux/notifier.h>
 #include <linux/panic_notifier.h>
 #include <linux/pm.h>
@@ -187,6 +189,17 @@ static void arch_setup(void)
 	 */
 	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
 		retbleed_cmd = 0;
+
+	/*
+	 * What wakes an idle CPU for nothing.  The watchdog takes a guest that
+	 * the Host did not run for a while for a hung one, too.
+	 */
+#ifdef CONFIG_COMPACTION
+	sysctl_compaction_proactiveness = 0;
+#endif
+#ifdef CONFIG_LOCKUP_DETECTOR
+	watchdog_user_enabled = 0;
+#endif
 
 	paravirt_disable_iospace();
 }

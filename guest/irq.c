@@ -18,9 +18,13 @@
  * Sleeping: HALT switches interrupts on and waits in one go, so that none can
  * slip in between.
 :*/
+bool lguest_in_halt;
+
 static void lguest_safe_halt(void)
 {
+	WRITE_ONCE(lguest_in_halt, true);
 	hcall(LHCALL_HALT, 0, 0, 0);
+	WRITE_ONCE(lguest_in_halt, false);
 }
 
 /* A CPU that halts with interrupts off never wakes up: that ends the guest. */

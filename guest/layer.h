@@ -73,6 +73,7 @@ void skip_sync_irets(void);
 void setup_cpu_ops(void);
 
 /* irq.c */
+extern bool lguest_in_halt;
 void setup_irq_ops(void);
 int lguest_setup_irq(unsigned int line);
 

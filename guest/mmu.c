@@ -79,7 +79,7 @@ static void hcall_later(unsigned long call, unsigned long a, unsigned long b)
 }
 
 /**
- * lguest_do_late_calls() - have the ring emptied now, if there is anything in it
+ * lguest_do_late_calls() - visit the Host now, if there is anything for it
  *
  * Called when another task is about to run.
  */
@@ -88,7 +88,8 @@ void lguest_do_late_calls(void)
 	unsigned int last = (next_call - 1) % LGUEST_RING_SIZE;
 
 	lguest_flush_later = 0;
-	if (READ_ONCE(lguest_shared.hcall_status[last]) != 0xff)
+	if (READ_ONCE(lguest_shared.hcall_status[last]) != 0xff ||
+	    READ_ONCE(lguest_shared.set_timer))
 		hcall(LHCALL_FLUSH_ASYNC, 0, 0, 0);
 }
 

@@ -7,6 +7,8 @@
 #include <linux/clocksource.h>
 #include <linux/delay.h>
 #include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/percpu.h>
 #include <linux/time64.h>
 #include <asm/cpufeature.h>
 #include <asm/paravirt.h>
@@ -66,17 +68,29 @@ static unsigned long tsc_khz_from_host(void)
 }
 
 /*G:620
- * The timer: one-shot, in nanoseconds from now.
+ * The timer: one-shot, in nanoseconds from now.  It is set with interrupts off,
+ * often several times before they are on again, so the last word is left in the
+ * shared page, and the Host is visited when interrupts are enabled; HALT and
+ * IRET take it along.  An interrupt that ended a HALT needs no such visit: next is
+ * another HALT, or another task, and then lguest_do_late_calls().
+ *
+ * The word comes first: a visit in between takes it, and clears the other.
 :*/
+#define NEVER	(~0UL)
+
 static int timer_set(unsigned long ns, struct clock_event_device *timer)
 {
-	hcall(LHCALL_SET_CLOCKEVENT, max(ns, 1UL), 0, 0);
+	WRITE_ONCE(lguest_shared.set_timer, max(ns, 1UL));
+	barrier();
+	if (!lguest_in_halt)
+		WRITE_ONCE(lguest_shared.irq_pending, LGUEST_IF);
 	return 0;
 }
 
+/* If the old time comes before the next visit, Linux finds nothing to do. */
 static int timer_off(struct clock_event_device *timer)
 {
-	hcall(LHCALL_SET_CLOCKEVENT, 0, 0, 0);
+	WRITE_ONCE(lguest_shared.set_timer, NEVER);
 	return 0;
 }
 
@@ -114,15 +128,21 @@ static irqreturn_t timer_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
+/*
+ * As with the timer of an APIC, its interrupts are each CPU's own: no lock, and
+ * not counted as randomness, which would start a timer for each wake-up.
+ */
 static void timer_init(void)
 {
 	int irq = lguest_setup_irq(LGUEST_IRQ_TIMER);
+	void __percpu *owner = alloc_percpu(char);
 
-	if (irq < 0 ||
-	    request_irq(irq, timer_interrupt,
-			IRQF_NOBALANCING | IRQF_IRQPOLL | IRQF_TIMER,
-			"timer", NULL))
+	if (irq < 0 || !owner || irq_set_percpu_devid(irq))
 		lguest_shutdown("No timer interrupt", LGUEST_SHUTDOWN_CRASH);
+	__irq_set_handler(irq, handle_percpu_devid_irq, 0, "timer");
+	if (request_percpu_irq(irq, timer_interrupt, "timer", owner))
+		lguest_shutdown("No timer interrupt", LGUEST_SHUTDOWN_CRASH);
+	enable_percpu_irq(irq, IRQ_TYPE_NONE);
 
 	timer.cpumask = cpumask_of(0);
 	clockevents_config_and_register(&timer, NSEC_PER_SEC, 1, LONG_MAX);

@@ -92,6 +92,7 @@ static void run_guest_once(struct lg_cpu *cpu)
 	if (state->trapnum < LG_TRAP_SWITCHER)
 		cpu->traps[min_t(u64, state->trapnum, 258)]++;
 	handle_host_interrupt(cpu);
+	take_clockevent(cpu);
 }
 
 static bool must_leave(struct lg_cpu *cpu)

@@ -384,6 +384,7 @@ void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids);
 /* timer.c */
 void init_clockdev(struct lg_cpu *cpu);
 void set_clockevent(struct lg_cpu *cpu, u64 ns);
+void take_clockevent(struct lg_cpu *cpu);
 void cancel_clockevent(struct lg_cpu *cpu);
 
 /* memory.c */

@@ -36,6 +36,22 @@ void set_clockevent(struct lg_cpu *cpu, u64 ns)
 		      HRTIMER_MODE_REL);
 }
 
+/**
+ * take_clockevent() - the guest is out: has it left a word about its timer?
+ * @cpu: the vCPU; its registers are ours
+ *
+ * Such a timer costs no visit of its own.
+ */
+void take_clockevent(struct lg_cpu *cpu)
+{
+	u64 ns = cpu->shared ? READ_ONCE(cpu->shared->set_timer) : 0;
+
+	if (!ns)
+		return;
+	WRITE_ONCE(cpu->shared->set_timer, 0);
+	set_clockevent(cpu, ns);
+}
+
 void cancel_clockevent(struct lg_cpu *cpu)
 {
 	hrtimer_cancel(&cpu->timer);

@@ -61,7 +61,8 @@
 #define LGUEST_FLUSH_ALL	2	/* everything, in all address spaces */
 /*
  * SET_CLOCKEVENT(ns): raise interrupt line 0 in ns nanoseconds (at least 1);
- * 0 disarms.  A new call replaces the old one.
+ * 0 disarms.  A new call replaces the old one.  The word set_timer of the shared
+ * page does the same at the guest's next visit, whatever that is for.
  */
 #define LHCALL_SET_CLOCKEVENT	9
 /*
@@ -253,7 +254,7 @@ struct lguest_hcall {
  */
 struct lguest_shared {
 	lguest_u64 irq_enabled;		/* B virtual IF: LGUEST_IF or 0 */
-	lguest_u64 irq_pending;		/* H non-zero: an interrupt waits */
+	lguest_u64 irq_pending;		/* B non-zero: visit us when IF is set */
 	lguest_u64 blocked_interrupts;	/* G bit n masks line n */
 	lguest_u64 busy;		/* B event record not yet copied */
 	struct lguest_event event;	/* H */
@@ -277,6 +278,7 @@ struct lguest_shared {
 
 	lguest_u8 hcall_status[LGUEST_RING_SIZE];	/* B */
 	struct lguest_hcall hcalls[LGUEST_RING_SIZE];	/* G */
+	lguest_u64 set_timer;		/* B non-zero: as for SET_CLOCKEVENT */
 };
 
 #define LGS_CHECK(off, field) \
