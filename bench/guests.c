@@ -4,10 +4,10 @@
  * as JSON lines how they do: the time until "reached init", what micro measured,
  * and with -s, when all are there and idle, their memory and processor time.
  *
- *	guests [-n N] [-s SECONDS] [-t LIMIT] [-g MIB] COMMAND...
+ *	guests [-n N] [-j N] [-s SECONDS] [-t LIMIT] [-g MIB] COMMAND...
  *
- * -g says how large the guest's memory is: the mappings of at least half that
- * size are left out of what the machine's program itself takes.
+ * -j says how many boot side by side (all).  -g says how large the guest's memory is: neighbouring mappings that make up at
+ * least half that size are left out of what the machine's program itself takes.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -35,7 +35,7 @@ static struct guest {
 	bool ended;
 } guests[MAX_GUESTS];
 
-static int nr_guests = 1, seconds, limit = 120;
+static int nr_guests = 1, at_once, seconds, limit = 120;
 static long guest_kib = 256 << 10;
 
 static double now(void)
@@ -118,16 +118,29 @@ static void take_bytes(struct guest *guest)
 	}
 }
 
+/* Start what may start: no more than at_once are on their way. */
+static void start_some(char **command)
+{
+	int i, booting = 0;
+
+	for (i = 0; i < nr_guests; i++) {
+		if (!guests[i].pid && booting < at_once)
+			start(&guests[i], command);
+		booting += guests[i].pid && !guests[i].booted && !guests[i].ended;
+	}
+}
+
 /* Until all have reached init, or with to_end have ended. False: time is up. */
-static bool listen_until(bool to_end, double end)
+static bool listen_until(bool to_end, char **command, double end)
 {
 	struct pollfd polls[MAX_GUESTS];
 	int i, missing;
 
 	for (;;) {
+		start_some(command);
 		missing = 0;
 		for (i = 0; i < nr_guests; i++) {
-			polls[i].fd = guests[i].ended ? -1 : guests[i].fd;
+			polls[i].fd = !guests[i].pid || guests[i].ended ? -1 : guests[i].fd;
 			polls[i].events = POLLIN;
 			missing += to_end ? !guests[i].ended :
 				!guests[i].booted && !guests[i].ended;
@@ -152,18 +165,26 @@ struct memory {
 /* One process: Pss of its mappings, those of the guest's memory apart. */
 static void add_process(struct memory *m, const char *pid)
 {
-	char path[300], line[512];
-	long value, size = 0;
+	char path[300], line[512], access[8];
+	unsigned long from, to, end = 0;
+	long value, size = 0, pss = 0;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%s/smaps", pid);
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "Size: %ld", &value) == 1)
-			size = value;
-		else if (sscanf(line, "Pss: %ld", &value) == 1)
-			*(size >= guest_kib / 2 ? &m->guest : &m->own) += value;
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, access) == 3) {
+			if (from != end || access[0] == '-') {
+				*(size >= guest_kib / 2 ? &m->guest : &m->own) += pss;
+				size = pss = 0;
+			}
+			end = access[0] == '-' ? 0 : to;
+			size += access[0] == '-' ? 0 : (to - from) >> 10;
+		} else if (sscanf(line, "Pss: %ld", &value) == 1) {
+			pss += value;
+		}
 	}
+	*(size >= guest_kib / 2 ? &m->guest : &m->own) += pss;
 	if (file)
 		fclose(file);
 	snprintf(path, sizeof(path), "/sys/kernel/debug/lguest/%s/stats", pid);
@@ -210,22 +231,22 @@ static void read_times(double *busy, double *all)
 	*busy = *all - t[3] - t[4];
 }
 
-static void watch_idle(void)
+static void watch_idle(char **command)
 {
 	double busy, all, busy_after, all_after;
 	struct memory m;
 	int i, up = 0;
 	double last = 0;
 
-	sleep(3);
+	sleep(5);
 	read_times(&busy, &all);
-	listen_until(true, now() + seconds);
+	listen_until(true, command, now() + seconds);
 	read_times(&busy_after, &all_after);
 	m = memory_used();
 	for (i = 0; i < nr_guests; i++) {
 		up += guests[i].booted && !guests[i].ended;
-		if (guests[i].booted > last)
-			last = guests[i].booted;
+		if (guests[i].started + guests[i].booted > last)
+			last = guests[i].started + guests[i].booted;
 	}
 	if (up < nr_guests)
 		fprintf(stderr, "guests: %d of %d are not there (the Host's log may tell of too little memory)\n",
@@ -233,7 +254,7 @@ static void watch_idle(void)
 	if (!up)
 		return;
 	printf("{\"name\": \"idle\", \"guests\": %d, \"up\": %d, \"last_boot\": %.2f, \"cpu_percent\": %.2f, \"own_kib\": %ld, \"guest_kib\": %ld, \"shadow_kib\": %ld}\n",
-	       nr_guests, up, last, 100 * (busy_after - busy) / (all_after - all),
+	       nr_guests, up, last - guests[0].started, 100 * (busy_after - busy) / (all_after - all),
 	       m.own / up, m.guest / up, m.tables / up);
 }
 
@@ -242,9 +263,11 @@ static void end_all(void)
 	int i;
 
 	for (i = 0; i < nr_guests; i++)
-		kill(-guests[i].pid, SIGKILL);
+		if (guests[i].pid)
+			kill(-guests[i].pid, SIGKILL);
 	for (i = 0; i < nr_guests; i++)
-		waitpid(guests[i].pid, NULL, 0);
+		if (guests[i].pid)
+			waitpid(guests[i].pid, NULL, 0);
 }
 
 int main(int argc, char **argv)
@@ -253,9 +276,10 @@ int main(int argc, char **argv)
 	bool in_time;
 	double end;
 
-	while ((option = getopt(argc, argv, "+n:s:t:g:")) != -1) {
+	while ((option = getopt(argc, argv, "+n:j:s:t:g:")) != -1) {
 		switch (option) {
 		case 'n': nr_guests = atoi(optarg); break;
+		case 'j': at_once = atoi(optarg); break;
 		case 's': seconds = atoi(optarg); break;
 		case 't': limit = atoi(optarg); break;
 		case 'g': guest_kib = atol(optarg) << 10; break;
@@ -263,18 +287,18 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind == argc || nr_guests < 1 || nr_guests > MAX_GUESTS) {
-		fputs("usage: guests [-n N] [-s SECONDS] [-t LIMIT] [-g MIB] COMMAND...\n", stderr);
+		fputs("usage: guests [-n N] [-j N] [-s SECONDS] [-t LIMIT] [-g MIB] COMMAND...\n", stderr);
 		return 2;
 	}
 	end = now() + limit;
-	for (i = 0; i < nr_guests; i++)
-		start(&guests[i], argv + optind);
-	in_time = listen_until(!seconds, end);
+	if (!at_once)
+		at_once = nr_guests;
+	in_time = listen_until(!seconds, argv + optind, end);
 	if (!in_time)
 		fprintf(stderr, "guests: not %s within %d s\n",
 			seconds ? "all at init" : "finished", limit);
 	if (seconds)
-		watch_idle();
+		watch_idle(argv + optind);
 	end_all();
 	for (i = 0; i < nr_guests; i++)
 		if (!guests[i].booted)

@@ -151,6 +151,12 @@ static int open_host(void)
 	return -1;
 }
 
+/*L:027
+ * Linux gives back free memory in pieces of 2 MiB, of which a guest of single
+ * pages has few; 64 KiB are as good there.
+ :*/
+#define SMALL_REPORT_ORDER	4
+
 /* In the background, reading from the terminal would stop us. */
 static bool may_read_stdin(const struct run_settings *set)
 {
@@ -166,6 +172,8 @@ static void describe_session(const struct run_settings *set, const char *release
 	session->release = release;
 	session->drivers = devices_drivers(set->rootfs ? "overlay" : NULL);
 	session->shares = share_tags();
+	if (set->memory < MEMORY_HUGE_FROM)
+		session->report_order = SMALL_REPORT_ORDER;
 	session->rootfs = set->rootfs;
 	session->folder = set->rootfs ? getcwd(NULL, 0) : NULL;
 	session->command = set->command;

@@ -12,6 +12,7 @@
  *	LG_STDERR	number of the port for the command's errors
  *	LG_SIZE		"rows R cols C" or nothing
  *	LG_SHARES	tags of folders to mount below /mnt
+ *	LG_REPORT	smallest order of free pages to give back, or nothing
  *	LG_ROOT		tag of the folder that the command has as root, or nothing
  *	LG_FOLDER	where in it the command starts
  *	TERM
@@ -42,6 +43,8 @@ const char guest_init[] =
 "hostname guest\n"
 "ip link set lo up 2>/dev/null\n"
 ". /lguest/settings\n"
+"[ ! \"$LG_REPORT\" ] ||\n"
+"	echo $LG_REPORT >/sys/module/page_reporting/parameters/page_reporting_order\n"
 "cd /root\n"
 "\n"
 "finish() {\n"

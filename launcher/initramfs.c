@@ -72,6 +72,8 @@ static void write_settings(FILE *out, const struct session *session)
 		fputs("LG_SIZE=\n", out);
 	fprintf(out, "LG_SHARES='%s'\n", session->shares ? session->shares : "");
 	fprintf(out, "LG_ROOT=%s\n", session->rootfs ? ROOT_TAG : "");
+	if (session->report_order)
+		fprintf(out, "LG_REPORT=%u\n", session->report_order);
 	fputs("LG_FOLDER=", out);
 	quote(out, session->folder ? session->folder : "");
 	fputs("\nexport TERM=", out);

@@ -18,6 +18,7 @@ struct session {
 	const char *shares;	/* tags to mount, with spaces between, or NULL */
 	const char *rootfs;	/* the command runs in the share ROOT_TAG, or NULL */
 	const char *folder;	/* ... there, if it exists; or NULL */
+	unsigned int report_order; /* of free pages given back, 0: the kernel's choice */
 	const char *release;	/* of the guest's kernel, NULL: unknown */
 	const char *const *drivers;	/* modules it needs, NULL-ended, or NULL */
 };

@@ -2,8 +2,7 @@
 /*
  * The guest's RAM: one anonymous mapping of the launcher.  Guest-physical 0 is
  * its first byte.  An inaccessible stretch on either side turns a slip of the
- * launcher into a crash instead of a leak; 2 MiB alignment and transparent
- * huge pages let the Host use large shadow entries.
+ * launcher into a crash instead of a leak.
  */
 #include <errno.h>
 #include <string.h>
@@ -50,6 +49,18 @@ static uint8_t *reserve(uint64_t size)
 	return base;
 }
 
+/*L:115
+ * Large guests want speed: 2 MiB alignment and transparent huge pages let the Host
+ * use large shadow entries.  Small ones are many: they take single pages, so that
+ * each costs what it touches.
+ :*/
+static void choose_pages(struct memory *memory)
+{
+	memory->huge = memory->size >= MEMORY_HUGE_FROM;
+	madvise(memory->base, memory->size,	/* a wish, no more */
+		memory->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 bool memory_create(struct memory *memory, uint64_t size)
 {
 	uint8_t *base;
@@ -66,10 +77,10 @@ bool memory_create(struct memory *memory, uint64_t size)
 			(unsigned long long)size >> 20, strerror(errno));
 		return false;
 	}
-	madvise(base, size, MADV_HUGEPAGE);	/* a wish, no more */
 	madvise(base, size, MADV_DONTDUMP);
 	memory->base = base;
 	memory->size = size;
+	choose_pages(memory);
 	return true;
 }
 

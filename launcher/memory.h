@@ -20,10 +20,12 @@ typedef struct {
 #define MEMORY_LARGE	(2ULL << 20)
 #define MEMORY_LEAST	(16ULL << 20)
 #define MEMORY_MOST	(1ULL << 40)
+#define MEMORY_HUGE_FROM (256ULL << 20)	/* smaller guests take single pages */
 
 struct memory {
 	uint8_t *base;		/* guest-physical 0 */
 	uint64_t size;		/* bytes of RAM, whole pages */
+	bool huge;		/* in huge pages, if the host has any */
 };
 
 /* Reserve RAM, zeroed and untouched; false after a message. */

@@ -460,6 +460,41 @@ TEST("I11 clock event: 0 cancels, huge ones never fire, re-arm replaces")
 	guest_passes(clock_off);
 }
 
+static void clock_word(void)
+{
+	u64 began;
+
+	on_event = takes;
+	for (u64 i = 1; i <= 20; i++) {
+		SHARED->irq_enabled = 0;
+		began = HCALL(GET_TIME);
+		SHARED->set_timer = 1000000;
+		HCALL(HALT);			/* takes it along */
+		EXPECT_EQ(SHARED->set_timer, 0);
+		EXPECT_EQ(taken, i);
+		EXPECT(HCALL(GET_TIME) - began >= 1000000);
+	}
+	SHARED->irq_enabled = IF;
+	HCALL(SET_CLOCKEVENT, 5000000);
+	SHARED->set_timer = ~0ULL;		/* never, and replaces */
+	began = HCALL(GET_TIME);
+	while (HCALL(GET_TIME) - began < 50000000)
+		;
+	EXPECT_EQ(taken, 20);
+	SHARED->set_timer = 1000000000000;
+	HCALL(SET_CLOCKEVENT, 1000000);		/* the word is the older one */
+	while (taken == 20)
+		;
+}
+
+TEST("I11 clock event: a word in the shared page, taken at the next visit")
+{
+	struct guest *g = make_guest(clock_word);
+
+	passes(g);
+	CHECK_EQ(stat_of(g, "hypercall_SET_CLOCKEVENT"), 2);
+}
+
 static void time_goes_on(void)
 {
 	u64 last = 0;

@@ -25,6 +25,7 @@ static void test_edges(void **state)
 	(void)state;
 	assert_true(memory_create(&m, SIZE + 5));
 	assert_int_equal(m.size, SIZE);
+	assert_false(m.huge);
 	assert_int_equal((uintptr_t)m.base % MEMORY_LARGE, 0);
 	assert_ptr_equal(memory_at(&m, GPA(0), SIZE), m.base);
 	assert_ptr_equal(memory_at(&m, GPA(SIZE), 0), m.base + SIZE);
