@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -200,6 +201,7 @@ static bool load_initrd(const struct run_settings *set, const char *release,
 		return false;
 	ok = load_initrd_bytes(memory, kernel, archive.bytes, archive.size, initrd);
 	archive_free(&archive);
+	malloc_trim(0);		/* some MiB, not needed again */
 	return ok;
 }
 
