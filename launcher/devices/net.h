@@ -16,6 +16,11 @@
 #define NET_HEADER	sizeof(struct virtio_net_hdr_v1)
 #define NET_FRAME_MOST	(NET_HEADER + 65536 + 18)
 
+/* What two kernels of one machine may leave undone; each way offers it or not. */
+#define NET_OFFLOADS	(1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |	\
+			 1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO4 | \
+			 1ULL << VIRTIO_NET_F_HOST_TSO6 | 1ULL << VIRTIO_NET_F_GUEST_TSO6)
+
 struct net;
 
 struct net_way {
@@ -36,6 +41,7 @@ struct net {
 	int fd;				/* readable: receive() has something */
 	uint8_t mac[6];
 	void *state;			/* of the way */
+	uint64_t accepted;		/* features, if the way wants to know */
 	uint8_t frame[NET_FRAME_MOST];	/* received, not yet with the guest */
 	size_t frame_size;
 };

@@ -79,11 +79,7 @@ static void start_tap(struct net *net, uint64_t features)
 
 const struct net_way net_tap = {
 	.name = "tap",
-	.features = VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) |
-		    VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) |
-		    VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) |
-		    VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4) |
-		    VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6),
+	.features = NET_OFFLOADS,
 	.open = open_tap,
 	.send = send_to_tap,
 	.receive = receive_from_tap,

@@ -78,6 +78,7 @@ static int deliver(struct virtio_queue *q, struct net *net)
 	header.num_buffers = n;
 	chain_write(&first, &header, sizeof(header));
 	virtqueue_publish(&q->ring, n);
+	q->counts.requests++;
 	q->untold++;
 	return 1;
 }
@@ -143,6 +144,7 @@ static void start(struct virtio_device *device)
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_NET,
 	.queues = 2,
+	.patient = true,
 	.serve = serve,
 	.start = start,
 };
