@@ -202,6 +202,29 @@ def disk_table(result):
     return table
 
 
+def net_table(result):
+    host = rows(result, "net-host")
+    table = [["iperf3", "Mbit/s", "of the host's own", "target met"]]
+    for system, way, heading in [
+            ("net-host", "to", "host: one namespace to another"),
+            ("net-tap", "to", "tap: guest to host"), ("net-tap", "from", "tap: host to guest"),
+            ("net-switch", "to", "switch: guest to guest"),
+            ("net-switch", "from", "switch: the other way")]:
+        row = rows(result, system).get("iperf_" + way)
+        if row and host.get("iperf_" + way, {}).get("mbit"):
+            part = row["mbit"] / host["iperf_" + way]["mbit"]
+            table.append([heading, f"{row['mbit']:,}", f"{part:.0%}",
+                          f"{'yes' if part >= .6 else 'no'} (wanted 60%)"
+                          if system == "net-tap" else ""])
+    for queue, heading in (("0", "received"), ("1", "sent")):
+        row = rows(result, "net-tap").get("iperf_queue" + queue)
+        if row and row["requests"]:
+            table.append([f"tap: per frame {heading}",
+                          "", f"{row['notifications'] / row['requests']:.3f} notifications",
+                          f"{row['interrupts'] / row['requests']:.3f} interrupts"])
+    return table
+
+
 TITLES = [
     (main_table, "Times, as multiples of native (the least of many windows), and world switches per operation in lguest"),
     (counts_table, "World switches per operation in lguest"),
@@ -209,6 +232,7 @@ TITLES = [
     (memory_table, "lguest: boot as memory grows"),
     (fleet_table, "lguest: many at once"),
     (disk_table, "Disk: 4 KiB at random, 32 at once, on the same disk of the lab's host"),
+    (net_table, "Network: TCP by iperf3, one connection"),
 ]
 
 

@@ -15,6 +15,9 @@ httpd -h /tmp/www -p 80
 until [ -e /tmp/www/big.done ]; do
 	wget -q -O /tmp/www/big.done http://10.9.9.1/done || { rm -f /tmp/www/big.done; sleep 0.5; }
 done
+[ ! -e /mnt/share/iperf ] || for way in '' -R; do
+	sh /mnt/share/iperf -c 10.9.9.1 -t 3 $way 2>&1 | sed "s/^/tcp$way: /"
+done
 echo "errors: $(cat /sys/class/net/eth0/statistics/*_errors | sort -u | tr '\n' ' ')"
 END
 
@@ -25,6 +28,7 @@ mkdir /tmp/www
 head -c 8000000 /dev/urandom >/tmp/www/big
 md5sum </tmp/www/big >/tmp/www/sum
 httpd -h /tmp/www -p 80
+sh /mnt/share/iperf -s >/dev/null 2>&1 &
 echo listening
 sleep 120
 END
@@ -35,6 +39,9 @@ ip addr add 10.1.1.$1/24 dev eth0
 until ping -c 1 -W 1 10.1.1.1 >/dev/null 2>&1; do sleep 0.2; done
 wget -q -O /tmp/big http://10.1.1.1/big
 [ "$(md5sum </tmp/big)" = "$(wget -q -O - http://10.1.1.1/sum)" ] && echo same
+[ ! -e /mnt/share/iperf ] || for way in '' -R; do
+	sh /mnt/share/iperf -c 10.1.1.1 -t 3 $way 2>&1 | sed "s/^/tcp$way: /"
+done
 END
 
 cat >"$work/user-guest" <<'END'
@@ -49,24 +56,40 @@ program=()
 ! command -v passt >/dev/null || program=(--with "$(command -v passt)")
 [ ! -e "$(command -v passt).avx2" ] || program+=(--with "$(command -v passt).avx2")
 
+"$lib/iperf_folder" "$work/iperf"
+
+# iperf3 says "sender" and "receiver" at the end of a run without errors.
 inside "one CPU" --memory 3G --modprobe tun --modprobe dummy --with "$work/tap-guest" \
-	--with "$work/first" --with "$work/second" --with "$work/user-guest" "${program[@]}" <<'END'
+	--with "$work/first" --with "$work/second" --with "$work/user-guest" "${program[@]}" \
+	--with "$work/iperf" <<'END'
+tcp() {	# NAME FILE: a run each way, with something received
+	local way
+	for way in tcp tcp-R; do
+		check "$1, $way" grep -qE "^$way: .* [1-9][0-9.]* .?bits/sec .*receiver" "$2"
+		hasnt "$1, $way: no error" "^$way: iperf3: " "$2"
+	done
+	grep receiver "$2"
+}
 mkdir /tmp/www
 head -c 33554432 /dev/urandom >/tmp/www/big
 sum=$(md5sum </tmp/www/big)
 httpd -h /tmp/www -p 80
 
-lguest run -v -n tap=tap0,mac=52:54:00:12:34:56 -- sh -c "$(cat tap-guest)" >/tmp/out 2>/tmp/err &
+lguest run -v -n tap=tap0,mac=52:54:00:12:34:56 --share iperf,ro -- sh -c "$(cat tap-guest)" >/tmp/out 2>/tmp/err &
 pid=$!
 wait_for 30 test -e /sys/class/net/tap0
 ip addr add 10.9.9.1/24 dev tap0
 ip link set tap0 up
+sh iperf/iperf -s >/dev/null 2>&1 &
+server=$!
 wait_for 90 grep -q ^down: /tmp/out
 wait_for 10 wget -q -O /tmp/back http://10.9.9.2/big
 is "K6 32 MiB from the guest by tap" "$sum" "$(md5sum </tmp/back)"
 echo done >/tmp/www/done
 wait $pid
 is "K6 a guest with a tap ends well" 0 $?
+kill $server
+tcp "K6 iperf3 between guest and host" /tmp/out
 has "K6 the address is the one that was asked for" '^address: 52:54:00:12:34:56' /tmp/out
 has "K6 ping over the tap" '^3 packets transmitted, 3 packets received' /tmp/out
 is "K6 32 MiB to the guest by tap" "down: $sum" "$(grep ^down: /tmp/out)"
@@ -76,11 +99,12 @@ between "K9 H16 network traffic needs no visit to the launcher" 0 2500 \
 	"$(awk '$1 == "launcher_visits" { print $2 }' /tmp/err)"
 check "H8 the tap is gone" test ! -e /sys/class/net/tap0
 
-lguest run -m 128M -n switch=/tmp/lan -- sh -c "$(cat first)" >/tmp/first 2>&1 &
+lguest run -m 128M -n switch=/tmp/lan --share iperf,ro -- sh -c "$(cat first)" >/tmp/first 2>&1 &
 first=$!
 wait_for 60 grep -q listening /tmp/first
-lguest run -m 128M -n switch=/tmp/lan -- sh -c "set 2; $(cat second)" >/tmp/second 2>&1
-is "I14 8 MB between two guests by the switch" same "$(cat /tmp/second)"
+lguest run -m 128M -n switch=/tmp/lan --share iperf,ro -- sh -c "set 2; $(cat second)" >/tmp/second 2>&1
+is "I14 8 MB between two guests by the switch" same "$(head -n 1 /tmp/second)"
+tcp "I14 iperf3 between two guests" /tmp/second
 # Its socket stays behind; the others must not mind.
 lguest run -m 128M -n switch=/tmp/lan -- sh -c 'echo up; sleep 60' >/tmp/third 2>&1 &
 third=$!
