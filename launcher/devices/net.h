@@ -26,6 +26,7 @@ struct net;
 struct net_way {
 	const char *name;		/* as in -n NAME=... */
 	uint64_t features;		/* offloads */
+	bool patient;			/* as in struct virtio_kind */
 	/* Connect; NULL, or what is wrong.  argument is what follows NAME=. */
 	const char *(*open)(struct net *net, const char *argument);
 	/* Send one frame, or drop it. */

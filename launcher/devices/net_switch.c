@@ -208,6 +208,7 @@ static void start_switch(struct net *net, uint64_t features)
 const struct net_way net_switch = {
 	.name = "switch",
 	.features = NET_OFFLOADS,
+	.patient = true,
 	.open = open_switch,
 	.send = send_to_switch,
 	.receive = receive_from_switch,

@@ -80,6 +80,7 @@ static void start_tap(struct net *net, uint64_t features)
 const struct net_way net_tap = {
 	.name = "tap",
 	.features = NET_OFFLOADS,
+	.patient = true,
 	.open = open_tap,
 	.send = send_to_tap,
 	.receive = receive_from_tap,

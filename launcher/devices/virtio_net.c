@@ -141,13 +141,14 @@ static void start(struct virtio_device *device)
 		net->way->start(net, device->accepted);
 }
 
-static const struct virtio_kind kind = {
-	.id = VIRTIO_ID_NET,
-	.queues = 2,
-	.patient = true,
-	.serve = serve,
-	.start = start,
-};
+#define KIND(is_patient) {		\
+	.id = VIRTIO_ID_NET,		\
+	.queues = 2,			\
+	.patient = (is_patient),	\
+	.serve = serve,			\
+	.start = start,			\
+}
+static const struct virtio_kind hasty = KIND(false), patient = KIND(true);
 
 /*
  * An address that is ours to give, different for each guest of a host, and the
@@ -235,5 +236,5 @@ struct virtio_device *net_create(const char *option)
 			  VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | net->way->features;
 	device->config_size = sizeof(net->mac);
 	memcpy(device->config, net->mac, sizeof(net->mac));
-	return virtio_init(device, &kind, "network", net) ? device : NULL;
+	return virtio_init(device, net->way->patient ? &patient : &hasty, "network", net) ? device : NULL;
 }

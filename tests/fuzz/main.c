@@ -3,9 +3,12 @@
  * Where there is no libFuzzer: feed a target the files that are named, and say
  * how many there were.
  */
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "fuzz.h"
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int main(int argc, char **argv)
 {
