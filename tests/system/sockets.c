@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,6 +73,7 @@ static int greet(int fd, const char *port)
 
 static int open_to(const char *text)
 {
+	const struct timeval patience = { .tv_sec = 60 };
 	char copy[200], *port = NULL;
 	union address a;
 	socklen_t size;
@@ -85,6 +87,10 @@ static int open_to(const char *text)
 	size = parse(copy, &a, VMADDR_CID_HOST);
 	fd = socket(a.any.sa_family, SOCK_STREAM, 0);
 	must(fd >= 0, "socket");
+	/* Its own limit, two seconds, is short for a busy machine. */
+	if (a.any.sa_family == AF_VSOCK)
+		setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience,
+			   sizeof(patience));
 	if (!connect(fd, &a.any, size) && (!port || !greet(fd, port)))
 		return fd;
 	close(fd);
