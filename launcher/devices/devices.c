@@ -117,12 +117,14 @@ static const char *driver_of(const struct virtio_device *device)
 
 const char *const *devices_drivers(const char *more)
 {
-	static const char *names[MOST + 3];
+	static const char *names[MOST + 5];
 	unsigned int i, j, n = 0;
+	bool disk = false;
 
 	for (i = 0; i < count; i++) {
 		const char *name = driver_of(devices[i]);
 
+		disk |= devices[i]->kind->id == VIRTIO_ID_BLOCK;
 		for (j = 0; j < n && name; j++)
 			if (!strcmp(names[j], name))
 				name = NULL;
@@ -131,6 +133,10 @@ const char *const *devices_drivers(const char *more)
 	}
 	if (more)
 		names[n++] = more;
+	if (disk) {
+		names[n++] = "crc32c_generic";	/* which ext4 asks for by name */
+		names[n++] = "ext4";
+	}
 	/* The transport comes last: every device then has its driver at hand. */
 	if (count)
 		names[n++] = "virtio_mmio";
