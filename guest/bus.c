@@ -4,7 +4,7 @@
  * command line (see LGUEST_VIRTIO_PARAM), and each becomes a platform device
  * with a page of registers and an interrupt, for Linux's own virtio_mmio.
  */
-#include <linux/err.h>
+#include <linux/errno.h>
 #include <linux/init.h>
 #include <linux/ioport.h>
 #include <linux/kernel.h>
@@ -12,6 +12,21 @@
 #include <linux/printk.h>
 #include <linux/string.h>
 #include "layer.h"
+#include "compat/uevent.h"
+
+/*
+ * Distributions load virtio_mmio for a device of ACPI or of a device tree, but
+ * not for one of the platform; so udev hears that ours is ACPI's LNRO0005.
+ */
+static int name_driver(uevent_device_t *dev, struct kobj_uevent_env *env)
+{
+	return add_uevent_var(env, "MODALIAS=acpi:LNRO0005:");
+}
+
+static const struct device_type device_type = {
+	.name = "lguest-virtio",
+	.uevent = name_driver,
+};
 
 /* SIZE@ADDRESS:LINE; false if it is something else. */
 static bool parse(char *text, struct resource *registers, unsigned int *line)
@@ -31,15 +46,25 @@ static bool parse(char *text, struct resource *registers, unsigned int *line)
 	return *text == ' ' || *text == '\0';
 }
 
+static int register_device(const struct resource *resources, int number)
+{
+	struct platform_device *device = platform_device_alloc("virtio-mmio", number);
+	int error;
+
+	if (!device)
+		return -ENOMEM;
+	device->dev.type = &device_type;
+	error = platform_device_add_resources(device, resources, 2);
+	if (!error)
+		error = platform_device_add(device);
+	if (error)
+		platform_device_put(device);
+	return error;
+}
+
 static void add_device(char *text, int number)
 {
 	struct resource resources[2] = {};
-	struct platform_device_info info = {
-		.name = "virtio-mmio",
-		.id = number,
-		.res = resources,
-		.num_res = ARRAY_SIZE(resources),
-	};
 	unsigned int line;
 	int irq;
 
@@ -51,7 +76,7 @@ static void add_device(char *text, int number)
 	resources[1].start = irq;
 	resources[1].end = irq;
 	resources[1].flags = IORESOURCE_IRQ;
-	if (irq < 0 || IS_ERR(platform_device_register_full(&info)))
+	if (irq < 0 || register_device(resources, number))
 		pr_err("lguest: no device %d\n", number);
 }
 

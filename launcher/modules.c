@@ -97,6 +97,27 @@ static bool find_module(FILE *dep, const char *name, struct list *list)
 	return found;
 }
 
+/* Its kernel may have it built in: modules.builtin is a list of paths. */
+static bool is_built_in(const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+	bool found = false;
+	char *line = NULL;
+	size_t room = 0;
+	FILE *list;
+
+	snprintf(path, sizeof(path), "%s/modules.builtin", folder);
+	list = fopen(path, "re");
+	while (list && !found && getline(&line, &room, list) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		found = is_module(line, name);
+	}
+	free(line);
+	if (list)
+		fclose(list);
+	return found;
+}
+
 static bool add_file(struct archive *archive, const char *folder, const char *path)
 {
 	char from[2 * PATH_MAX], to[PATH_MAX];
@@ -159,7 +180,7 @@ void add_modules(struct archive *archive, const char *release,
 		return;
 	}
 	for (; *names; names++)
-		if (!find_module(dep, *names, &list))
+		if (!find_module(dep, *names, &list) && !is_built_in(folder, *names))
 			note("the guest gets no driver %s: it is not in %s", *names, path);
 	fclose(dep);
 	add_list(archive, folder, &list);

@@ -28,7 +28,7 @@ struct net_way {
 	uint64_t features;		/* offloads */
 	bool patient;			/* as in struct virtio_kind */
 	/* Connect; NULL, or what is wrong.  argument is what follows NAME=. */
-	const char *(*open)(struct net *net, const char *argument);
+	const char *(*open)(struct net *net, char *argument);
 	/* Send one frame, or drop it. */
 	void (*send)(struct net *net, struct iovec *parts, unsigned int n, size_t size);
 	/* A frame if one is there, else 0; never waits. */

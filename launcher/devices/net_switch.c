@@ -90,7 +90,7 @@ static void remember(const struct place *place)
 	bound[bound_count++] = address_of(place, place->own);
 }
 
-static const char *open_switch(struct net *net, const char *folder)
+static const char *open_switch(struct net *net, char *folder)
 {
 	struct timeval patience = { .tv_usec = PATIENCE_US };
 	struct place *place = calloc(1, sizeof(*place));

@@ -19,7 +19,7 @@
 
 #define WAIT 50		/* ms, when the host cannot take a frame now */
 
-static const char *open_tap(struct net *net, const char *name)
+static const char *open_tap(struct net *net, char *name)
 {
 	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int size = NET_HEADER;

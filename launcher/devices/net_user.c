@@ -29,9 +29,44 @@ struct stream {
 	uint8_t bytes[ROOM];
 };
 
-/* The child: only its end of the socket, and standard files, stay open. */
-static void become_passt(int fd, int report)
+/* Ports of the host that lead to the guest, as passt wants them: "2222:22,80". */
+struct forwards {
+	char tcp[256], udp[256];
+};
+
+static bool is_port(const char *text, char **end)
 {
+	unsigned long value = 0;
+
+	if (*text >= '0' && *text <= '9')
+		value = strtoul(text, end, 10);
+	return value >= 1 && value <= 65535;
+}
+
+/* "[udp:]PORT[:PORT],..." */
+static bool parse_forwards(char *list, struct forwards *ports)
+{
+	char *item, *rest, *end;
+
+	for (item = strtok_r(list, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
+		bool udp = !strncmp(item, "udp:", 4);
+		char *to = udp ? ports->udp : ports->tcp;
+		size_t used = strlen(to);
+
+		item += udp ? 4 : 0;
+		if (!is_port(item, &end) || (*end == ':' && !is_port(end + 1, &end)) || *end ||
+		    used + strlen(item) + 2 > sizeof(ports->tcp))
+			return false;
+		sprintf(to + used, "%s%s", used ? "," : "", item);
+	}
+	return *ports->tcp || *ports->udp;
+}
+
+/* The child: only its end of the socket, and standard files, stay open. */
+static void become_passt(int fd, int report, const struct forwards *ports)
+{
+	const char *words[12] = { PROGRAM, "--foreground", "--quiet", "--fd" };
+	unsigned int n = 4;
 	sigset_t none;
 	char number[16];
 
@@ -40,14 +75,23 @@ static void become_passt(int fd, int report)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	snprintf(number, sizeof(number), "%d", fd);
 	fcntl(fd, F_SETFD, 0);
-	execlp(PROGRAM, PROGRAM, "--foreground", "--quiet", "--fd", number, NULL);
+	words[n++] = number;
+	if (*ports->tcp) {
+		words[n++] = "--tcp-ports";
+		words[n++] = ports->tcp;
+	}
+	if (*ports->udp) {
+		words[n++] = "--udp-ports";
+		words[n++] = ports->udp;
+	}
+	execvp(PROGRAM, (char **)words);
 	if (write(report, &errno, sizeof(errno)) < 0)
 		_exit(2);
 	_exit(1);
 }
 
 /* Start it; 0 or the errno of its exec. */
-static int start_passt(int fd)
+static int start_passt(int fd, const struct forwards *ports)
 {
 	int report[2], error = 0;
 	pid_t pid;
@@ -56,7 +100,7 @@ static int start_passt(int fd)
 		return errno;
 	pid = fork();
 	if (!pid)
-		become_passt(fd, report[1]);
+		become_passt(fd, report[1], ports);
 	close(report[1]);
 	if (pid < 0)
 		error = errno;
@@ -66,16 +110,17 @@ static int start_passt(int fd)
 	return error;
 }
 
-static const char *open_user(struct net *net, const char *argument)
+static const char *open_user(struct net *net, char *argument)
 {
+	struct forwards ports = { .tcp = "" };
 	int ends[2], error;
 
-	if (argument)
-		return "user takes no argument; leave out what follows it";
+	if (argument && !parse_forwards(argument, &ports))
+		return "it takes ports to forward; say for instance user=2222:22,udp:53";
 	net->state = calloc(1, sizeof(struct stream));
 	if (!net->state || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return strerror(errno);
-	error = start_passt(ends[1]);
+	error = start_passt(ends[1], &ports);
 	close(ends[1]);
 	if (error) {
 		close(ends[0]);

@@ -8,6 +8,7 @@
 #	hasnt NAME PATTERN FILE	no line does
 #	between NAME LOW HIGH GOT	a number
 #	wait_for SECONDS COMMAND...	until it succeeds
+#	in_real_root FILE [PROGRAM...]	run a script with a root that can be changed
 #	now			monotonic seconds, with hundredths
 export LC_ALL=C
 
@@ -62,6 +63,27 @@ wait_for() {
 		[ $left -gt 0 ] || return 1
 		sleep 0.1
 	done
+}
+
+# Run a script where the root is a mount of its own, as on systems that are up:
+# in an initramfs the kernel refuses to change it, which passt wants to do.
+in_real_root() {	# FILE [PROGRAM...]: these go to its /usr/bin
+	local script=$1 d status
+	shift
+	mkdir -p /n && mount -t tmpfs n /n
+	cp -a /bin /sbin /usr /lib /lib64 /etc /boot /home /n/
+	mkdir -p /n/var/cache
+	cp -a /var/cache/lguest /n/var/cache/
+	for d in proc sys dev tmp lab run; do
+		mkdir -p /n/$d
+		mount --rbind /$d /n/$d
+	done
+	[ $# = 0 ] || cp "$@" /n/usr/bin/
+	grep -q ^nobody: /n/etc/passwd || echo nobody:x:65534:65534::/:/bin/sh >>/n/etc/passwd
+	unshare -m sh -c "cd /n && mount -o move . / && exec chroot . sh $script"
+	status=$?
+	umount -l /n
+	return $status
 }
 
 # What a guest may leave behind: nothing.

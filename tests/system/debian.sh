@@ -1,0 +1,108 @@
+#!/bin/bash
+# A full Debian 12 from `make debian`'s recipe: systemd, a login, disks, all three
+# kinds of network; with this project's choice of kernel and initrd, and with
+# the general kernel and Debian's own initrd. All as an ordinary user.
+. "$(dirname "$0")/lib/lab.sh"
+
+image=$built/debian/test.img
+recipe=$(cat "$top/images/debian" "$(dirname "$0")/debian-image.sh" | cksum | tr ' ' -)
+if [ "$(cat "$image.recipe" 2>/dev/null)" != "$recipe" ]; then
+	mkdir -p "$built/debian"
+	"$top/images/debian" -s 1536M -i busybox -k linux-image-amd64 \
+		-x "$(dirname "$0")/debian-image.sh" "$image" >"$work/log" 2>&1 &&
+		echo "$recipe" >"$image.recipe" ||
+		{ sed 's/^/# /' "$work/log"; not_ok "L2 the image can be built"; finish; exit; }
+fi
+ok "L2 a Debian image is built, without root's rights to its files"
+
+# The general kernel needs a layer, and headers to make it with.
+general=$(strings -n 8 "$image.vmlinuz" | sed -n 's/^\(6\.[0-9.-]*-amd64\) .*/\1/p' | head -n 1)
+check "L13 a layer for the general kernel $general" \
+	make -s -C "$top" layer GUEST_KVER="$general" build="$built"
+check "L13 ... which links" env XDG_CACHE_HOME="$built/cache" LGUEST_LAYERS="$built/layers" \
+	"$top/launcher/lguest" link "$image.vmlinuz"
+cp --sparse=always "$image" "$work/disk.img"
+
+cat >"$work/neighbour" <<'END'
+ip link set eth0 up
+ip addr add 10.1.1.1/24 dev eth0
+mkdir /tmp/www
+head -c 1000000 /dev/zero >/tmp/www/big
+httpd -h /tmp/www -p 80
+until echo "hello" | nc -w 5 10.1.1.2 7 2>/dev/null; do sleep 1; done
+sleep 200
+END
+
+# What alice does; each guest's end is a line in /tmp/status.
+cat >"$work/alice" <<'END'
+cd /tmp
+export HOME=/home/alice
+lguest run -v -m 512M -d /dev/nvme0n1 -p selftest=disk </dev/null >/tmp/disk.out 2>/tmp/disk.err
+echo "disk $?" >>/tmp/status
+lguest run -m 128M -n switch=/tmp/lan -- sh -c "$(cat /lab/neighbour)" >/tmp/neighbour.out 2>&1 &
+lguest run -v -m 512M -d /dev/nvme0n1 -n user=2007:7 -n tap=tap0,mac=52:54:00:00:00:02 \
+	-n switch=/tmp/lan,mac=52:54:00:00:00:03 -p selftest=net </dev/null >/tmp/net.out 2>/tmp/net.err
+echo "net $?" >>/tmp/status
+kill $!
+wait
+END
+
+program "$(dirname "$0")/pty.c" "$work/pty" || not_ok "pty.c compiles"
+inside "debian" --memory 4G --timeout 550 --modprobe tun --modprobe dummy --disk "$work/disk.img" \
+	--with "$work/neighbour" --with "$work/alice" --with "$work/pty" --with "$(command -v passt)" \
+	--with "$image.vmlinuz" --with "$image.initrd" <<'END'
+chown alice /dev/nvme0n1
+chmod 666 /dev/net/tun	# as everywhere
+mkdir /tmp/www
+head -c 4000000 /dev/urandom >/tmp/www/big
+sum=$(md5sum </tmp/www/big)
+httpd -h /tmp/www -p 80
+tunctl -u alice -t tap0
+ip addr add 10.9.9.1/24 dev tap0
+ip link set tap0 up
+ip link set dummy0 up
+ip addr add 192.0.2.2/24 dev dummy0
+ip route add default via 192.0.2.1
+before=$(date +%s)
+echo 'exec su alice -c "sh /lab/alice"' >/run/in-it
+in_real_root /run/in-it passt* &
+all=$!
+said() { tr -d '\r' <$1 | sed -n "s/^.*selftest: $2 //p"; }	# FILE WORD
+
+wait_for 240 grep -q "selftest: ready" /tmp/net.out
+user=$(echo enough-not | nc -w 5 127.0.0.1 2007)
+tap=$(echo hello | nc -w 5 10.9.9.2 7)
+echo enough | nc -w 5 10.9.9.2 7 >/dev/null
+wait $all
+show /tmp/status
+
+for guest in disk net; do
+	show /tmp/$guest.err
+	is "L2 J15 Debian powers off: $guest" 0 "$(sed -n "s/^$guest //p" /tmp/status)"
+	is "L2 no unit has failed: $guest" "" "$(said /tmp/$guest.out failed)"
+done
+is "L2 systemd is up, before and after a restart" "running running" "$(echo $(said /tmp/disk.out state))"
+between "E11 its date is right" "$before" "$(date +%s)" "$(said /tmp/disk.out date | tail -n 1)"
+is "K7 I4 256 MiB are the same after a restart" "$(said /tmp/disk.out before)" "$(said /tmp/disk.out after)"
+is "L6 fetched by user networking" "$sum" "$(said /tmp/net.out user)"
+is "L6 a forwarded port answers" "you said enough-not" "$user"
+is "K6 fetched by the tap" "$sum" "$(said /tmp/net.out tap)"
+is "K6 the guest answers by the tap" "you said hello" "$tap"
+hasnt "K13 the stock drivers break no rule" "bad driver" /tmp/net.err
+is "I14 fetched from another guest by the switch" "$(head -c 1000000 /dev/zero | md5sum)" \
+	"$(said /tmp/net.out switch)"
+has "I14 ... which the guest answers" "you said hello" /tmp/neighbour.out
+
+# A person, Debian's own kernel and initrd; and then the launcher is killed.
+./pty 'expect:Loading, please wait' 'expect:Welcome to' 'expect:Multi-User System' 'expect:debian login: ' 'send:root\r' 'expect::~# ' \
+	'send:systemctl is-system-running --wait\r' 'expect:running' 'send:uname -r\r' 'expect:-amd64' \
+	'send:poweroff\r' 'expect:Power down' \
+	-- su alice -c "lguest run -m 1G -k /lab/test.img.vmlinuz -i /lab/test.img.initrd -p root=/dev/vda -d /dev/nvme0n1" >/tmp/pty.out 2>&1
+is "L2 L13 a person logs in to the general kernel, booted by Debian's initrd" "pty: status 0" \
+	"$(tr -d '\r' </tmp/pty.out | grep '^pty: [sf]')"
+tr -d '\r' </tmp/pty.out >/tmp/person
+has "L13 ... it is the general kernel" '^6[0-9.-]*-amd64' /tmp/person
+hasnt "L2 ... with nothing failed" 'FAILED' /tmp/person
+check "H8 nothing is left" no_guest_left
+END
+finish
