@@ -37,6 +37,7 @@ help:
 	@echo "make fuzz       make up inputs for the launcher, FUZZ_SECONDS=60 for each part"
 	@echo "make mutants    make holes on purpose: the tests must notice each one"
 	@echo "make all        build the module, the guest layer and the launcher"
+	@echo "make debian     a Debian 12 disk image, build/debian.img, for lguest run -d"
 	@echo "make bench      measure lguest and its peers; see docs/BENCHMARKS.md"
 	@echo "make lab        a root shell on the disposable host; see lab/lab --help"
 	@echo "make check      sparse and warnings for the module, checkpatch if installed"
@@ -112,6 +113,10 @@ bench: all
 lab: all
 	$(Q)lab/lab
 
+debian:
+	$(Q)mkdir -p $(build)
+	$(Q)images/debian $(build)/debian.img
+
 checkpatch = $(firstword $(wildcard $(HOST_KDIR)/scripts/checkpatch.pl \
 	/usr/lib/linux-kbuild-*/scripts/checkpatch.pl \
 	/usr/src/linux-headers-*/scripts/checkpatch.pl))
@@ -181,5 +186,6 @@ clean:
 distclean: clean
 	$(Q)rm -rf $(build)
 
-.PHONY: help all packages parts module layer launcher linked run test test-debug soak fuzz mutants bench lab check \
+.PHONY: help all packages parts module layer launcher linked run test test-debug soak fuzz \
+	mutants bench lab debian check \
 	install install-program install-dkms uninstall clean distclean
