@@ -75,6 +75,7 @@ tap=$(echo hello | nc -w 5 10.9.9.2 7)
 echo enough | nc -w 5 10.9.9.2 7 >/dev/null
 wait $all
 show /tmp/status
+show /tmp/net.out 12
 
 for guest in disk net; do
 	show /tmp/$guest.err
