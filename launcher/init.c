@@ -166,6 +166,7 @@ const char guest_init[] =
 "	umount $new\n"
 "	mount -t ext4 $1 $new || return\n"
 "	mount_shares $new\n"
+"	echo /sbin/poweroff >/proc/sys/kernel/poweroff_cmd\n"
 "	[ -c /dev/hvc3 ] && echo ready >/dev/hvc3\n"
 "	umount /tmp /dev/pts /dev/shm\n"
 "	for place in proc sys dev run; do mount --move /$place $new/$place; done\n"

@@ -94,11 +94,19 @@ is "I14 fetched from another guest by the switch" "$(head -c 1000000 /dev/zero |
 	"$(said /tmp/net.out switch)"
 has "I14 ... which the guest answers" "you said hello" /tmp/neighbour.out
 
-# A person, Debian's own kernel and initrd; and then the launcher is killed.
-./pty 'expect:Loading, please wait' 'expect:Welcome to' 'expect:Multi-User System' 'expect:debian login: ' 'send:root\r' 'expect::~# ' \
-	'send:systemctl is-system-running --wait\r' 'expect:running' 'send:uname -r\r' 'expect:-amd64' \
-	'send:poweroff\r' 'expect:Power down' \
-	-- su alice -c "lguest run -m 1G -k /lab/test.img.vmlinuz -i /lab/test.img.initrd -p root=/dev/vda -d /dev/nvme0n1" >/tmp/pty.out 2>&1
+# A person, Debian's own kernel and initrd; stopped from outside.
+cat >/tmp/person.sh <<'PERSON'
+exec lguest run --name deb -m 1G -k /lab/test.img.vmlinuz -i /lab/test.img.initrd -p root=/dev/vda -d /dev/nvme0n1
+PERSON
+./pty 'expect:Loading, please wait' 'expect:Welcome to' 'expect:Multi-User System' 'expect:debian login: ' \
+	'send:root\r' 'expect::~# ' 'send:systemctl is-system-running --wait\r' 'expect:running' \
+	'send:uname -r\r' 'expect:-amd64' 'expect:Power down' \
+	-- su alice -c "sh /tmp/person.sh" >/tmp/pty.out 2>&1 &
+person=$!
+wait_for 200 grep -q "^[0-9.-]*-amd64" /tmp/pty.out
+su alice -c "lguest stop deb"
+is "L2 I4 lguest stop has systemd power off" 0 $?
+wait $person
 is "L2 L13 a person logs in to the general kernel, booted by Debian's initrd" "pty: status 0" \
 	"$(tr -d '\r' </tmp/pty.out | grep '^pty: [sf]')"
 tr -d '\r' </tmp/pty.out >/tmp/person
