@@ -30,7 +30,7 @@ disk)
 net)
 	fetch() {	# NAME URL
 		for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
-			busybox wget -q -O /run/$1 "$2" 2>/dev/null && break
+			timeout 20 busybox wget -q -O /run/$1 "$2" 2>/dev/null && break
 			sleep 1
 		done
 		say "$1 $(md5sum </run/$1)"
