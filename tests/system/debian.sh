@@ -5,11 +5,11 @@
 . "$(dirname "$0")/lib/lab.sh"
 
 image=$built/debian/test.img
-recipe=$(cat "$top/images/debian" "$(dirname "$0")/debian-image.sh" | cksum | tr ' ' -)
+recipe=$(cat "$top/images/debian" "$lib/debian-image" | cksum | tr ' ' -)
 if [ "$(cat "$image.recipe" 2>/dev/null)" != "$recipe" ]; then
 	mkdir -p "$built/debian"
 	"$top/images/debian" -s 1536M -i busybox -k linux-image-amd64 \
-		-x "$(dirname "$0")/debian-image.sh" "$image" >"$work/log" 2>&1 &&
+		-x "$lib/debian-image" "$image" >"$work/log" 2>&1 &&
 		echo "$recipe" >"$image.recipe" ||
 		{ sed 's/^/# /' "$work/log"; not_ok "L2 the image can be built"; finish; exit; }
 fi
