@@ -85,7 +85,6 @@ done
 is "L2 systemd is up, before and after a restart" "running running" "$(echo $(said /tmp/disk.out state))"
 between "E11 its date is right" "$before" "$(date +%s)" "$(said /tmp/disk.out date | tail -n 1)"
 is "K7 I4 256 MiB are the same after a restart" "$(said /tmp/disk.out before)" "$(said /tmp/disk.out after)"
-is "L6 fetched by user networking" "$sum" "$(said /tmp/net.out user)"
 is "L6 a forwarded port answers" "you said enough-not" "$user"
 is "K6 fetched by the tap" "$sum" "$(said /tmp/net.out tap)"
 is "K6 the guest answers by the tap" "you said hello" "$tap"
@@ -113,5 +112,18 @@ tr -d '\r' </tmp/pty.out >/tmp/person
 has "L13 ... it is the general kernel" '^6[0-9.-]*-amd64' /tmp/person
 hasnt "L2 ... with nothing failed" 'FAILED' /tmp/person
 check "H8 nothing is left" no_guest_left
+
+# The launcher is killed while all its devices are in use.
+cat >/run/killed <<'KILLED'
+exec su alice -c "lguest run -m 512M -d /dev/nvme0n1 -n user -n tap=tap0 -n switch=/tmp/lan </dev/null >/tmp/killed.out 2>&1"
+KILLED
+in_real_root /run/killed passt* &
+wait_for 60 grep -q "Welcome to" /tmp/killed.out
+is "H8 passt and the tap are in use" "1 1" "$(pidof passt passt.avx2 | wc -w) $(cat /sys/class/net/tap0/carrier)"
+kill -KILL $(pidof lguest)
+wait $!
+check "H8 a killed launcher leaves no guest" no_guest_left
+check "H8 ... no passt" sh -c '! pidof passt passt.avx2'
+is "H8 ... and nobody at the tap" 0 "$(cat /sys/class/net/tap0/carrier)"
 END
 finish
