@@ -26,7 +26,7 @@ SYSTEMS = [  # name, heading, colour
     ("gvisor", "gVisor", "#cc79a7"),
     ("tcg", "QEMU TCG in the lab", "#000000"),
 ]
-TARGETS = {  # world switches per operation, issue 4
+TARGETS = {  # world switches per operation
     "null_syscall": 0.005, "read_1": 0.005, "write_1": 0.005, "stat": 0.005,
     "signal_self": 0.005, "clock_gettime": 0.005, "pipe_pingpong": 0.005,
     "touch_random": 1.1, "touch_sequential": 0.2, "touch_fresh": 1.1,
