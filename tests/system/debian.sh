@@ -48,7 +48,7 @@ wait
 END
 
 program "$(dirname "$0")/pty.c" "$work/pty" || not_ok "pty.c compiles"
-inside "debian" --memory 4G --timeout 550 --modprobe tun --modprobe dummy --disk "$work/disk.img" \
+inside "debian" --memory 4G --timeout 700 --modprobe tun --modprobe dummy --disk "$work/disk.img" \
 	--with "$work/neighbour" --with "$work/alice" --with "$work/pty" --with "$(command -v passt)" \
 	--with "$image.vmlinuz" --with "$image.initrd" <<'END'
 chown alice /dev/nvme0n1
