@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
+#include "clock.h"
 #include "lguest.h"
 #include "options.h"
 #include "place.h"
@@ -56,14 +56,6 @@ static void tell_size(const char *name)
 	if (client_say(fd, with_size("size")))
 		json_decref(client_hear(fd));
 	close(fd);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static bool write_all(int fd, const uint8_t *bytes, size_t size)

@@ -20,9 +20,9 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "confine.h"
 #include "control.h"
 #include "counters.h"
@@ -73,14 +73,6 @@ static struct control {
 	uint64_t total;		/* bytes of output ever */
 	uint8_t kept[KEPT];
 } control = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * SECOND + t.tv_nsec;
-}
 
 static void wake(struct control *c)
 {

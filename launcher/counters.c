@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "counters.h"
 
 static void add(struct counters *counters, const char *name, uint64_t value)
@@ -41,12 +41,10 @@ FILE *counters_open(pid_t pid)
 
 int counters_again(FILE *file, struct counters *counters)
 {
-	struct timespec now;
 	char name[32];
 	uint64_t value;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	counters->when = (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	counters->when = now_ns();
 	counters->count = 0;
 	rewind(file);
 	while (fscanf(file, "%31s %" SCNu64, name, &value) == 2)

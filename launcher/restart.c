@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "lguest.h"
 #include "restart.h"
 #include "terminal.h"
@@ -50,14 +50,6 @@ unsigned int restart_count(void)
 	return number_from(COUNT_VARIABLE);
 }
 
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void remember(const char *variable, uint64_t value)
 {
 	char text[32];
@@ -72,7 +64,7 @@ uint64_t restart_deadline(uint64_t limit)
 	uint64_t end = restart_count() ? number_from(DEADLINE_VARIABLE) : 0;
 
 	if (!end)
-		end = now() + limit;
+		end = now_ns() + limit;
 	remember(DEADLINE_VARIABLE, end);
 	return end;
 }

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "host.h"
 #include "lguest.h"
 #include "terminal.h"
@@ -49,14 +49,6 @@ static struct watch {
 	/* For the guest, with room for a header, or for ^D ^D.  The last field. */
 	uint8_t waiting[INPUT_MOST + HEADER_MOST];
 } watch;
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static void kicked(int number)
 {
