@@ -74,14 +74,6 @@ static struct control {
 	uint8_t kept[KEPT];
 } control = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void wake(struct control *c)
-{
-	uint64_t one = 1;
-
-	if (write(c->wake, &one, sizeof(one)) < 0)
-		return;		/* it will wake up anyway */
-}
-
 static void drop(struct client *client)
 {
 	if (client->fd >= 0)
@@ -105,7 +97,7 @@ static void overhear(unsigned int port, const uint8_t *bytes, size_t size)
 	for (i = 0; i < size; i++)
 		c->kept[c->total++ % KEPT] = bytes[i];
 	pthread_mutex_unlock(&c->lock);
-	wake(c);
+	eventfd_write(c->wake, 1);
 }
 
 /* The next bytes for a console; it may have missed some. */
@@ -623,7 +615,7 @@ void control_stop(void)
 		return;
 	c->started = false;
 	atomic_store(&c->stop, true);
-	wake(c);
+	eventfd_write(c->wake, 1);
 	pthread_join(c->thread, NULL);
 	/* The last words. */
 	for (i = 0; i < CLIENTS_MOST; i++)

@@ -78,14 +78,12 @@ static void work_on(struct pool *pool, struct transfer *t)
 
 static void finish(struct pool *pool, struct transfer *t)
 {
-	uint64_t one = 1;
 	bool first = !pool->done.first;
 
 	append(&pool->done, t);
 	pthread_cond_signal(&pool->ended);
-	/* It can only fail when it is signalled to the brim already. */
-	if (first && write(pool->ready, &one, sizeof(one)) < 0)
-		return;
+	if (first)
+		eventfd_write(pool->ready, 1);
 }
 
 static void *worker(void *argument)

@@ -61,15 +61,6 @@ bool virtio_init(struct virtio_device *device, const struct virtio_kind *kind,
 	return device->interrupt >= 0;
 }
 
-static void signal_eventfd(int fd)
-{
-	uint64_t one = 1;
-
-	/* It can only fail when it is signalled to the brim already. */
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
-}
-
 /*L:625
  * The two registers for interrupts, status and acknowledge, are the Host's, so
  * that a driver's every interrupt needs no visit here: signalling the eventfd
@@ -103,7 +94,7 @@ void virtio_fail(struct virtio_device *device, const char *rule)
 
 void virtio_kick(struct virtio_queue *q)
 {
-	signal_eventfd(q->kick);
+	eventfd_write(q->kick, 1);
 }
 
 void virtio_tell(struct virtio_queue *q)
@@ -114,7 +105,7 @@ void virtio_tell(struct virtio_queue *q)
 	if (!virtqueue_wants_interrupt(&q->ring))
 		return;
 	q->counts.interrupts++;
-	signal_eventfd(q->device->interrupt);
+	eventfd_write(q->device->interrupt, 1);
 }
 
 void virtio_began(struct virtio_queue *q)
