@@ -2,7 +2,8 @@
 /*
  * Plays a person at a terminal:  pty STEP... -- COMMAND...
  *
- *	expect:TEXT	wait until the command has written TEXT (30 s)
+ *	expect:TEXT	wait until the command has written TEXT (two minutes
+ *			at most, LAB_SLOW times as long on a slow host)
  *	send:TEXT	type it; \r \n \t \e \\ and ^C, ^A, ... as usual
  *	sleep:SECONDS
  *	raw: cooked:	the terminal's settings must be so now
@@ -70,7 +71,8 @@ static void gather(int ms)
 
 static void expect(const char *step, const char *text)
 {
-	double end = now() + 40;
+	const char *slow = getenv("LAB_SLOW");
+	double end = now() + 120 * (slow ? atof(slow) : 1);
 
 	while (now() < end) {
 		char *at = memmem(seen + searched, seen_size - searched, text, strlen(text));
