@@ -8,6 +8,7 @@
 #include <linux/cpuhotplug.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/syscore_ops.h>
 #include <linux/user-return-notifier.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/debugreg.h>
@@ -84,6 +85,18 @@ static int cpu_went(unsigned int cpu)
 	return 0;
 }
 
+/*
+ * The host goes to sleep, on the one CPU that is not taken offline for it.  What
+ * is awake again afterwards has the host's MSRs.
+ */
+static int host_sleeps(void)
+{
+	restore_msrs(this_cpu_ptr(&cpu_msrs));
+	return 0;
+}
+
+static struct syscore_ops sleep_ops = { .suspend = host_sleeps };
+
 static void load_msrs(struct lg_cpu *cpu)
 {
 	struct cpu_msrs *msrs = this_cpu_ptr(&cpu_msrs);
@@ -114,7 +127,7 @@ static void load_msrs(struct lg_cpu *cpu)
 #define XFEATURES_NOT_KEPT (XFEATURE_MASK_PKRU | XFEATURE_MASK_XTILE)
 
 /**
- * init_cpu_state() - look what extended state there is; watch CPUs go
+ * init_cpu_state() - look what extended state there is; watch CPUs go and sleep
  *
  * Return: 0 or an errno.
  */
@@ -127,13 +140,17 @@ int init_cpu_state(void)
 	fpu_size = ebx;
 	hotplug_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
 						  "lguest:cpu", NULL, cpu_went);
-	return min(hotplug_state, 0);
+	if (hotplug_state < 0)
+		return hotplug_state;
+	register_syscore_ops(&sleep_ops);
+	return 0;
 }
 
 /* No vCPU exists; but a CPU that saw no user space since may have our MSRs. */
 void free_cpu_state(void)
 {
 	on_each_cpu(restore_msrs_here, NULL, 1);
+	unregister_syscore_ops(&sleep_ops);
 	cpuhp_remove_state_nocalls(hotplug_state);
 }
 

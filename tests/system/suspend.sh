@@ -1,0 +1,52 @@
+#!/bin/bash
+# The host sleeps (suspend to RAM) and wakes up while guests run: its CPUs lose
+# all that was in them, and the guests do not notice.
+. "$(dirname "$0")/lib/lab.sh"
+
+inside "sleep" --cpu max --smp 2 <<'END'
+# System calls, faults, new processes: each round must come to the same sum.
+work='while :; do [ "$(seq 2000 | md5sum)" = "$0" ] || echo wrong; echo round; done'
+sum=$(seq 2000 | md5sum)
+for guest in 1 2; do
+	lguest run -m 96M -- sh -c "$work" "$sum" >/tmp/busy$guest 2>&1 </dev/null &
+done
+mkfifo /tmp/in
+lguest run -m 96M -- sh -c 'echo up; read line; echo "heard $line"; exit 7' </tmp/in >/tmp/idle 2>&1 &
+idle=$!
+exec 3>/tmp/in
+rounds() { cat /tmp/busy$1 | grep -c round; }
+more_than() { [ $(rounds $2) -gt $1 ]; }	# ROUNDS GUEST
+for guest in 1 2; do wait_for 100 more_than 3 $guest; done
+wait_for 60 grep -q up /tmp/idle
+
+# On waking up, the lab's firmware (SeaBIOS) does not tell the chipset again where
+# its ACPI registers are, so the next sleep would not come, nor the end.
+chipset=/sys/bus/pci/devices/0000:00:1f.0/config
+dd if=$chipset of=/tmp/chipset bs=4 skip=16 count=2 2>/dev/null
+
+slept=0
+for i in 1 2 3 4 5; do
+	before=$(rounds 1)
+	echo 0 >/sys/class/rtc/rtc0/wakealarm
+	echo +3 >/sys/class/rtc/rtc0/wakealarm
+	begin=$(date +%s)
+	echo mem >/sys/power/state
+	[ $(date +%s) -lt $((begin + 2)) ] || slept=$((slept + 1))
+	dd if=/tmp/chipset of=$chipset bs=4 seek=16 conv=notrunc 2>/dev/null
+	wait_for 30 more_than $((before + 2)) 1
+done
+is "AT-18 the host slept and woke up" 5 $slept
+is "AT-18 ... with all its CPUs" 5 "$(dmesg | grep -c 'CPU1 is up')"
+for guest in 1 2; do
+	before=$(rounds $guest)
+	check "AT-18 a busy guest goes on afterwards ($guest)" wait_for 60 more_than $((before + 3)) $guest
+done
+cat /tmp/busy? >/tmp/busy
+hasnt "AT-18 ... and all it computes is right" 'wrong|rror' /tmp/busy
+echo "good morning" >&3
+wait $idle
+is "AT-18 an idle guest hears again, too" "7 up heard good morning" "$? $(echo $(cat /tmp/idle))"
+kill -9 $(pidof lguest)
+check "AT-18 nothing is left" no_guest_left
+END
+finish
