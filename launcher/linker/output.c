@@ -188,6 +188,22 @@ static uint64_t place(uint64_t end, const Elf64_Phdr *p)
 	return align_up(end, PAGE) + p->p_vaddr % PAGE;
 }
 
+/*
+ * A kernel's last segment ends in its bss: as zeros in the vmlinuz, ten megabytes of
+ * them.  The guest's memory is zero where nothing is loaded, so they are left out, by
+ * whole pages.
+ */
+static uint64_t size_in_file(const struct elf *elf, const Elf64_Phdr *p)
+{
+	const uint8_t *bytes = elf->file->data + p->p_offset;
+	uint64_t size = p->p_filesz;
+
+	while (size && !bytes[size - 1])
+		size--;
+	size = align_up(size, PAGE);
+	return size < p->p_filesz ? size : p->p_filesz;
+}
+
 static uint64_t place_all(uint64_t end, const struct elf *elf)
 {
 	unsigned int i;
@@ -195,7 +211,7 @@ static uint64_t place_all(uint64_t end, const struct elf *elf)
 	for (i = 0; i < elf->nr_segments; i++)
 		if (elf->segments[i].p_type == PT_LOAD)
 			end = place(end, &elf->segments[i]) +
-			      elf->segments[i].p_filesz;
+			      size_in_file(elf, &elf->segments[i]);
 	return end;
 }
 
@@ -214,11 +230,12 @@ static Elf64_Phdr *copy_segments(struct blob *out, uint64_t *end,
 		*to = *p;
 		to->p_align = PAGE;
 		to->p_offset = place(*end, p);
+		to->p_filesz = size_in_file(elf, p);
 		if (is_layer)
 			to->p_paddr = layer_phys(p->p_vaddr);
 		memcpy(out->data + to->p_offset,
-		       elf->file->data + p->p_offset, p->p_filesz);
-		*end = to->p_offset + p->p_filesz;
+		       elf->file->data + p->p_offset, to->p_filesz);
+		*end = to->p_offset + to->p_filesz;
 		to++;
 	}
 	return to;

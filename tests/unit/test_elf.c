@@ -61,7 +61,7 @@ static void build_kernel(struct build *b)
 {
 	build(b, 2);
 	segment(b, 0, PF_R | PF_X, 0x1000, KERNEL_VA, KERNEL_PHYS,
-		0x2000, 0x3000);
+		0x3000, 0x3000);
 	segment(b, 1, PF_R | PF_W, 0x4000, 0, KERNEL_PHYS + 0x3000,
 		0x123, 0x1000);
 	memset(b->bytes + 0x1000, 0x90, 0x1000);
@@ -150,6 +150,8 @@ static void test_linked_file(void **state)
 	assert_int_equal(elf.segments[1].p_vaddr, KERNEL_VA);
 	assert_int_equal(elf.segments[1].p_paddr, KERNEL_PHYS);
 	assert_int_equal(elf.segments[1].p_memsz, 0x3000);
+	/* (the page of zeros at its end is left out) */
+	assert_int_equal(elf.segments[1].p_filesz, 0x2000);
 	assert_int_equal(elf.segments[2].p_vaddr, 0);
 	assert_int_equal(elf.segments[2].p_filesz, 0x123);
 	assert_int_equal(*elf_at(&elf, 0x122, 1), 0x77);
