@@ -6,6 +6,9 @@
  * Host, which looks at just these 16 at a fault, then enters all of them in one
  * visit.  Linux does as much for pages of files (fault_around_bytes).
  *
+ * And a process that was forked shares its stack for reading, but will soon write to
+ * it: two faults.  At its first fault for anything else it gets its copy.
+ *
  * Only Linux touches its tables here: handle_mm_fault() is called as for a fault,
  * from task work, so as any other code of the process on its way back to user.
  * The kernel's parameter lguest.faultahead=0 turns it off.
@@ -35,16 +38,22 @@ static struct {
 static struct callback_head work;
 static bool work_waits;
 
-/* Ordinary private memory, which nobody watches, and not used at random. */
-static bool suits(struct vm_area_struct *vma)
+/* Ordinary private memory, which nobody watches. */
+static bool is_private(struct vm_area_struct *vma)
 {
-	unsigned long never = VM_SHARED | VM_GROWSDOWN | VM_GROWSUP | VM_IO |
-			      VM_PFNMAP | VM_MIXEDMAP | VM_HUGETLB | VM_LOCKED |
-			      VM_LOCKONFAULT | VM_RAND_READ | VM_UFFD_MISSING |
-			      VM_UFFD_WP;
+	unsigned long never = VM_SHARED | VM_IO | VM_PFNMAP | VM_MIXEDMAP |
+			      VM_HUGETLB | VM_LOCKED | VM_LOCKONFAULT |
+			      VM_UFFD_MISSING | VM_UFFD_WP;
 
 	return vma_is_anonymous(vma) &&
 	       (vma->vm_flags & (never | VM_WRITE)) == VM_WRITE;
+}
+
+/* No stack, and not used at random. */
+static bool suits(struct vm_area_struct *vma)
+{
+	return is_private(vma) &&
+	       !(vma->vm_flags & (VM_GROWSDOWN | VM_GROWSUP | VM_RAND_READ));
 }
 
 /* Nobody shall be reclaimed from, or even killed, for pages nobody asked for. */
@@ -127,6 +136,49 @@ void lguest_note_fault(unsigned long address)
 	if (run.length < RUN || run.next % AHEAD == 0)
 		return;
 	work.func = fault_ahead;
+	work_waits = !task_work_add(current, &work, TWA_RESUME);
+}
+
+static struct {
+	unsigned long space, at;
+} stack;
+
+/* Is there a page of user, for reading only? */
+static bool read_only(unsigned long address)
+{
+	unsigned long *entry = (long)address < 0 ? NULL : lguest_entry_of(address);
+
+	return entry && (READ_ONCE(*entry) &
+			 (_PAGE_PRESENT | _PAGE_USER | _PAGE_RW)) ==
+			(_PAGE_PRESENT | _PAGE_USER);
+}
+
+static void copy_stack(struct callback_head *unused)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	work_waits = false;
+	if (!mm || lguest_read_cr3() != stack.space || !memory_is_plenty() ||
+	    !down_read_trylock(&mm->mmap_lock))
+		return;
+	vma = vma_lookup(mm, stack.at);
+	if (vma && is_private(vma) && read_only(stack.at))
+		handle_mm_fault(vma, stack.at, FAULT_FLAG_WRITE, NULL);
+	up_read(&mm->mmap_lock);
+}
+
+/**
+ * lguest_note_stack() - guest user has a fault, but not of its stack
+ * @sp: its stack pointer
+ */
+void lguest_note_stack(unsigned long sp)
+{
+	if (off || work_waits || !read_only(sp))
+		return;
+	stack.space = lguest_read_cr3();
+	stack.at = sp & PAGE_MASK;
+	work.func = copy_stack;
 	work_waits = !task_work_add(current, &work, TWA_RESUME);
 }
 

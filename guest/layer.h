@@ -79,6 +79,7 @@ int lguest_setup_irq(unsigned int line);
 
 /* ahead.c */
 void lguest_note_fault(unsigned long address);
+void lguest_note_stack(unsigned long sp);
 void setup_fault_ahead(void);
 
 /* mmu.c */

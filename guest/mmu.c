@@ -204,7 +204,7 @@ unsigned long *lguest_entry_of(unsigned long address)
 
 /* As entry.S has it on the stack. */
 struct fault_frame {
-	unsigned long error, ip, cs;
+	unsigned long error, ip, cs, flags, sp;
 };
 
 static bool allowed(unsigned long rights, unsigned long code, bool user)
@@ -248,6 +248,8 @@ int lguest_sort_fault(struct fault_frame *frame)
 	frame->error = rights ? code | X86_PF_PROT : code;
 	if (!rights && user && code & X86_PF_WRITE)
 		lguest_note_fault(address);
+	if (user && (address ^ frame->sp) >> PAGE_SHIFT)
+		lguest_note_stack(frame->sp);
 	return 0;
 }
 

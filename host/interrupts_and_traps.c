@@ -190,12 +190,17 @@ static bool user_segments_ok(u64 cs, u64 ss)
  */
 static enum lg_next fill_after_iret(struct lg_cpu *cpu, u64 address, u64 error)
 {
+	enum lg_next next;
+
 	cpu->cr2 = address;
 	cpu->state->error = error & (X86_PF_WRITE | X86_PF_INSTR | X86_PF_USER);
 	cpu->state->trapnum = error & LGUEST_FILL_STRICT ? X86_TRAP_PF
 							 : LG_TRAP_FILL;
-	return demand_page(cpu, address, cpu->state->error,
+	next = demand_page(cpu, address, cpu->state->error,
 			   cpu->state->trapnum == LG_TRAP_FILL);
+	if (next == LG_RUN && cpu->user)
+		fill_stack(cpu);
+	return next;
 }
 
 enum lg_next return_from_event(struct lg_cpu *cpu)

@@ -412,6 +412,7 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 size_t read_virtual(struct lg_cpu *cpu, u64 address, void *to, size_t len);
 enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 			 bool only_try);
+void fill_stack(struct lg_cpu *cpu);
 void flush_one(struct lg_cpu *cpu, u64 address);
 void flush_user(struct lg_cpu *cpu);
 void flush_everything(struct lg_cpu *cpu);

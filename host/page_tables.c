@@ -314,6 +314,20 @@ static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
 	return fill(cpu, w, !only_try) ? LG_RUN : LG_RETRY;
 }
 
+static bool has_entry(struct lg_cpu *cpu, u64 address)
+{
+	u64 entry = top_entry(cpu->lg, cpu->root, index_of(address, 4));
+	struct shadow_table *t;
+
+	while (entry) {
+		t = table_of(entry);
+		entry = t->entries[index_of(address, t->level)];
+		if (!leads_to_table(t, entry))
+			break;
+	}
+	return entry;
+}
+
 /**
  * demand_page() - the guest took a page fault
  * @cpu: the vCPU
@@ -357,4 +371,26 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 	spin_unlock(&lg->lock);
 	/* This reads the instruction, and takes the lock for it. */
 	return next == LG_LEAVE ? not_ram(cpu, &w, error) : next;
+}
+
+/**
+ * fill_stack() - guest user goes on after a fill, and needs its stack, too
+ * @cpu: the vCPU
+ *
+ * In a new address space that entry lacks as well, and would be the next fault.
+ * The page becomes accessed, as by a CPU that works ahead; never dirty.
+ */
+void fill_stack(struct lg_cpu *cpu)
+{
+	u64 sp = regs_of(cpu)->sp;
+	bool there;
+
+	spin_lock(&cpu->lg->lock);
+	there = (s64)sp < 0 || has_entry(cpu, sp);
+	spin_unlock(&cpu->lg->lock);
+	if (there)
+		return;
+	demand_page(cpu, sp, X86_PF_USER, true);
+	/* Whatever it lacked: there was no fault. */
+	memset(&cpu->need, 0, sizeof(cpu->need));
 }

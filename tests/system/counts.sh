@@ -24,7 +24,7 @@ limits="
  touch_fresh		0.2	op	F2
  mprotect_page		1.2	op	F7
  cow_page		1.2	op	F2
--fork_exit		1.2	fault	F7
+fork_exit		1.2	fault	F7
  timer_tick		2.1	op	E10
 "
 operations=$(awk '{ sub(/^-/, ""); if ($1) print $1 == "timer_tick" ? "busy_ms" : $1 }' <<<"$limits")
