@@ -5,6 +5,10 @@
  * and checksums of the kernel's file and of the layer's two files.  If one of
  * them changes so does the name, and nothing is ever stale.
  *
+ * To read a kernel and sum it up at each start takes longer than all else that the
+ * launcher does.  So its sum is remembered, as the target of a symbolic link whose
+ * name is everything that changes when the kernel's file does.
+ *
  * The cache is $XDG_CACHE_HOME/lguest, for root /var/cache/lguest, and
  * otherwise ~/.cache/lguest.  What root has linked serves everybody.
  :*/
@@ -12,12 +16,16 @@
 #include <errno.h>
 #include <lzma.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cache.h"
 
 #define ROOTS_CACHE	"/var/cache/lguest"
+/* s; the coarsest clock of a file system (FAT) */
+#define CLOCK_STEP	2
 
 static char *cache_dir(void)
 {
@@ -55,10 +63,90 @@ static int make_dirs(char *dir, struct lguest_error *err)
 	return 0;
 }
 
-static char *name_in(const char *dir, const struct blob *vmlinuz,
+uint64_t kernel_sum(const struct blob *vmlinuz)
+{
+	return lzma_crc64(vmlinuz->data, vmlinuz->size, 0);
+}
+
+static char *sum_in(const char *dir, const struct stat *file)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/sum-%llx-%llx-%llx-%llx.%lx-%llx.%lx", dir,
+		     (unsigned long long)file->st_dev,
+		     (unsigned long long)file->st_ino,
+		     (unsigned long long)file->st_size,
+		     (unsigned long long)file->st_mtim.tv_sec,
+		     file->st_mtim.tv_nsec,
+		     (unsigned long long)file->st_ctim.tv_sec,
+		     file->st_ctim.tv_nsec) < 0)
+		return NULL;
+	return path;
+}
+
+/* Of anyone's, or of root's only. */
+static bool recall_from(const char *dir, const struct stat *file, bool roots,
+			char **release, uint64_t *sum)
+{
+	char text[128], *path = sum_in(dir, file), *end;
+	struct stat status;
+	ssize_t len = -1;
+
+	if (path && !lstat(path, &status) && (!roots || status.st_uid == 0))
+		len = readlink(path, text, sizeof(text) - 1);
+	free(path);
+	if (len <= 0)
+		return false;
+	text[len] = '\0';
+	*sum = strtoull(text, &end, 16);
+	if (*end != '-' || strchr(end, '/'))
+		return false;
+	*release = strdup(end + 1);
+	return *release;
+}
+
+bool cache_recall(const char *vmlinuz, char **release, uint64_t *sum)
+{
+	struct stat file;
+	bool found;
+	char *dir;
+
+	if (stat(vmlinuz, &file))
+		return false;
+	if (recall_from(ROOTS_CACHE, &file, true, release, sum))
+		return true;
+	dir = cache_dir();
+	found = dir && recall_from(dir, &file, false, release, sum);
+	free(dir);
+	return found;
+}
+
+bool cache_remember(const struct stat *file, const char *release, uint64_t sum)
+{
+	char *dir, *path = NULL, *text = NULL;
+	struct lguest_error ignored;
+	time_t now = time(NULL);
+	bool done;
+
+	/* A change a moment after this one may have the same times. */
+	if (now <= file->st_mtim.tv_sec + CLOCK_STEP ||
+	    now <= file->st_ctim.tv_sec + CLOCK_STEP)
+		return false;
+	dir = cache_dir();
+	if (dir && !make_dirs(dir, &ignored))
+		path = sum_in(dir, file);
+	if (asprintf(&text, "%016llx-%s", (unsigned long long)sum, release) < 0)
+		text = NULL;
+	done = path && text && !symlink(text, path);
+	free(text);
+	free(path);
+	free(dir);
+	return done;
+}
+
+static char *name_in(const char *dir, uint64_t kernel_sum,
 		     const char *release, const struct layer *layer)
 {
-	uint64_t kernel_sum = lzma_crc64(vmlinuz->data, vmlinuz->size, 0);
 	uint64_t layer_sum = LGUEST_LINK_VERSION;
 	char *path;
 
@@ -83,14 +171,14 @@ static bool is_roots(const char *path)
 	       !access(path, R_OK);
 }
 
-int cache_path(const struct blob *vmlinuz, const char *release,
+int cache_path(uint64_t kernel_sum, const char *release,
 	       const struct layer *layer, char **path,
 	       struct lguest_error *err)
 {
 	char *dir;
 	int ret;
 
-	*path = name_in(ROOTS_CACHE, vmlinuz, release, layer);
+	*path = name_in(ROOTS_CACHE, kernel_sum, release, layer);
 	if (*path && is_roots(*path))
 		return 0;
 	free(*path);
@@ -100,7 +188,7 @@ int cache_path(const struct blob *vmlinuz, const char *release,
 		return link_fail(err, "linking: no cache directory, because HOME is not set; set it, or use: lguest link -o FILE");
 	ret = make_dirs(dir, err);
 	if (!ret) {
-		*path = name_in(dir, vmlinuz, release, layer);
+		*path = name_in(dir, kernel_sum, release, layer);
 		if (!*path)
 			ret = link_fail(err, "linking: no memory");
 	}

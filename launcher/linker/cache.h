@@ -2,13 +2,27 @@
 #ifndef _LGUEST_LINKER_CACHE_H
 #define _LGUEST_LINKER_CACHE_H
 
+#include <stdbool.h>
+#include <sys/stat.h>
+
 #include "layer.h"
 
+uint64_t kernel_sum(const struct blob *vmlinuz);
+
+/* Release (to be freed) and sum of a kernel's file, if they are remembered. */
+bool cache_recall(const char *vmlinuz, char **release, uint64_t *sum);
+
 /*
- * The path in the cache for this kernel file with this layer, to be freed.
+ * Remember them, if possible; else the next start reads the file again.
+ * @file: its status, taken before it was read.
+ */
+bool cache_remember(const struct stat *file, const char *release, uint64_t sum);
+
+/*
+ * The path in the cache for the kernel with this sum and this layer, to be freed.
  * Makes the directories it needs.
  */
-int cache_path(const struct blob *vmlinuz, const char *release,
+int cache_path(uint64_t kernel_sum, const char *release,
 	       const struct layer *layer, char **path,
 	       struct lguest_error *err);
 

@@ -82,35 +82,76 @@ static int link_to(const struct blob *file, const char *vmlinuz,
 	return ret;
 }
 
-static int link_with(const struct blob *file, const char *vmlinuz,
+/* 1: it is in the cache; 0: not yet; *@result is where. */
+static int look_in_cache(uint64_t sum, const char *release,
+			 const struct layer *layer,
+			 const struct lguest_link_options *options,
+			 char **result, struct lguest_error *err)
+{
+	struct lguest_link_note note;
+	struct lguest_error ignored;
+
+	if (cache_path(sum, release, layer, result, err) < 0)
+		return -1;
+	if (lguest_linked(*result, &note, &ignored) != 1 ||
+	    strcmp(note.release, release))
+		return 0;
+	say(options->verbose, "%s: from the cache\n", *result);
+	return 1;
+}
+
+/* Without reading the kernel: its sum is known, and the file is there. */
+static bool link_known(const char *vmlinuz,
+		       const struct lguest_link_options *options, char **result)
+{
+	struct lguest_error ignored;
+	struct layer layer;
+	char *release;
+	uint64_t sum;
+	bool found = false;
+
+	if (options->out || !cache_recall(vmlinuz, &release, &sum))
+		return false;
+	if (!layer_open(&layer, options->layer_dir, release, &ignored)) {
+		found = look_in_cache(sum, release, &layer, options, result,
+				      &ignored) == 1;
+		layer_close(&layer);
+	}
+	free(release);
+	if (!found) {
+		free(*result);
+		*result = NULL;
+	}
+	return found;
+}
+
+static int link_with(const struct blob *file, uint64_t sum, const char *vmlinuz,
 		     const struct layer *layer, const char *release,
 		     const struct lguest_link_options *options,
 		     char **result, struct lguest_error *err)
 {
-	struct lguest_link_note note;
-	struct lguest_error ignored;
+	int found = 0;
 
 	if (options->out) {
 		*result = strdup(options->out);
 		if (!*result)
 			return link_fail(err, "linking: no memory");
 	} else {
-		if (cache_path(file, release, layer, result, err) < 0)
-			return -1;
-		if (lguest_linked(*result, &note, &ignored) == 1 &&
-		    !strcmp(note.release, release)) {
-			say(options->verbose, "%s: from the cache\n", *result);
-			return 0;
-		}
+		found = look_in_cache(sum, release, layer, options, result, err);
 	}
+	if (found)
+		return found < 0 ? -1 : 0;
 	return link_to(file, vmlinuz, layer, release, *result,
 		       options->verbose, err);
 }
 
-static int link_file(const struct blob *file, const char *vmlinuz,
+/* @status: of the file, before it was read. */
+static int link_file(const struct blob *file, const struct stat *status,
+		     const char *vmlinuz,
 		     const struct lguest_link_options *options,
 		     char **result, struct lguest_error *err)
 {
+	uint64_t sum = kernel_sum(file);
 	struct layer layer;
 	char *release;
 	int ret;
@@ -121,9 +162,11 @@ static int link_file(const struct blob *file, const char *vmlinuz,
 	if (!ret) {
 		say(options->verbose, "%s: the layer, placed by %s\n",
 		    layer.object, layer.script);
-		ret = link_with(file, vmlinuz, &layer, release, options, result,
-				err);
+		ret = link_with(file, sum, vmlinuz, &layer, release, options,
+				result, err);
 		layer_close(&layer);
+		if (!ret && !options->out)
+			cache_remember(status, release, sum);
 	}
 	free(release);
 	return ret;
@@ -133,6 +176,7 @@ int lguest_link(const char *vmlinuz, const struct lguest_link_options *options,
 		char **result, struct lguest_error *err)
 {
 	struct lguest_link_note note;
+	struct stat status;
 	struct blob file;
 	int ret;
 
@@ -147,9 +191,13 @@ int lguest_link(const char *vmlinuz, const struct lguest_link_options *options,
 		*result = strdup(vmlinuz);
 		return *result ? 0 : link_fail(err, "linking: no memory");
 	}
+	if (link_known(vmlinuz, options, result))
+		return 0;
+	if (stat(vmlinuz, &status) < 0)
+		return link_fail(err, "opening %s: %s", vmlinuz, strerror(errno));
 	if (blob_read(&file, vmlinuz, VMLINUZ_LIMIT, err) < 0)
 		return -1;
-	ret = link_file(&file, vmlinuz, options, result, err);
+	ret = link_file(&file, &status, vmlinuz, options, result, err);
 	blob_free(&file);
 	if (ret) {
 		free(*result);

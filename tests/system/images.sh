@@ -69,6 +69,20 @@ rm -rf /usr/lib/lguest.away; mv /usr/lib/lguest /usr/lib/lguest.away
 fails "K2 no layer" 122 '^lguest: .*there is no guest layer for Linux' run -- true
 mv /usr/lib/lguest.away /usr/lib/lguest
 unset LGUEST_LAYERS
+# A kernel's sum is remembered, so that its file need not be read.
+lguest link /boot/vmlinuz-* >/tmp/first
+lguest link /boot/vmlinuz-* >/tmp/again
+is "L1 a kernel linked again gives the same file" "$(cat /tmp/first)" "$(cat /tmp/again)"
+memo=$(ls /var/cache/lguest/sum-*)
+is "L1 its sum and release are remembered" "$(sed 's/.*\/\(.*\)-\([0-9a-f]*\)-[0-9a-f]*\.elf$/\2-\1/' /tmp/first)" "$(readlink $memo)"
+ln -sf 0123456789abcdef-6.1.0-none $memo
+lguest link /boot/vmlinuz-* >/tmp/again
+is "L1 what is remembered may be wrong" "$(cat /tmp/first)" "$(cat /tmp/again)"
+rm $memo; lguest link /boot/vmlinuz-* >/tmp/again
+cp -p /boot/vmlinuz-* /tmp/kernel
+cat corrupt >$(ls /boot/vmlinuz-*); touch -r /tmp/kernel /boot/vmlinuz-*
+fails "L1 a kernel that changed, with its old date, is not the one remembered" 1 '^lguest: ' link /boot/vmlinuz-*
+cat /tmp/kernel >$(ls /boot/vmlinuz-*)
 mv /var/cache/lguest /var/cache/away
 fails "K2 no ld to link with" 122 '^lguest: .*(binutils)' run -- true
 fails "K2 link, without ld" 1 '^lguest: .*binutils' link /boot/vmlinuz-*
