@@ -11,7 +11,6 @@
 #include "load.h"
 
 #define LOW_RAM_END	0x9fc00		/* where a PC's BIOS data begin */
-#define HIGH_RAM_START	0x100000
 #define RAM		1		/* the e820 type */
 
 static bool write_command_line(const struct memory *memory, const char *devices,

@@ -68,6 +68,42 @@ static const char *check_header(const Elf64_Ehdr *header)
 	return NULL;
 }
 
+/*
+ * RAM starts out zero, and a page of it that nobody has touched costs nothing.  Some
+ * eleven of the 46 MiB in a kernel's file are zeros: they are left out.
+ */
+static void write_used(uint8_t *to, const uint8_t *from, size_t size)
+{
+	while (size) {
+		size_t n = MEMORY_PAGE - ((uintptr_t)to & (MEMORY_PAGE - 1));
+
+		if (n > size)
+			n = size;
+		if (from[0] || memcmp(from, from + 1, n - 1))
+			memcpy(to, from, n);
+		to += n;
+		from += n;
+		size -= n;
+	}
+}
+
+static bool read_used(int fd, uint8_t *to, uint64_t size, uint64_t offset)
+{
+	static uint8_t buffer[64 << 10];
+
+	while (size) {
+		size_t n = size < sizeof(buffer) ? size : sizeof(buffer);
+
+		if (!read_all(fd, buffer, n, offset))
+			return false;
+		write_used(to, buffer, n);
+		to += n;
+		offset += n;
+		size -= n;
+	}
+	return true;
+}
+
 /*L:130
  * One segment: its bytes go to its physical address; what memory it has beyond
  * them (the bss) is zero already, because RAM starts out so.
@@ -87,10 +123,12 @@ static const char *load_segment(const struct memory *memory, int fd,
 			 (unsigned long long)segment->p_paddr);
 		return text;
 	}
-	if (!read_all(fd, to, segment->p_filesz, segment->p_offset))
+	if (!read_used(fd, to, segment->p_filesz, segment->p_offset))
 		return read_error();
 	if (kernel->end.v < segment->p_paddr + segment->p_memsz)
 		kernel->end.v = segment->p_paddr + segment->p_memsz;
+	if (segment->p_paddr < kernel->start.v)
+		kernel->start.v = segment->p_paddr;
 	return NULL;
 }
 
@@ -134,6 +172,7 @@ bool load_kernel(const struct memory *memory, const char *path,
 	const char *why;
 
 	memset(kernel, 0, sizeof(*kernel));
+	kernel->start = GPA(memory->size);
 	if (fd < 0) {
 		problem("cannot open the kernel %s: %s; name one with -k", path,
 			strerror(errno));
@@ -154,7 +193,8 @@ bool load_kernel(const struct memory *memory, const char *path,
 
 /*L:140
  * The initrd goes as high as it can, page aligned and below 4 GiB, where the
- * kernel looks for it and where it is least in the way.
+ * kernel looks for it and where it is least in the way.  In a small guest nothing
+ * is left above the kernel; then it goes below, between the layer and 1 MiB.
  :*/
 static bool place_initrd(const struct memory *memory, const struct kernel *kernel,
 			 uint64_t size, struct initrd *initrd)
@@ -163,6 +203,10 @@ static bool place_initrd(const struct memory *memory, const struct kernel *kerne
 	uint64_t bottom = (kernel->end.v + MEMORY_LARGE - 1) & ~(MEMORY_LARGE - 1);
 
 	initrd->size = size;
+	if (top < bottom || size > top - bottom) {
+		top = kernel->start.v;
+		bottom = HIGH_RAM_START;
+	}
 	if (top < bottom || size > top - bottom) {
 		problem("the initrd (%llu KiB) does not fit beside the kernel into %llu MiB; try a larger -m",
 			(unsigned long long)size >> 10,

@@ -9,9 +9,11 @@
 #define BOOT_PARAMS_AT		GPA(0x10000)
 #define COMMAND_LINE_AT		GPA(0x20000)
 #define COMMAND_LINE_MOST	2047
+#define HIGH_RAM_START		0x100000
 
 struct kernel {
 	gpa_t entry;		/* first instruction, physical */
+	gpa_t start;		/* of its lowest segment */
 	gpa_t end;		/* end of its highest segment */
 };
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 
 #include "lguest.h"
@@ -96,6 +97,7 @@ static void test_kernel(void **state)
 	(void)state;
 	assert_true(load(sizeof(image)));
 	assert_int_equal(kernel.entry.v, AT + 0x10);
+	assert_int_equal(kernel.start.v, AT);
 	assert_int_equal(kernel.end.v, AT + 8192 + 5000);
 	bytes = memory_at(&memory, GPA(AT), 16384);
 	assert_int_equal(bytes[0], 0xcc);
@@ -106,6 +108,39 @@ static void test_kernel(void **state)
 	assert_true(is_elf(name));
 	assert_false(is_elf("/dev/null"));
 	assert_false(is_elf("/nonexistent"));
+}
+
+/* RAM's pages that are in memory. */
+static unsigned int resident(gpa_t at, uint64_t size)
+{
+	unsigned char in[64];
+	unsigned int i, n = 0;
+
+	assert_true(size <= sizeof(in) * MEMORY_PAGE);
+	assert_int_equal(mincore(memory_at(&memory, at, size), size, in), 0);
+	for (i = 0; i < size / MEMORY_PAGE; i++)
+		n += in[i] & 1;
+	return n;
+}
+
+/* Zeros of the file take no memory, wherever they begin and end. */
+static void test_zeros(void **state)
+{
+	static uint8_t file[offsetof(struct image, code) + 40 * 4096];
+	uint8_t *bytes = memory_at(&memory, GPA(AT), 40 * 4096);
+
+	(void)state;
+	memset(image.code, 0, sizeof(image.code));
+	image.segment[0].p_filesz = image.segment[0].p_memsz = 40 * 4096;
+	image.segment[2].p_paddr = AT + (1 << 20);
+	memcpy(file, &image, offsetof(struct image, code));
+	file[offsetof(struct image, code) + 5 * 4096 - 1] = 1;
+	file[offsetof(struct image, code) + 33 * 4096] = 2;
+	put_file(file, sizeof(file));
+	assert_true(load_kernel(&memory, name, &kernel));
+	assert_int_equal(resident(GPA(AT), 40 * 4096), 2);
+	assert_int_equal(bytes[5 * 4096 - 1], 1);
+	assert_int_equal(bytes[33 * 4096], 2);
 }
 
 static void test_cut_short(void **state)
@@ -189,6 +224,13 @@ static void test_initrd(void **state)
 	}
 	room = RAM - AT - (2 << 20);
 	assert_true(load_initrd_bytes(&memory, &kernel, bytes, room, &initrd));
+	assert_int_equal(initrd.at.v, RAM - room);
+	/* What does not fit above the kernel goes below it, down to 1 MiB. */
+	assert_true(load_initrd_bytes(&memory, &kernel, bytes, room + 1, &initrd));
+	assert_int_equal(initrd.at.v, AT - room - 4096);
+	room = AT - (1 << 20);
+	assert_true(load_initrd_bytes(&memory, &kernel, bytes, room, &initrd));
+	assert_int_equal(initrd.at.v, 1 << 20);
 	assert_false(load_initrd_bytes(&memory, &kernel, bytes, room + 1, &initrd));
 	fflush(message_stream);
 	assert_non_null(strstr(said, "larger -m"));
@@ -249,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_zeros, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random_damage, setup, teardown),
