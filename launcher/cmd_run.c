@@ -254,6 +254,28 @@ static const char *release_of(const char *linked, struct lguest_link_note *link_
 	return lguest_linked(linked, link_note, &error) == 1 ? link_note->release : NULL;
 }
 
+/*L:028
+ * In 64 MiB the stock kernel runs out of memory before /init, if it does all it
+ * does elsewhere: 9 MiB for tracefs' files, one for each event and its
+ * settings, and 4 MiB to account per-CPU memory to cgroups.
+ :*/
+#define TIGHT_BELOW	(128ULL << 20)
+#define TIGHT_PARAMS	" cgroup.memory=nokmem initcall_blacklist=tracer_init_tracefs"
+
+static bool load_params(const struct run_settings *set, const struct memory *memory,
+			const struct initrd *initrd)
+{
+	char params[COMMAND_LINE_MOST + 1];
+	int length = snprintf(params, sizeof(params), "%s%s", devices_params(),
+			      set->memory < TIGHT_BELOW ? TIGHT_PARAMS : "");
+
+	if (length > COMMAND_LINE_MOST) {
+		problem("the devices do not fit into the kernel's command line; leave some out");
+		return false;
+	}
+	return load_boot_params(memory, params, set->params, initrd);
+}
+
 /* Everything that needs no Host. */
 static bool prepare(struct guest *guest, const struct run_settings *set, gpa_t *entry)
 {
@@ -276,7 +298,7 @@ static bool prepare(struct guest *guest, const struct run_settings *set, gpa_t *
 	     add_devices(guest, set) &&
 	     load_kernel(&guest->memory, linked, &kernel) &&
 	     load_initrd(set, release, &guest->memory, &kernel, &initrd) &&
-	     load_boot_params(&guest->memory, devices_params(), set->params, &initrd);
+	     load_params(set, &guest->memory, &initrd);
 	free(linked);
 	if (!ok)
 		return false;
