@@ -175,7 +175,7 @@ def memory_table(result):
 
 
 def fleet_table(result):
-    table = [["guests at once (80 MiB)", "up", "last one at init", "idle: host CPU",
+    table = [["guests at once (64 MiB)", "up", "last one at init", "idle: host CPU",
               "launcher, each", "guest memory touched, each", "shadow tables, each"]]
     for n, s in numbered(result, "fleet-"):
         if "idle" in s:

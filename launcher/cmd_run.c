@@ -257,10 +257,11 @@ static const char *release_of(const char *linked, struct lguest_link_note *link_
 /*L:028
  * In 64 MiB the stock kernel runs out of memory before /init, if it does all it
  * does elsewhere: 9 MiB for tracefs' files, one for each event and its
- * settings, and 4 MiB to account per-CPU memory to cgroups.
+ * settings, and 4 MiB to account per-CPU memory to cgroups.  Small guests are many,
+ * too: pressure averages would wake each of them every two seconds.
  :*/
 #define TIGHT_BELOW	(128ULL << 20)
-#define TIGHT_PARAMS	" cgroup.memory=nokmem initcall_blacklist=tracer_init_tracefs"
+#define TIGHT_PARAMS	" cgroup.memory=nokmem initcall_blacklist=tracer_init_tracefs psi=0"
 
 static bool load_params(const struct run_settings *set, const struct memory *memory,
 			const struct initrd *initrd)
