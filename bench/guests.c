@@ -196,7 +196,7 @@ static void add_process(struct memory *m, const char *pid)
 	fclose(file);
 }
 
-/* All processes of the guests' groups. */
+/* All processes of the groups whose guest is up. */
 static struct memory memory_used(void)
 {
 	struct memory m = { 0, 0, 0 };
@@ -208,7 +208,7 @@ static struct memory memory_used(void)
 		pid_t group = atoi(entry->d_name) ? getpgid(atoi(entry->d_name)) : 0;
 
 		for (i = 0; group > 0 && i < nr_guests; i++)
-			if (guests[i].pid == group)
+			if (guests[i].pid == group && guests[i].booted && !guests[i].ended)
 				add_process(&m, entry->d_name);
 	}
 	closedir(proc);
@@ -238,6 +238,7 @@ static void watch_idle(char **command)
 	int i, up = 0;
 	double last = 0;
 
+	at_once = 0;		/* if time was up, no more are started */
 	sleep(5);
 	read_times(&busy, &all);
 	listen_until(true, command, now() + seconds);
