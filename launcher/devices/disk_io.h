@@ -17,6 +17,7 @@ enum transfer_kind { TRANSFER_READ, TRANSFER_WRITE, TRANSFER_SYNC };
 /* Whose it is must leave it alone until it comes back. */
 struct transfer {
 	enum transfer_kind kind;
+	int file;
 	unsigned int parts;
 	struct iovec *part;
 	off_t at;
@@ -26,7 +27,6 @@ struct transfer {
 
 struct engine {
 	const struct engine_kind *kind;
-	int file;
 	int ready;			/* readable: take() has something */
 	void *state;			/* of the kind */
 };

@@ -23,7 +23,7 @@ struct list {
  * t  the disk's thread's own
  */
 struct pool {
-	int file, ready;
+	int ready;
 	pthread_mutex_t lock;
 	pthread_cond_t work, ended;
 	struct list waiting, done;	/* p */
@@ -57,21 +57,21 @@ static struct transfer *first_of(struct list *list)
 	return t;
 }
 
-static ssize_t perform(int file, struct transfer *t)
+static ssize_t perform(struct transfer *t)
 {
 	switch (t->kind) {
 	case TRANSFER_READ:
-		return preadv(file, t->part, t->parts, t->at);
+		return preadv(t->file, t->part, t->parts, t->at);
 	case TRANSFER_WRITE:
-		return pwritev(file, t->part, t->parts, t->at);
+		return pwritev(t->file, t->part, t->parts, t->at);
 	default:
-		return fdatasync(file);
+		return fdatasync(t->file);
 	}
 }
 
-static void work_on(struct pool *pool, struct transfer *t)
+static void work_on(struct transfer *t)
 {
-	t->result = perform(pool->file, t);
+	t->result = perform(t);
 	if (t->result < 0)
 		t->result = -errno;
 }
@@ -100,7 +100,7 @@ static void *worker(void *argument)
 		pool->backlog--;
 		t = first_of(&pool->waiting);
 		pthread_mutex_unlock(&pool->lock);
-		work_on(pool, t);
+		work_on(t);
 		pthread_mutex_lock(&pool->lock);
 		finish(pool, t);
 	}
@@ -113,7 +113,6 @@ static int open_threads(struct engine *engine)
 
 	if (!pool)
 		return -ENOMEM;
-	pool->file = engine->file;
 	pool->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pool->ready < 0) {
 		free(pool);
@@ -174,7 +173,7 @@ static void go(struct engine *engine)
 
 	while (!pool->threads && (t = first_of(&pool->waiting))) {
 		pool->backlog--;
-		work_on(pool, t);
+		work_on(t);
 		append(&pool->taken, t);
 	}
 }

@@ -38,13 +38,21 @@ static void give(struct engine *engine, struct transfer *t)
 
 	switch (t->kind) {
 	case TRANSFER_READ:
-		io_uring_prep_readv(sqe, engine->file, t->part, t->parts, t->at);
+		if (t->parts == 1)
+			io_uring_prep_read(sqe, t->file, t->part->iov_base,
+					   t->part->iov_len, t->at);
+		else
+			io_uring_prep_readv(sqe, t->file, t->part, t->parts, t->at);
 		break;
 	case TRANSFER_WRITE:
-		io_uring_prep_writev(sqe, engine->file, t->part, t->parts, t->at);
+		if (t->parts == 1)
+			io_uring_prep_write(sqe, t->file, t->part->iov_base,
+					    t->part->iov_len, t->at);
+		else
+			io_uring_prep_writev(sqe, t->file, t->part, t->parts, t->at);
 		break;
 	case TRANSFER_SYNC:
-		io_uring_prep_fsync(sqe, engine->file, IORING_FSYNC_DATASYNC);
+		io_uring_prep_fsync(sqe, t->file, IORING_FSYNC_DATASYNC);
 		break;
 	}
 	io_uring_sqe_set_data(sqe, t);

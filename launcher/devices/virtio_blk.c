@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Disks (virtio standard 1.2, section 5.2): a raw file or a block device of the
- * host.  The host's page cache is the disk's write cache: a flush of the guest
- * is an fdatasync here.
+ * host.  The write cache of a file is the host's page cache, that of a device its
+ * own: a flush of the guest is an fdatasync here.
  *
  * Reads, writes and flushes are on their way side by side and end in any order
  * (disk_io.h); the rest is done at once, because it is rare.
@@ -48,6 +48,7 @@ struct request {
 struct disk {
 	char *path;
 	int fd;
+	int direct;			/* the same past the page cache, or -1 */
 	bool read_only;
 	bool is_device;
 	uint64_t sectors;
@@ -178,6 +179,9 @@ static bool begin(struct disk *disk, struct request *r, uint64_t sector, bool wr
 	r->left = write ? c->out_size : c->in_size;
 	r->transfer.part = write ? chain_out(c) : chain_in(c);
 	r->transfer.parts = write ? c->out_parts : c->in_parts;
+	/* Where the header was: its address, not aligned, would keep us from the device. */
+	for (; r->transfer.parts && !r->transfer.part->iov_len; r->transfer.parts--)
+		r->transfer.part++;
 	r->transfer.at = sector * SECTOR;
 	*status = VIRTIO_BLK_S_OK;
 	if (!in_range(disk, sector, r->left) || (write && disk->read_only))
@@ -263,6 +267,7 @@ static bool begin_request(struct virtio_queue *q, struct request *r)
 		return false;
 	}
 	r->status = place;
+	r->transfer.file = disk_of(q)->direct < 0 ? disk_of(q)->fd : disk_of(q)->direct;
 	data = c->in_size;
 	virtio_began(q);
 	under_way = act(q, r, &header, &status);
@@ -299,6 +304,11 @@ static bool goes_on(struct disk *disk, struct request *r)
 	struct transfer *t = &r->transfer;
 	ssize_t done = t->result;
 
+	/* Neither memory nor sectors need suit the device: the page cache takes all. */
+	if (done == -EINVAL && t->file != disk->fd) {
+		t->file = disk->fd;
+		done = -EAGAIN;
+	}
 	if (done == -EINTR || done == -EAGAIN) {
 		give(disk, r, t->kind);
 		return true;
@@ -462,7 +472,6 @@ static int open_engine(struct disk *disk)
 	const char *wanted = getenv("LGUEST_TEST_DISK");
 	int error = -EPERM;
 
-	engine->file = disk->fd;
 	engine->kind = &engine_uring;
 	if (!wanted || strcmp(wanted, engine_threads.name))
 		error = engine->kind->open(engine);
@@ -474,6 +483,21 @@ static int open_engine(struct disk *disk)
 	if (error)
 		engine->kind = NULL;
 	return error;
+}
+
+/*
+ * A device is read and written past the page cache, which would keep a second
+ * copy of what the guest's own cache has.  The lock stays with the first
+ * descriptor.  Without this one, all goes through the page cache.
+ */
+static void open_direct(struct disk *disk)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", disk->fd);
+	disk->direct = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
+	if (disk->direct < 0)
+		note("%s: through the page cache: %s", disk->path, strerror(errno));
 }
 
 static const char *open_disk(struct disk *disk)
@@ -491,6 +515,8 @@ static const char *open_disk(struct disk *disk)
 	why = measure(disk);
 	if (why)
 		return why;
+	if (disk->is_device)
+		open_direct(disk);
 	error = open_engine(disk);
 	return error ? strerror(-error) : NULL;
 }
@@ -500,6 +526,8 @@ static struct virtio_device *forget(struct virtio_device *device, struct disk *d
 	if (disk) {
 		if (disk->engine.kind)
 			disk->engine.kind->close(&disk->engine);
+		if (disk->direct >= 0)
+			close(disk->direct);
 		if (disk->fd >= 0)
 			close(disk->fd);
 		free(disk->requests);
@@ -518,7 +546,7 @@ struct virtio_device *disk_create(const char *option)
 	char *comma;
 
 	if (disk) {
-		disk->fd = -1;
+		disk->fd = disk->direct = -1;
 		disk->path = strdup(option);
 		disk->requests = calloc(REQUESTS, sizeof(*disk->requests));
 	}

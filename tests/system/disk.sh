@@ -56,6 +56,15 @@ exec chroot /mnt /bin/fio --name=random --filename=/dev/vda --thread --ioengine=
 	--rw=randwrite --bs=4k --size=4M --iodepth=32 --verify=crc32c --verify_fatal=1
 END
 
+# On a device whose blocks are 4096 bytes: also less, which it does not take directly.
+cat >"$work/device" <<'END'
+head -c 8388608 /dev/urandom >/tmp/pattern
+dd if=/tmp/pattern of=/dev/vda bs=64k oflag=direct 2>/dev/null || echo cannot write
+echo half | dd of=/dev/vda bs=512 seek=3 count=1 conv=sync oflag=direct 2>/dev/null || echo cannot write half
+echo "half: $(dd if=/dev/vda bs=512 skip=3 count=1 iflag=direct 2>/dev/null | head -n 1)"
+echo "after: $(dd if=/dev/vda bs=64k count=128 iflag=direct 2>/dev/null | md5sum)"
+END
+
 # Restarts while 32 reads of a slow disk are on their way; it has a bad block.
 cat >"$work/slow" <<'END'
 get() { dd if=/dev/vda of=/dev/null bs=4k count=1 skip="$1" iflag=direct 2>/dev/null; }
@@ -111,7 +120,11 @@ check "K7 nothing is left" no_guest_left
 END
 }
 
-inside "one CPU" "${host_disks[@]}" --with "$work/fio" --with "$work/slow" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
+truncate -s 16M "$work/device.img"
+host_disk device "file.filename=$work/device.img"
+host_disks[-1]+=,logical_block_size=4096,physical_block_size=4096
+
+inside "one CPU" "${host_disks[@]}" --with "$work/device" --with "$work/fio" --with "$work/slow" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
 	--with "$work/full" < <(disks; cat <<'END'
 truncate -s 8M /tmp/c.img
 lguest run -d /tmp/a.img -d /tmp/b.img,ro -d /tmp/c.img -- sh -c "$(words errors)" >/tmp/out 2>/tmp/err &
@@ -150,6 +163,16 @@ has "K7 K12 ... waits for them" '^lguest: /dev/vdb: waiting for [0-9]+ requests'
 has "K7 the host's error is told with -v" '^lguest: /dev/vdb: cannot read at byte 4194304: Input/output error' /tmp/err
 is "K7 what the host cannot read is an error, for that block alone" \
 	"cannot read reads the next" "$(echo $(cat /tmp/out))"
+
+buffers() { awk '$1 == "Buffers:" { print $2 }' /proc/meminfo; }
+before=$(buffers)
+lguest run -v -d /dev/vdc -- sh -c "$(words device)" >/tmp/out 2>/tmp/err
+is "K7 a guest on a device ends well" 0 $?
+between "K7 ... which leaves nothing in the host's page cache" -4096 2048 $(($(buffers) - before))
+hasnt "K7 ... and says nothing of it" 'through the page cache' /tmp/err
+has "K7 less than a block of the device is written and read back" '^half: half' /tmp/out
+is "K7 8 MiB on a device are what the guest read" \
+	"after: $(head -c 8388608 /dev/vdc | md5sum)" "$(grep ^after /tmp/out)"
 
 lguest run -- sh -c "$(words rng)" >/tmp/out 2>/tmp/err
 is "K8 the guest's random numbers come from the host" "virtio_rng.0 4096 different" "$(echo $(cat /tmp/out))"
