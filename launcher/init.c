@@ -41,6 +41,13 @@ const char guest_init[] =
 "for module in $(cat /lguest/modules 2>/dev/null); do\n"
 "	insmod /lib/modules/$module\n"
 "done\n"
+/*
+ * Disks are sorted and merged by the host's scheduler.  A second one here gives
+ * each request to a worker thread, and so costs two context switches.
+ */
+"for disk in /sys/block/vd*/queue/scheduler; do\n"
+"	[ ! -e $disk ] || echo none >$disk\n"
+"done\n"
 /* The balloon's driver has just set this, and looks for free pages in two seconds. */
 "[ ! \"$LG_REPORT\" ] ||\n"
 "	echo $LG_REPORT >/sys/module/page_reporting/parameters/page_reporting_order\n"

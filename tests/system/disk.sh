@@ -26,6 +26,7 @@ echo "sizes: $(cat /sys/block/vda/size /sys/block/vdb/size /sys/block/vdc/size |
 echo "ro: $(cat /sys/block/vda/ro /sys/block/vdb/ro | tr '\n' ' ')"
 echo "serial: $(cat /sys/block/vda/serial)"
 echo "cache: $(cat /sys/block/vda/queue/write_cache)"
+echo "scheduler: $(cat /sys/block/vda/queue/scheduler)"
 dd if=/dev/zero of=/dev/vdb bs=512 count=1 conv=fsync 2>/dev/null && echo wrote to a read-only disk
 dd if=/dev/vda of=/dev/null bs=4k skip=1 count=1 iflag=direct 2>/dev/null || echo cannot read
 echo shrink
@@ -135,6 +136,7 @@ wait $pid
 has "K7 the sizes are those of the files" '^sizes: 163840 2048 16384' /tmp/out
 has "K7 a read-only disk says so" '^ro: 0 1' /tmp/out
 has "K7 the serial is the file's name" '^serial: a.img' /tmp/out
+has "K7 the guest leaves the order of requests to the host" '^scheduler: \[none\]' /tmp/out
 has "K7 the cache is flushed on demand" '^cache: write back' /tmp/out
 hasnt "K7 a read-only disk takes no write" 'wrote to' /tmp/out
 hasnt "K7 a file that shrank gives no data" 'read what is gone' /tmp/out
