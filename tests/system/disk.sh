@@ -125,7 +125,7 @@ truncate -s 16M "$work/device.img"
 host_disk device "file.filename=$work/device.img"
 host_disks[-1]+=,logical_block_size=4096,physical_block_size=4096
 
-inside "one CPU" "${host_disks[@]}" --with "$work/device" --with "$work/fio" --with "$work/slow" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
+inside "one CPU" --timeout 400 "${host_disks[@]}" --with "$work/device" --with "$work/fio" --with "$work/slow" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
 	--with "$work/full" < <(disks; cat <<'END'
 truncate -s 8M /tmp/c.img
 lguest run -d /tmp/a.img -d /tmp/b.img,ro -d /tmp/c.img -- sh -c "$(words errors)" >/tmp/out 2>/tmp/err &
