@@ -479,6 +479,7 @@ static int run(const struct run_settings *set)
 	if (status == RUN_RESTART && !control_stopping()) {
 		note("the guest restarts");
 		control_hand_down();
+		confine_lift_limits();
 		restart_now();
 		status = STATUS_HOST;
 	}
@@ -507,6 +508,7 @@ int cmd_run(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	verbose = set.verbose;
+	confine_files();
 	if (set.detach && !detach(&status))
 		return status;
 	want_small_stacks();

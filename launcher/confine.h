@@ -14,8 +14,20 @@ enum thread_kind {
 	THREAD_KINDS
 };
 
-/* The whole process: no new privileges, no core, nobody may look into it. */
+/* At first: no more descriptors than a guest without shares needs. */
+void confine_files(void);
+/*
+ * The whole process, when everything is open: no file of whoever started it, no
+ * new privileges, no core, nobody may look into it, little more memory.
+ */
 void confine_process(void);
+/* As it was, before a restart. */
+void confine_lift_limits(void);
+/*
+ * Threads of that kind will list PATH, which must stay valid, and remove files
+ * from it; false if there are too many such folders.
+ */
+bool confine_allow_folder(enum thread_kind kind, const char *path);
 /* The calling thread, and those it starts; false after a message. */
 bool confine_thread(enum thread_kind kind);
 

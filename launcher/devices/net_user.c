@@ -74,6 +74,7 @@ static void become_passt(int fd, int report, const struct forwards *ports)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	snprintf(number, sizeof(number), "%d", fd);
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	fcntl(fd, F_SETFD, 0);
 	words[n++] = number;
 	if (*ports->tcp) {

@@ -8,15 +8,13 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/landlock.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "confine.h"
+#include "landlock.h"
 #include "lguest.h"
 #include "share.h"
 
@@ -24,18 +22,12 @@
 #define DESCRIPTORS_LEAST	(2 * DESCRIPTORS_KEPT)
 #define DESCRIPTORS_MOST	(1U << 20)	/* only root can raise the hard limit */
 
-/* Bits that our headers may be too old to know. */
-#define ACCESS_REFER		(1ULL << 13)
-#define ACCESS_TRUNCATE		(1ULL << 14)
-
 #define READ_ACCESS	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define WRITE_ACCESS	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
 			 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | \
 			 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | \
 			 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | \
-			 ACCESS_REFER)
-#define OTHER_ACCESS	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
-			 LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+			 LANDLOCK_REFER | LANDLOCK_TRUNCATE)
 
 /* Each node and open file is a descriptor; all shares have them in common. */
 static const char *raise_limit(void)
@@ -91,32 +83,16 @@ bool share_open(struct share *share, const char *folder, bool read_only)
  :*/
 static int restrict_to_folder(const struct share *share)
 {
-	int version = syscall(SYS_landlock_create_ruleset, NULL, 0,
-			      LANDLOCK_CREATE_RULESET_VERSION);
-	uint64_t truncate = version >= 3 ? ACCESS_TRUNCATE : 0;
-	struct landlock_ruleset_attr all = {
-		.handled_access_fs = READ_ACCESS | WRITE_ACCESS | OTHER_ACCESS | truncate,
-	};
 	struct landlock_path_beneath_attr folder = {
-		.allowed_access = READ_ACCESS |
-				  (share->read_only ? 0 : WRITE_ACCESS | truncate),
+		.allowed_access = READ_ACCESS | (share->read_only ? 0 : WRITE_ACCESS),
 		.parent_fd = share->root,
 	};
-	int error, rules;
 
-	if (version < 2) {
-		note("%s: this kernel has no Landlock (of Linux 5.19), which would guard it once more",
-		     share->folder);
-		return 0;
-	}
-	rules = syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
-	if (rules < 0)
-		return -errno;
-	error = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH,
-			&folder, 0) ||
-		syscall(SYS_landlock_restrict_self, rules, 0) ? -errno : 0;
-	close(rules);
-	return error;
+	if (landlock_version() >= 2)
+		return landlock_restrict(&folder, 1);
+	note("%s: this kernel has no Landlock (of Linux 5.19), which would guard it once more",
+	     share->folder);
+	return 0;
 }
 
 /* A mask of its own: the guest's kernel has applied the guest's already. */

@@ -133,6 +133,18 @@ static bool let_in(int launcher, int listener)
 #define LAUNCHER	0
 #define LISTENER	1
 
+/* Its own socket is all that the keeper removes. */
+static bool give_up_the_rest(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash)
+		slash[slash == path] = '\0';
+	confine_process();
+	return confine_allow_folder(THREAD_DOOR, slash ? path : ".") &&
+	       confine_thread(THREAD_DOOR);
+}
+
 /* The keeper's life.  Signals at the terminal are for the launcher. */
 static void keep_door(const char *path, int launcher, int listener)
 {
@@ -140,17 +152,19 @@ static void keep_door(const char *path, int launcher, int listener)
 		{ .fd = LAUNCHER, .events = POLLIN }, { .fd = LISTENER, .events = POLLIN },
 	};
 	struct stat mine, now;
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	sigset_t all;
 	bool go_on;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	prctl(PR_SET_NAME, "vsock-door");
+	strcpy(folder, path);	/* which door_open() has found short enough */
 	launcher = fcntl(launcher, F_DUPFD, 3);
 	listener = fcntl(listener, F_DUPFD, 3);
 	go_on = !stat(path, &mine) && dup2(launcher, LAUNCHER) == LAUNCHER &&
 		dup2(listener, LISTENER) == LISTENER && !close_range(2, ~0U, 0) &&
-		confine_thread(THREAD_DOOR);
+		give_up_the_rest(folder);
 	while (go_on) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			break;

@@ -3,8 +3,10 @@
 . "$(dirname "$0")/lib/lab.sh"
 
 inside "system calls" <<'END'
+echo secret >/victim
 for thread in vcpu watch share control; do
-	LGUEST_TEST_CONFINE=$thread lguest run --name x --share /tmp -- true </dev/null >/tmp/$thread 2>/tmp/err
+	LGUEST_TEST_CONFINE=$thread LGUEST_TEST_CONFINE_FILE=/victim \
+		lguest run --name x --share /tmp -n switch=/tmp/lan -- true </dev/null >/tmp/$thread 2>/tmp/err
 	is "L8 $thread: every system call was tried" 0 $?
 	between "L8 $thread: few are let through, of 1024" 20 75 "$(wc -l </tmp/$thread)"
 	# open openat openat2 creat; execve execveat; ptrace process_vm_*; socket
@@ -20,21 +22,68 @@ for thread in vcpu watch share control; do
 		! grep -qxe $call /tmp/$thread || echo $call
 	done >/tmp/bad
 	is "L8 $thread: none of the dangerous ones" "" "$(echo $(cat /tmp/bad))"
+	is "L8 AT-77 $thread: no file of the host, no new code, no signal to others, no great memory" "" \
+		"$(echo $(grep -e open -e list -e remove -e code -e signal -e memory /tmp/$thread))"
 done
+is "L8 AT-77 the host's file is there" secret "$(cat /victim)"
 
-lguest run --name x --share /tmp:tmp,ro -- sleep 1000 </dev/null >/tmp/out 2>&1 & pid=$!
-sleep 8
-seccomp() { sed -n 's/^Seccomp:\t//p' "$@" | sort | uniq | tr '\n' ' '; }
+# What /proc says of a launcher that root started with files open and no limits.
+ulimit -Sn $(ulimit -Hn)
+mkdir -p /tmp/lan
+truncate -s 1M /tmp/disk
+exec 7</victim 8>/tmp/eight
+lguest run --name x --share /tmp:tmp,ro -n switch=/tmp/lan -d /tmp/disk --vsock /tmp/door -- \
+	sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>&1 & pid=$!
+exec 7<&- 8>&-
+wait_for 60 grep -q up /tmp/out
+door=$(pgrep vsock-door)
+# of FIELD TASK...: its values in these tasks.
+of() {
+	local field=$1
+	shift
+	for task; do sed -n "s/^$field:\t//p" $task/status; done | sort -u | tr '\n' ' '
+}
+shares= others=/proc/$door
+for task in /proc/$pid/task/*; do
+	# The threads of the share are those with capabilities, and a filter.
+	[ ${task##*/} != $pid ] || continue
+	[ "$(of CapPrm $task)" = "0000000000000000 " ] && others="$others $task" || shares="$shares $task"
+done
+all="/proc/$door $(echo /proc/$pid/task/*)"
 is "L8 the thread that sleeps has no filter, all others have one" "0 : 2 " \
-	"$(seccomp /proc/$pid/status): $(for t in /proc/$pid/task/*; do
-		[ ${t##*/} = $pid ] || cat $t/status
-	done | seccomp)"
-is "L8 no thread can get privileges" "1" \
-	"$(echo $(cat /proc/$pid/task/*/status | sed -n 's/^NoNewPrivs:\t//p' | sort -u))"
+	"$(of Seccomp /proc/$pid): $(of Seccomp $shares $others)"
+is "L8 no thread can get privileges" "1 " "$(of NoNewPrivs $all)"
+is "L8 AT-77 root's capabilities are gone, but in the share: those to files" \
+	"$(echo 0000000000000000 000000000000001f | tr ' ' '\n' | head -n 2 | tr '\n' ' ')" \
+	"$(of CapPrm $others $shares)"
+is "L8 AT-77 ... also those that could come back" "0000000000000000 : 0000000000000000 : 0000000000000000 " \
+	"$(of CapInh $others $shares): $(of CapAmb $others $shares): $(of CapBnd $others $shares)"
+between "L8 AT-77 ... which are threads of the share's two queues" 1 2 "$(echo $shares | wc -w)"
 is "L8 no thread can leave an image of its memory" "Max core file size 0 0 bytes" \
 	"$(echo $(grep 'core file' /proc/$pid/limits))"
+between "L8 AT-77 its address space cannot grow by more than 64 MiB" 1 67108864 \
+	$(($(awk '/^Max address space/ { print $4 }' /proc/$pid/limits) - \
+	   $(awk '/^VmSize/ { print $2 * 1024 }' /proc/$pid/status)))
+is "L8 AT-77 files of whoever started it are closed" "" \
+	"$(ls -l /proc/$pid/fd /proc/$door/fd | grep -e victim -e eight)"
+is "L8 AT-77 others may not look into it" "0 root" "$(stat -c '%u %U' /proc/$pid/mem)"
 kill $pid; wait $pid
-is "L8 nobody complains" "" "$(cat /tmp/out)"
+is "L8 nobody complains" "up" "$(cat /tmp/out)"
+check "L8 the door has removed its socket" wait_for 5 test ! -e /tmp/door
+
+lguest run -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>&1 & pid=$!
+wait_for 60 grep -q up /tmp/out
+is "L8 AT-77 without a share, 1024 files may be open" 1024 \
+	"$(awk '/^Max open files/ { print $4 }' /proc/$pid/limits)"
+kill $pid; wait $pid
+
+# What the guest may still do by them: restarts, and all of it again.
+lguest run -v --name x --share /tmp -n switch=/tmp/lan --vsock /tmp/door -d /tmp/disk -- sh -c '
+	[ -e /mnt/share/again ] && cat /mnt/share/again && exit 7
+	echo again >/mnt/share/again; chown 7:8 /mnt/share/again; reboot -f; sleep 60' \
+	</dev/null >/tmp/out 2>/tmp/err
+is "L8 AT-77 K12 a confined launcher of root restarts in place" "7 again 7:8 1" \
+	"$? $(cat /tmp/out) $(stat -c %u:%g /tmp/again) $(grep -c '^lguest: the guest restarts' /tmp/err)"
 END
 
 finish

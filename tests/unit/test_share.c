@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/share.c launcher/devices/share_request.c launcher/devices/share_nodes.c launcher/devices/share_names.c launcher/devices/share_files.c launcher/devices/virtqueue.c launcher/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/share.c launcher/devices/share_request.c launcher/devices/share_nodes.c launcher/devices/share_names.c launcher/devices/share_files.c launcher/devices/virtqueue.c launcher/landlock.c launcher/memory.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* Requests for files as no kernel sends them: L10, K13. */

@@ -42,6 +42,15 @@ bool confine_thread(enum thread_kind kind)
 	return kind == THREAD_DOOR;
 }
 
+void confine_process(void)
+{
+}
+
+bool confine_allow_folder(enum thread_kind kind, const char *path)
+{
+	return kind == THREAD_DOOR && !strncmp(path, "/tmp", 4);
+}
+
 static struct sockaddr_un address_of(const char *suffix)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
