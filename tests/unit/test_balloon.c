@@ -112,6 +112,27 @@ static void test_bad_lists(void **state)
 	assert_refused("no list of numbers");
 }
 
+/* AT-46: it hands over the rings of all its queues, and the list that says so. */
+static void test_own_rings(void **state)
+{
+	uint32_t pages[(LIST - QUEUE_AT(0)) / 4096 + 1], i;
+
+	(void)state;
+	bring_up(0, 4);
+	for (i = 0; i < sizeof(pages) / sizeof(*pages); i++)
+		pages[i] = QUEUE_AT(0) / 4096 + i;
+	balloon_pages(pages, i);
+	/* What it is told of next is a ring of zeros, long done with. */
+	assert_refused("more requests are available than the queue holds");
+	assert_int_equal(byte_at(LIST), 0);
+	assert_int_equal(byte_at(DATA), 0x5a);
+	bring_up(0, 4);
+	pages[0] = DATA / 4096;
+	balloon_pages(pages, 1);
+	wait_used(INFLATE, 1);
+	assert_int_equal(byte_at(DATA), 0);
+}
+
 static void test_report(void **state)
 {
 	struct part parts[] = { { DATA, 0x10000, true }, { DATA + 0x20800, 0x2000, true },
@@ -260,6 +281,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_inflate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_lists, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_poison, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_configuration, setup, teardown),
