@@ -134,8 +134,8 @@ static int limit_memory(void)
 	FILE *file = fopen("/proc/self/statm", "re");
 	struct rlimit limit;
 	unsigned long pages;
-	int error = !file || fscanf(file, "%lu", &pages) != 1 ||
-		    getrlimit(RLIMIT_AS, &address_space);
+	int error = getrlimit(RLIMIT_AS, &address_space) ||
+		    !file || fscanf(file, "%lu", &pages) != 1;
 
 	if (file)
 		fclose(file);
@@ -174,7 +174,7 @@ void confine_process(void)
 
 	close_inherited_files();
 	if (landlock_version() < 1)
-		note("this kernel has no Landlock (of Linux 5.13, in its list lsm=), which would guard files once more");
+		note("this kernel has no Landlock (Linux 5.13, listed in lsm=), which would guard files");
 	if (limit_memory() || setrlimit(RLIMIT_CORE, &none) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		note("cannot give up privileges: %s", strerror(errno));
