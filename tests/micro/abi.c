@@ -1067,7 +1067,7 @@ TEST("H4 H6 INITIALIZE under a storm of signals: done, or EINTR and undone")
 {
 	int done = 0, broken = 0;
 
-	set_alarm(100, 300);
+	set_alarm(100 * slow, 300 * slow);
 	while (done < 50) {
 		struct guest *g = raw_guest(1 << 20);
 		int err;

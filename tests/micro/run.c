@@ -2,10 +2,10 @@
 /*
  * The runner: every test in a process of its own, verdicts in KTAP.
  *
- *	run [-l] [-x FILE,FILE...] [WORD...]
+ *	run [-l] [-x FILE[:WORD],...] [WORD...]
  *
  * Only tests whose file or name has one of the words; -l lists them, -x leaves
- * files out.
+ * out files, or those of their tests whose names have the word.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -287,9 +287,24 @@ static bool left_behind(const char *file, int n, const struct resources *before)
 
 static const char *without = "";
 
+/* "FILE" or "FILE:WORD", a word of the test's name; a comma between two. */
+static bool left_out(struct test *t)
+{
+	char list[256], *item, *rest = list;
+
+	snprintf(list, sizeof(list), "%s", without);
+	while ((item = strsep(&rest, ","))) {
+		char *file = strsep(&item, ":");
+
+		if (!strcmp(file, t->file) && (!item || strstr(t->name, item)))
+			return true;
+	}
+	return false;
+}
+
 static bool wanted(struct test *t, char **word)
 {
-	if (strstr(without, t->file))
+	if (left_out(t))
 		return false;
 	if (!*word)
 		return true;
