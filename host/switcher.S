@@ -202,8 +202,9 @@ to_entry_code:
  * A page fault at a user's address, if the guest wants to look at these first
  * (direct_faults): fill_record() and give_fault() in C.  A fault of protection
  * keys, or at an address that this guest's CPU does not have, is not for it to
- * see; nor is one of the guest kernel at its own addresses, which may be those
- * that the entry code needs.
+ * see; nor is one in the kernel's half: of the guest kernel it may be one that the
+ * entry code needs, and of its user it may be due to a global entry of the host,
+ * whose error code tells where the host has pages.
 :*/
 #define PF_USER		4
 #define PF_NOT_PLAIN	~7 & ~0x10	/* all but present, write, user, fetch */
@@ -223,11 +224,11 @@ maybe_direct_fault:
 	jz	fault_to_host
 	movq	%cr2, %rcx
 	JUMP_UNLESS_CANONICAL %rcx, %rdx, fault_to_host
+	testq	%rcx, %rcx
+	js	fault_to_host
 	cmpl	$0, STATE(USER)
 	jne	fault_of_user
 
-	testq	%rcx, %rcx
-	js	fault_to_host
 	andq	$~PF_USER, STATE(ERROR)
 	movq	$GUEST_KERNEL_CS, SHARED(EVENT_CS)
 	movq	$GUEST_KERNEL_SS, SHARED(EVENT_SS)

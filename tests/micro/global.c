@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest addresses that the host uses too.
+ *
+ * The host's kernel may have global TLB entries, which survive the load of the
+ * guest's CR3.  A guest kernel with pages of its own at such addresses faults
+ * there though nothing is wrong, and must get through; and guest user must not
+ * learn from a fault what is the host's.  QEMU's TCG drops all entries with each
+ * load of CR3.  Bochs (lab/lab --bochs) keeps the global ones, but walks the
+ * tables again before it faults; a real CPU need not.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "micro.h"
+
+SNIPPET(g_read, "mov (%rdi), %rax\n");
+SNIPPET(g_write, "mov %rsi, (%rdi)\n");
+SNIPPET(g_fetch, "jmp *%rdi\n");
+
+#define ROUNDS 100
+
+/* Pages of the host that each visit uses. */
+static const char *const names[] = {
+	"schedule", "vfs_read", "_raw_spin_lock", "ktime_get", "entry_SYSCALL_64",
+};
+#define PAGES (sizeof(names) / sizeof(*names))
+static u64 pages[PAGES];	/* 0: not found, or another one's page */
+
+/* Of the pages at hand here, each once. */
+static unsigned int find_pages(struct guest *g)
+{
+	FILE *f = fopen("/proc/kallsyms", "r");
+	unsigned int found = 0, i, k;
+	char line[300], name[200];
+	u64 address;
+
+	CHECK(f);
+	while (found < PAGES && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%" SCNx64 " %*c %199s", &address, name) != 2)
+			continue;
+		for (i = 0; i < PAGES; i++)
+			if (!strcmp(name, names[i]))
+				break;
+		address &= ~(PAGE - 1);
+		/* Per-CPU variables have only an offset; the guest has RAM there. */
+		if (i == PAGES || address < KERNEL_VA + g->size)
+			continue;
+		for (k = 0; k < PAGES; k++)
+			if (IN_GUEST(g, pages[k]) == address)
+				break;
+		if (k < PAGES)
+			continue;
+		IN_GUEST(g, pages[i]) = address;
+		found++;
+	}
+	fclose(f);
+	return found;
+}
+
+static void own_pages(void)
+{
+	for (u64 i = 0; i < PAGES; i++)
+		if (pages[i])
+			map(MAIN_CR3, pages[i], guest_page(), P_ | W_);
+	for (u64 round = 0; round < ROUNDS; round++)
+		for (u64 i = 0; i < PAGES; i++) {
+			volatile u64 *page = (void *)pages[i];
+
+			if (!page)
+				continue;
+			if (round)
+				EXPECT_EQ(page[i], (round - 1) << 8 | i);
+			page[i] = round << 8 | i;
+			HCALL(GET_TIME);
+		}
+}
+
+TEST("AT-30 AT-40 guest kernel's pages where the host has global ones: each its own")
+{
+	struct guest *g = make_guest(own_pages);
+	unsigned int found = find_pages(g);
+
+	CHECK(found >= 4);
+	passes(g);
+	printf("# %u pages, %" PRIu64 " faults because of the host's entries\n", found,
+	       stat_of(g, "spurious_faults"));
+	fflush(stdout);
+}
+
+static void absent_pages(void)
+{
+	static const u64 errors[] = { 0, PF_WRITE, PF_FETCH };
+
+	for (u64 i = 0; i < 6 * PAGES; i++) {
+		char *code = i % 3 == 0 ? g_read : i % 3 == 1 ? g_write : g_fetch;
+		struct frame f = user_at((void (*)(void))code);
+
+		if (!pages[i / 6])
+			continue;
+		SHARED->direct_faults = i / 3 % 2;
+		f.rdi = pages[i / 6];
+		HCALL(GET_TIME);
+		run(&f);
+		EXPECT_EQ(f.vector, 14);
+		EXPECT_EQ(SHARED->cr2, pages[i / 6]);
+		EXPECT_EQ(f.error, PF_USER | errors[i % 3]);
+	}
+}
+
+TEST("AT-22 AT-40 a fault of guest user does not tell which addresses the host uses")
+{
+	struct guest *g = make_guest(absent_pages);
+
+	CHECK(find_pages(g) >= 4);
+	passes(g);
+}
