@@ -33,6 +33,8 @@ help:
 	@echo "make test       run all tests in the lab"
 	@echo "make test-debug tests on a host kernel with KASAN, lockdep, kmemleak and"
 	@echo "                failing allocations; see docs/TESTING.md"
+	@echo "make bochs      micro guests and a stock kernel on a host in Bochs, which has"
+	@echo "                PCIDs, global TLB entries and Intel's SYSRET"
 	@echo "make soak SECONDS=600  hostile guests, launchers and hosts for so long"
 	@echo "make fuzz       make up inputs for the launcher, FUZZ_SECONDS=60 for each part"
 	@echo "make mutants    make holes on purpose: the tests must notice each one"
@@ -92,7 +94,12 @@ run: all
 	fi
 
 test: all
+	$(Q)lab/install-packages bochs
 	$(Q)tests/run
+
+bochs: all
+	$(Q)lab/install-packages bochs
+	$(Q)tests/run -b
 
 test-debug: all
 	$(Q)tests/run -d
@@ -186,6 +193,6 @@ clean:
 distclean: clean
 	$(Q)rm -rf $(build)
 
-.PHONY: help all packages parts module layer launcher linked run test test-debug soak fuzz \
+.PHONY: help all packages parts module layer launcher linked run test test-debug bochs soak fuzz \
 	mutants bench lab debian check \
 	install install-program install-dkms uninstall clean distclean
