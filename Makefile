@@ -34,7 +34,7 @@ help:
 	@echo "make test-debug tests on a host kernel with KASAN, lockdep, kmemleak and"
 	@echo "                failing allocations; see docs/TESTING.md"
 	@echo "make bochs      micro guests and a stock kernel on a host in Bochs, which has"
-	@echo "                PCIDs, global TLB entries and Intel's SYSRET"
+	@echo "                global TLB entries, CR4.PCIDE and Intel's SYSRET"
 	@echo "make soak SECONDS=600  hostile guests, launchers and hosts for so long"
 	@echo "make fuzz       make up inputs for the launcher, FUZZ_SECONDS=60 for each part"
 	@echo "make mutants    make holes on purpose: the tests must notice each one"
@@ -108,6 +108,7 @@ soak: all
 	$(Q)HOSTILE_SECONDS=$(or $(SECONDS),600) tests/system/hostile.sh
 
 mutants: all
+	$(Q)lab/install-packages bochs
 	$(Q)tests/mutants
 
 fuzz: packages

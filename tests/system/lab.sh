@@ -71,6 +71,9 @@ check "... and shows it" grep -q 'Kernel panic' "$work/stderr"
 lab --cpu no-such-cpu -- true 2>"$work/stderr"
 is "trouble with QEMU gives 126" 126 $?
 
+lab --bochs --disk "$work/disk" -- true 2>"$work/stderr"
+is "what the machine in Bochs has not is refused" 126 $?
+
 lab -- sh -c 'echo one; sleep 1' >"$work/one" & one=$!
 lab -- sh -c 'echo two; exit 2' >"$work/two" & two=$!
 wait $one; first=$?

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest addresses that the host uses too.
+ * What a TLB keeps: entries of other guests, and global ones of the host.
  *
  * The host's kernel may have global TLB entries, which survive the load of the
  * guest's CR3.  A guest kernel with pages of its own at such addresses faults
@@ -12,6 +12,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "micro.h"
 
 SNIPPET(g_read, "mov (%rdi), %rax\n");
@@ -114,4 +116,57 @@ TEST("AT-22 AT-40 a fault of guest user does not tell which addresses the host u
 
 	CHECK(find_pages(g) >= 4);
 	passes(g);
+}
+
+#define VA 0x10000000000UL
+
+static u64 number;
+
+static void keeps_its_number(void)
+{
+	map(MAIN_CR3, VA, guest_page(), P_ | W_ | U_);
+	*(volatile u64 *)VA = number;
+	for (;;) {
+		struct frame f = user_at((void (*)(void))g_read);
+
+		EXPECT_EQ(*(volatile u64 *)VA, number);
+		f.rdi = VA;
+		run(&f);
+		EXPECT_EQ(f.vector, 6);
+		EXPECT_EQ(f.rax, number);
+		HCALL(NOTIFY, 0);
+	}
+}
+
+static struct guest *guest_with(u64 n)
+{
+	struct guest *g = make_guest(keeps_its_number);
+
+	IN_GUEST(g, number) = n;
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	return g;
+}
+
+/* A CPU has PCIDs for 127 vCPUs; then it gives them out again. */
+TEST_S(60, "AT-41 each guest its own page at one address, while the PCIDs are given out again")
+{
+	struct guest *g;
+	int status;
+
+	on_cpu(0);
+	g = guest_with(1000);
+	for (int i = 0; i < 140; i++) {
+		if (fork() == 0) {
+			struct guest *other = guest_with(i);
+
+			CHECK_EQ(go(other), LGUEST_EXIT_NOTIFY);
+			_exit(0);
+		}
+		CHECK(wait(&status) > 0);
+		CHECK_EQ(status, 0);
+		/* Now and then: else it takes new ones in time. */
+		if (i % 70 == 0)
+			CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	}
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
 }
