@@ -806,7 +806,12 @@ static void *trap_often(void *arg)
 	return NULL;
 }
 
-TEST("H20 TRAP storm from another thread: a double fault of the guest at worst")
+/*
+ * At worst: a double fault; or, when one comes while the guest fills its return
+ * record, and is itself returned from by that record, a return into the middle of
+ * this with another register rdi: a page fault.
+ */
+TEST("H20 TRAP storm from another thread: a fault of the guest at worst")
 {
 	struct guest *g = make_guest(takes_irqs);
 	pthread_t thread;
@@ -821,7 +826,8 @@ TEST("H20 TRAP storm from another thread: a double fault of the guest at worst")
 	trap_stop = true;
 	pthread_join(thread, NULL);
 	if (err != -EINTR && !strstr(g->reason, "triple fault: trap 3") &&
-	    !strstr(g->reason, "error code: got 0x0, want 0x8"))
+	    !strstr(g->reason, "error code: got 0x0, want 0x8") &&
+	    !strstr(g->reason, "error code: got 0x0, want 0xe"))
 		fail("ends with %d: %s", err, g->reason);
 }
 
