@@ -32,6 +32,7 @@
 struct cpu_msrs {
 	struct user_return_notifier notifier;
 	bool loaded;
+	bool went;			/* ... when this CPU went offline */
 	u64 lstar, cstar;		/* the host's */
 	u32 sysenter_cs;
 	u64 ours;			/* LSTAR as we have set it */
@@ -39,7 +40,7 @@ struct cpu_msrs {
 };
 
 static DEFINE_PER_CPU(struct cpu_msrs, cpu_msrs);
-static int hotplug_state;
+static int went_state, came_state;
 static DEFINE_PER_CPU(struct lg_pcids, pcids);
 static u64 fpu_mask;
 static unsigned int fpu_size;
@@ -71,17 +72,30 @@ static void restore_msrs_here(void *unused)
 
 /*
  * A CPU went offline, perhaps without having seen user space since.  If it ever
- * comes back it will be with the host's MSRs: ours have to be loaded again.
+ * comes back the kernel sets the host's LSTAR: ours have to be loaded again.
  */
 static int cpu_went(unsigned int cpu)
 {
 	struct cpu_msrs *msrs = per_cpu_ptr(&cpu_msrs, cpu);
 
 	preempt_disable();
-	if (msrs->loaded)
+	if (msrs->loaded) {
 		user_return_notifier_unregister(&msrs->notifier);
+		msrs->went = true;
+	}
 	msrs->loaded = false;
 	preempt_enable();
+	return 0;
+}
+
+/* INIT keeps the MSRs, and the kernel sets CSTAR only where it is used: on AMD. */
+static int cpu_came(unsigned int cpu)
+{
+	struct cpu_msrs *msrs = per_cpu_ptr(&cpu_msrs, cpu);
+
+	if (msrs->went)
+		wrmsrl(MSR_CSTAR, msrs->cstar);
+	msrs->went = false;
 	return 0;
 }
 
@@ -138,10 +152,16 @@ int init_cpu_state(void)
 	fpu_mask = xgetbv(XCR_XFEATURE_ENABLED_MASK) & ~XFEATURES_NOT_KEPT;
 	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
 	fpu_size = ebx;
-	hotplug_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
-						  "lguest:cpu", NULL, cpu_went);
-	if (hotplug_state < 0)
-		return hotplug_state;
+	went_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
+					       "lguest:went", NULL, cpu_went);
+	if (went_state < 0)
+		return went_state;
+	came_state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN,
+					       "lguest:came", cpu_came, NULL);
+	if (came_state < 0) {
+		cpuhp_remove_state_nocalls(went_state);
+		return came_state;
+	}
 	register_syscore_ops(&sleep_ops);
 	return 0;
 }
@@ -151,7 +171,8 @@ void free_cpu_state(void)
 {
 	on_each_cpu(restore_msrs_here, NULL, 1);
 	unregister_syscore_ops(&sleep_ops);
-	cpuhp_remove_state_nocalls(hotplug_state);
+	cpuhp_remove_state_nocalls(came_state);
+	cpuhp_remove_state_nocalls(went_state);
 }
 
 int init_fpu(struct lg_cpu *cpu)
