@@ -290,9 +290,8 @@ static const char *without = "";
 /* "FILE" or "FILE:WORD", a word of the test's name; a comma between two. */
 static bool left_out(struct test *t)
 {
-	char list[256], *item, *rest = list;
+	char *item, *rest = strdup(without);
 
-	snprintf(list, sizeof(list), "%s", without);
 	while ((item = strsep(&rest, ","))) {
 		char *file = strsep(&item, ":");
 
