@@ -181,7 +181,7 @@ static void survives(void (*step)(u64 round), const char *what)
 	run_for(300);
 	first = IN_GUEST(g, cases);
 	pthread_create(&thread, NULL, churns, step);
-	for (int i = 0; i < 4 || (i < 30 && !did); i++)
+	for (int i = 0; i < 4 || (i < 30 * (int)slow && !did); i++)
 		run_for(300);
 	stop = true;
 	pthread_join(thread, NULL);
