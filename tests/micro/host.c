@@ -231,3 +231,9 @@ u64 now_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
+
+/* The debug host has none: no probes there, nor breakpoints on the kernel's code. */
+int host_has_kprobes(void)
+{
+	return !access("/sys/kernel/debug/kprobes/list", F_OK);
+}

@@ -225,6 +225,7 @@ void skip(const char *why) __attribute__((noreturn));
 } while (0)
 
 void on_cpu(int cpu);
+int host_has_kprobes(void);
 u64 now_ns(void);
 extern unsigned int slow;	/* this host is so many times slower: for limits */
 

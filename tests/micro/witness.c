@@ -18,6 +18,12 @@
 
 /* ---- Asking the witness ---- */
 
+static void needs_kprobes(void)
+{
+	if (!host_has_kprobes())
+		skip("this host has no kprobes");
+}
+
 static int witness(void)
 {
 	int ko = open("/proc/self/exe", O_PATH), fd;
@@ -177,6 +183,7 @@ TEST_S(60, "A10 A15 C9 C15 F8 AT-37 AT-38 tables, control registers, stack, kept
 	int fd = witness();
 	char *before = look(fd), *after;
 
+	needs_kprobes();
 	begin();
 	CHECK_EQ(write(fd, "probe", 5), 5);
 	/* All kinds twice, and more if the machine is busy. */
@@ -262,6 +269,7 @@ TEST("D7 a forced #NM is #UD for the guest, and nothing for the host")
 	int fd = witness();
 	char *before = look(fd), *after;
 
+	needs_kprobes();
 	CHECK_EQ(write(fd, "probe", 5), 5);
 	CHECK_EQ(write(fd, "ts", 2), 2);
 	guest_passes(unavailable);
