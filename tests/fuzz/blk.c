@@ -41,9 +41,9 @@ static struct transfer *take_transfer(struct engine *engine, bool wait)
 		return NULL;
 	given = t->next;
 	if (t->kind == TRANSFER_READ)
-		done = preadv(engine->file, t->part, t->parts, t->at);
+		done = preadv(t->file, t->part, t->parts, t->at);
 	else if (t->kind == TRANSFER_WRITE)
-		done = pwritev(engine->file, t->part, t->parts, t->at);
+		done = pwritev(t->file, t->part, t->parts, t->at);
 	t->result = done < 0 ? -errno : done;
 	return t;
 }

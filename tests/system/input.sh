@@ -36,8 +36,9 @@ sleep 60 | timeout 30 lguest run -- sh -c 'exit 8'
 is "K5 ... and needs no end of it" 8 $?
 
 # The reader sleeps while the rings are full: nobody may be busy meanwhile.
-yes | timeout 60 lguest run -- sh -c 'sleep 10' & pid=$!
-sleep 6
+yes | timeout 100 lguest run -- sh -c 'echo up; sleep 10' >/tmp/out & pid=$!
+wait_for 60 grep -q up /tmp/out
+sleep 2
 lguest=$(pidof lguest | cut -d' ' -f1)
 before=$(awk '{ print $14 + $15 }' /proc/$lguest/stat)
 sleep 2
