@@ -19,6 +19,7 @@
 
 #include "lguest.h"
 #include "net.h"
+#include "virtqueue.h"
 
 #define PROGRAM	"passt"
 #define ROOM	(256 << 10)
@@ -157,28 +158,34 @@ static void skip(struct iovec **parts, unsigned int *n, size_t bytes)
 }
 
 /*
- * The stream takes a frame as a whole or in parts, but never a part only.  The
- * thread that receives is the one that closes.
+ * passt drops a length that it reads without any byte behind it, and understands
+ * nothing from then on: so both are sent as one.  The length takes the place of
+ * the header, which passt does not want.  The thread that receives is the one
+ * that closes.
  */
 static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, size_t size)
 {
 	uint32_t length = htonl(size - NET_HEADER);
-	struct iovec head = { &length, sizeof(length) };
-	struct msghdr message = { .msg_iov = &head, .msg_iovlen = 1 };
+	struct iovec all[1 + VIRTQUEUE_MOST], *next = all;
+	struct msghdr message = { 0 };
 	int fd = net->fd;
 
-	if (fd < 0 || RETRY(sendmsg(fd, &message, MSG_NOSIGNAL | MSG_MORE)) < 0)
+	if (fd < 0)
 		return;
 	skip(&parts, &n, NET_HEADER);
+	all[0] = (struct iovec){ &length, sizeof(length) };
+	memcpy(all + 1, parts, n * sizeof(*parts));
+	n++;
+	/* The stream takes a frame as a whole or in parts, but never a part only. */
 	while (n) {
 		ssize_t done;
 
-		message.msg_iov = parts;
+		message.msg_iov = next;
 		message.msg_iovlen = n;
 		done = RETRY(sendmsg(fd, &message, MSG_NOSIGNAL));
 		if (done < 0)
 			return;
-		skip(&parts, &n, done);
+		skip(&next, &n, done);
 	}
 }
 
