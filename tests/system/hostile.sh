@@ -67,14 +67,6 @@ stock_guests_killed() {
 
 used() { for k in SUnreclaim PageTables KernelStack Percpu; do meminfo $k; done |
 	awk '{ sum += $1 } END { print sum }'; }
-# Pages that the kernel gave to somebody and has no name for, a module for one, in
-# KiB (as tests/micro/run.c counts). MemFree goes up and down with caches and logs.
-nameless() {
-	awk '/^ *count:/ { cpu_lists += 4 * $2 }
-	/^MemTotal:/ { sum += $2 }
-	/^(MemFree|Buffers|Cached|SwapCached|AnonPages|Slab|KernelStack|PageTables|SecPageTables|Percpu|VmallocUsed):/ { sum -= $2 }
-	END { print sum - cpu_lists }' /proc/zoneinfo /proc/meminfo
-}
 few_more() { echo 3 >/proc/sys/vm/drop_caches; [ $(($(nameless) - pages)) -lt 2048 ]; }
 no_user() { [ "$(cat /sys/module/lg/refcnt)" = 0 ]; }
 
