@@ -24,7 +24,6 @@ END
 
 inside "one CPU" --with "$work/fill-and-free" <<'END'
 rss() { awk '/^VmRSS/ { print int($2 / 1024) }' /proc/$pid/status; }
-counter() { awk -v n="$1" '$1 == n { sum += $2 } END { print sum + 0 }' /sys/kernel/debug/lguest/$pid/stats; }
 start() {
 	rm -f /tmp/in
 	mkfifo /tmp/in

@@ -3,7 +3,6 @@
 . "$(dirname "$0")/lib/lab.sh"
 
 inside "five guests" <<'END'
-counter() { awk -v n="$1" '$1 == n { sum += $2 } END { print sum + 0 }' /sys/kernel/debug/lguest/$2/stats; }
 # KiB of a launcher: "GUEST OTHERS", its Pss in the guest's memory and besides.
 memory() {
 	awk '/^[0-9a-f]+-[0-9a-f]+ / { size = 0 }

@@ -5,7 +5,6 @@
 inside "idle" <<'END'
 # What the launcher and its guest have used, in ticks of 10 ms.
 used() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' /proc/$1/stat; }
-counter() { awk -v n="$1" '$1 == n { sum += $2 } END { print sum + 0 }' /sys/kernel/debug/lguest/$pid/stats; }
 
 lguest run -- sh -c 'echo up; sleep 23; echo down; exit 4' >/tmp/out 2>/tmp/err &
 pid=$!

@@ -120,4 +120,10 @@ nameless() {
 }
 meminfo() { awk -v k="$1:" '$1 == k { print $2 }' /proc/meminfo; }
 
+# COUNTER [PID]: of that launcher's guest, or of $pid's
+counter() {
+	awk -v n="$1" '$1 == n { sum += $2 } END { print sum + 0 }' \
+		/sys/kernel/debug/lguest/${2:-$pid}/stats
+}
+
 finish_inside() { exit 0; }
