@@ -96,13 +96,15 @@ nothing_alive() {
 		[ "$(cat /sys/module/lg/refcnt)" = 0 ]
 }
 
-# Free memory in KiB, caches dropped, once it has settled.
+# Free memory in KiB, with what each CPU keeps at hand (two dozen huge pages can be
+# among that), caches dropped, once it has settled.
 free_memory() {
 	local last=0 got tries=0
 	while [ $tries -lt 20 ]; do
 		sync
 		echo 3 >/proc/sys/vm/drop_caches
-		got=$(awk '/^MemFree/ { print $2 }' /proc/meminfo)
+		got=$(awk '/^ *count:/ { sum += 4 * $2 } /^MemFree/ { sum += $2 } END { print sum }' \
+			/proc/zoneinfo /proc/meminfo)
 		[ $((got - last)) -gt 64 ] || [ $((last - got)) -gt 64 ] || break
 		last=$got
 		tries=$((tries + 1))
