@@ -4,7 +4,7 @@
  * all that ends is they.  One kind of each test is bounded by time:
  *
  *	SEED=n		the same random numbers again (threads still race)
- *	FUZZ_SECONDS=n	of each kind; 1 if not set
+ *	FUZZ_SECONDS=n	of each kind; LAB_SLOW if not set, 1 on a host that is not slow
  *	FUZZ_VERBOSE=1	tell what each guest died of
  *	KILLS=n		launchers to kill in the test of that; 50 if not set
  *
@@ -105,7 +105,7 @@ static u64 fuzz_seconds(void)
 {
 	const char *given = getenv("FUZZ_SECONDS");
 
-	return given ? strtoull(given, NULL, 10) : 1;
+	return given ? strtoull(given, NULL, 10) : slow;
 }
 
 __attribute__((constructor)) static void more_patience(void)
@@ -147,6 +147,7 @@ void report(const char *what)
 	dprintf(1, "# fuzz: %s: %llu cases, %llu guests, SEED=%#llx\n", what,
 		(unsigned long long)all_cases, (unsigned long long)guests,
 		(unsigned long long)seed);
+	CHECK(all_cases);
 }
 
 void judge(struct guest *g)
@@ -165,7 +166,7 @@ void drive(struct guest *g)
 	int kind, idle = 0;
 
 	guests++;
-	tick(5);
+	tick(5 * slow);
 	while (now_ns() < until) {
 		kind = go(g);
 		if (kind == 0) {
