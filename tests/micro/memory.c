@@ -1,32 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory: the shadow tables behave as a TLB would, keep the two views
- * apart, and follow the launcher's memory wherever it goes.
+ * Guest memory: the shadow tables behave as a TLB would, and keep the two views
+ * apart.  Read next: memory_launcher.c.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "micro.h"
+#include "memory.h"
 
-#define VA 0x10000000000UL		/* nothing there at first */
 #define VA_K 0xffffc00000000000UL	/* in the kernel half */
-#define AREA 0x400000UL			/* guest-physical: 2 MiB of its own */
 
 SNIPPET(m_read, "mov (%rdi), %rax\n");
 SNIPPET(m_write, "mov %rsi, (%rdi)\n");
 SNIPPET(m_fetch, "jmp *%rdi\n");
 
-#define OK 1000
-
 /* Access in guest user: the error code, or OK; rax is the value read. */
-static u64 value;
+u64 value;
 
 static u64 access_as(char *code, u64 va, u64 rsi, bool user)
 {
@@ -46,7 +34,7 @@ static u64 access_as(char *code, u64 va, u64 rsi, bool user)
 	return f.vector << 16;
 }
 
-static u64 user_reads(u64 va)
+u64 user_reads(u64 va)
 {
 	return access_as(m_read, va, 0, true);
 }
@@ -56,7 +44,7 @@ static u64 user_writes(u64 va, u64 what)
 	return access_as(m_write, va, what, true);
 }
 
-static volatile u64 *at(u64 va)
+volatile u64 *at(u64 va)
 {
 	return (void *)va;
 }
@@ -826,255 +814,6 @@ TEST("AT-26 AT-32 random tables, linked at random: the host is unharmed")
 		      kind == LGUEST_EXIT_MMIO);
 		end_guest(g);
 	}
-}
-
-/* ---- The launcher's memory changes ---- */
-
-static void asks_after_touch(void)
-{
-	u64 page = AREA;
-
-	map(MAIN_CR3, VA, page, P_ | W_ | U_);
-	*at(VA) = 0x1111;
-	EXPECT_EQ(user_reads(VA), OK);
-	HCALL(NOTIFY, 1);
-	EXPECT_EQ(user_reads(VA), OK);
-	HCALL(NOTIFY, value);
-	*at(VA) = 0x2222;
-	EXPECT_EQ(user_reads(VA), OK);
-	HCALL(NOTIFY, value);
-}
-
-TEST("F10 madvise, new mappings and mprotect under a guest")
-{
-	struct guest *g = make_guest(asks_after_touch);
-	u8 *page = g->mem + AREA;
-
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(*(u64 *)page, 0x1111);
-	CHECK_EQ(madvise(page, PAGE, MADV_DONTNEED), 0);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(g->exit.value, 0);
-	CHECK(mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE |
-		   MAP_ANONYMOUS, -1, 0) == page);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(g->exit.value, 0x2222);
-	CHECK_EQ(*(u64 *)page, 0x2222);
-	passes(g);
-}
-
-TEST("F10 AT-45 munmap of guest memory: the guest's end")
-{
-	struct guest *g = make_guest(asks_after_touch);
-
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	munmap(g->mem + AREA, PAGE);
-	dies(g, "is not there");
-}
-
-TEST("AT-45 guest memory that is read-only to the launcher")
-{
-	struct guest *g = make_guest(asks_after_touch);
-
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(mprotect(g->mem + AREA, PAGE, PROT_READ), 0);
-	dies(g, "is not there");
-}
-
-TEST("AT-45 guest memory gone altogether, shared page and tables too")
-{
-	struct guest *g = make_guest(asks_after_touch);
-
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	munmap(g->mem, g->size);
-	CHECK(go(g) <= 0);
-}
-
-TEST("AT-45 guest memory in a file that is truncated")
-{
-	struct guest *g = raw_guest(GUEST_SIZE);
-	int fd = memfd_create("guest", 0);
-
-	CHECK_EQ(ftruncate(fd, GUEST_SIZE), 0);
-	CHECK(mmap(g->mem, GUEST_SIZE, PROT_READ | PROT_WRITE,
-		   MAP_SHARED | MAP_FIXED, fd, 0) == g->mem);
-	load_image(g, asks_after_touch);
-	CHECK_EQ(initialize(g, IMAGE_GPA + (guest_boot - __executable_start)), 0);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(ftruncate(fd, AREA), 0);
-	dies(g, "is not there");
-}
-
-TEST("AT-35 guest memory in huge pages, then split")
-{
-	struct guest *g = raw_guest(GUEST_SIZE);
-
-	madvise(g->mem, GUEST_SIZE, MADV_HUGEPAGE);
-	load_image(g, asks_after_touch);
-	CHECK_EQ(initialize(g, IMAGE_GPA + (guest_boot - __executable_start)), 0);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(madvise(g->mem + AREA, PAGE, MADV_DONTNEED), 0);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(g->exit.value, 0);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	passes(g);
-}
-
-static void large_pat(void)
-{
-	/* 2 MiB with the PAT bit (12), which is no part of the frame. */
-	*entry_of(MAIN_CR3, VA, 2) = AREA | P_ | W_ | U_ | PS_ | A_ | D_ | 0x1000;
-	*at(VA) = 0x1111;
-	*at(VA + PAGE) = 0x1111;
-	HCALL(NOTIFY, 1);
-	HCALL(NOTIFY, *at(VA));
-	HCALL(NOTIFY, *at(VA + PAGE));
-}
-
-TEST("AT-30 AT-26 the first page under a 2 MiB entry with PAT is taken away")
-{
-	struct guest *g = raw_guest(GUEST_SIZE);
-
-	madvise(g->mem, GUEST_SIZE, MADV_HUGEPAGE);
-	load_image(g, large_pat);
-	CHECK_EQ(initialize(g, IMAGE_GPA + (guest_boot - __executable_start)), 0);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(*(u64 *)(g->mem + AREA), 0x1111);
-	CHECK_EQ(madvise(g->mem + AREA, PAGE, MADV_DONTNEED), 0);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(g->exit.value, 0);
-	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
-	CHECK_EQ(g->exit.value, 0x1111);
-}
-
-static volatile u64 counter_page[512] __attribute__((aligned(4096)));
-
-static void counts_on(void)
-{
-	for (u64 i = 0; ; i++) {
-		counter_page[0] = i;
-		*(volatile u64 *)AT(AREA + (i & 127) * PAGE) = i;
-	}
-}
-
-static volatile bool stop;
-
-static void *discards(void *arg)
-{
-	struct guest *g = arg;
-	unsigned int n = 0;
-
-	while (!stop) {
-		u8 *area = g->mem + AREA;
-
-		madvise(area, 128 * PAGE, MADV_DONTNEED);
-		if (n++ % 4 == 0) {
-			mprotect(area, 64 * PAGE, PROT_READ);
-			mprotect(area, 64 * PAGE, PROT_READ | PROT_WRITE);
-		}
-		if (n % 16 == 0)
-			madvise(g->mem, g->size, n & 16 ? MADV_HUGEPAGE :
-				MADV_NOHUGEPAGE);
-		usleep(100);
-	}
-	return NULL;
-}
-
-static void nothing(int sig)
-{
-	(void)sig;
-}
-
-static void run_for(struct guest *g, int ms)
-{
-	struct itimerval t = { .it_value = { ms / 1000, ms % 1000 * 1000 },
-			       .it_interval = { 0, 20000 } };
-	struct sigaction sa = { .sa_handler = nothing };
-	int err;
-
-	sigaction(SIGALRM, &sa, NULL);
-	setitimer(ITIMER_REAL, &t, NULL);
-	err = go(g);
-	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
-	if (err != -EINTR)
-		fail("the guest ends its run with %d: %s", err, g->reason);
-}
-
-TEST("F10 L5 another thread discards memory while the guest writes it")
-{
-	struct guest *g = make_guest(counts_on);
-	pthread_t thread;
-
-	pthread_create(&thread, NULL, discards, g);
-	/* mprotect() may make it read-only for a moment: then it may die. */
-	for (int i = 0; i < 10; i++) {
-		struct itimerval t = { { 0, 20000 }, { 0, 150000 } };
-		struct sigaction sa = { .sa_handler = nothing };
-
-		sigaction(SIGALRM, &sa, NULL);
-		setitimer(ITIMER_REAL, &t, NULL);
-		if (go(g) != -EINTR)
-			break;
-	}
-	stop = true;
-	pthread_join(thread, NULL);
-}
-
-TEST("F10 fork of the launcher: the guest's writes stay the parent's")
-{
-	struct guest *g = make_guest(counts_on);
-	u64 seen;
-	int status;
-
-	run_for(g, 50);
-	for (int i = 0; i < 5; i++) {
-		seen = IN_GUEST(g, counter_page[0]);
-		if (fork() == 0) {
-			u64 before = IN_GUEST(g, counter_page[0]);
-
-			usleep(100000);
-			CHECK_EQ(IN_GUEST(g, counter_page[0]), before);
-			_exit(0);
-		}
-		run_for(g, 150);
-		CHECK(IN_GUEST(g, counter_page[0]) > seen);
-		wait(&status);
-		CHECK_EQ(status, 0);
-	}
-}
-
-static void *forks(void *arg)
-{
-	sigset_t alarm;
-
-	(void)arg;
-	/* Or fork() takes the signal that is to end the vCPU's read(). */
-	sigemptyset(&alarm);
-	sigaddset(&alarm, SIGALRM);
-	pthread_sigmask(SIG_BLOCK, &alarm, NULL);
-	while (!stop) {
-		if (fork() == 0)
-			_exit(0);
-		wait(NULL);
-	}
-	return NULL;
-}
-
-TEST("F10 forks of another thread while the guest runs: nothing is lost")
-{
-	struct guest *g = make_guest(counts_on);
-	pthread_t thread;
-	u64 last = 0;
-
-	pthread_create(&thread, NULL, forks, NULL);
-	for (int i = 0; i < 10; i++) {
-		run_for(g, 50);
-		CHECK(IN_GUEST(g, counter_page[0]) >= last);
-		last = IN_GUEST(g, counter_page[0]);
-	}
-	CHECK(last > 0);
-	stop = true;
-	pthread_join(thread, NULL);
 }
 
 static void builds_tables(void)

@@ -3,9 +3,10 @@
  * Tiny guests: what both halves of a test share.
  *
  * A test is a function in one of the topic files (abi.c, hypercalls.c,
- * traps.c, memory.c, state.c).  It runs on the host, in a process of its own,
- * so that a crash or a hang is a verdict like any other.  Most make a guest
- * from another function of the same file:
+ * traps.c, memory.c and so on: the Makefile has them in the order of reading).
+ * It runs on the host, in a process of its own, so that a crash or a hang is a
+ * verdict like any other.  Most make a guest from another function of the same
+ * file:
  *
  *	static void divides(void)		// guest half
  *	{

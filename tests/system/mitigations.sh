@@ -65,7 +65,7 @@ is "all forced on: the module builds" 0 $?
 mv "$work/all/host/lg.ko" "$work/forced"
 
 with=(--with "$work/forced")
-run "all forced on" traps direct
+run "all forced on" traps.c privileged.c frames.c direct
 for target in entry_untrain_ret entry_ibpb clear_bhb_loop; do
 	check "all forced on: $target" grep -q "callq $target" "$work/ran"
 done
