@@ -86,6 +86,7 @@ is "L2 systemd is up, before and after a restart" "running running" "$(echo $(sa
 between "E11 its date is right" "$before" "$(date +%s)" "$(said /tmp/disk.out date | tail -n 1)"
 is "K7 I4 256 MiB are the same after a restart" "$(said /tmp/disk.out before)" "$(said /tmp/disk.out after)"
 is "L6 a forwarded port answers" "you said enough-not" "$user"
+is "L6 fetched by user networking" "$sum" "$(said /tmp/net.out user)"
 is "K6 fetched by the tap" "$sum" "$(said /tmp/net.out tap)"
 is "K6 the guest answers by the tap" "you said hello" "$tap"
 hasnt "K13 the stock drivers break no rule" "bad driver" /tmp/net.err
