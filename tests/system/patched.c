@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A program for a guest: what Linux has made of its paravirtual operations.
+ *
+ *	patched KERNEL-ELF	each place in kernel and modules that calls one of them:
+ *				none may hold a privileged instruction. The kernel's list
+ *				of them is freed at boot, so it comes from the file.
+ *	patched -t		the table pv_ops: a line with each entry's function
+ */
+#include <elf.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct site {			/* arch/x86/include/asm/paravirt_types.h, Linux 6.1 */
+	uint64_t address;
+	uint8_t type, length, unused[6];
+};
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(2);
+}
+
+static FILE *must_open(const char *path)
+{
+	FILE *file = fopen(path, "r");
+
+	if (!file)
+		die(path);
+	return file;
+}
+
+static void read_at(int fd, void *to, size_t size, uint64_t offset, const char *what)
+{
+	if (pread(fd, to, size, (off_t)offset) != (ssize_t)size)
+		die(what);
+}
+
+/* Read what an ELF file, or /proc/kcore, has at a virtual address. */
+static void read_virtual(int fd, void *to, size_t size, uint64_t address)
+{
+	Elf64_Ehdr header;
+	Elf64_Phdr p;
+	int i;
+
+	read_at(fd, &header, sizeof(header), 0, "ELF header");
+	for (i = 0; i < header.e_phnum; i++) {
+		read_at(fd, &p, sizeof(p), header.e_phoff + i * sizeof(p), "segment");
+		if (p.p_type == PT_LOAD && address >= p.p_vaddr &&
+		    address + size <= p.p_vaddr + p.p_filesz) {
+			read_at(fd, to, size, p.p_offset + address - p.p_vaddr, "memory");
+			return;
+		}
+	}
+	fprintf(stderr, "nothing at %#lx\n", address);
+	exit(2);
+}
+
+/* The symbol's address by name, or the name of the one at an address. */
+static uint64_t symbol(const char *wanted, uint64_t at, char *name)
+{
+	FILE *file = must_open("/proc/kallsyms");
+	char line[512], found[256];
+	uint64_t address;
+
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx %*c %255s", &address, found) != 2)
+			continue;
+		if (wanted ? !strcmp(found, wanted) : address == at) {
+			if (name)
+				strcpy(name, found);
+			fclose(file);
+			return address;
+		}
+	}
+	if (!wanted) {
+		fclose(file);
+		strcpy(name, "?");
+		return 0;
+	}
+	fprintf(stderr, "no symbol %s\n", wanted);
+	exit(2);
+}
+
+/* Does a privileged instruction, or one that ring 3 does not obey, begin here? */
+static int privileged(const uint8_t *code)
+{
+	if (code[0] == 0x48)		/* REX.W: iretq, sysretq */
+		code++;
+	switch (code[0]) {
+	case 0xfa: case 0xfb: case 0xf4: case 0x9d: case 0xcf:	/* cli sti hlt popf iret */
+		return 1;
+	case 0x0f:
+		return strchr("\x01\x06\x07\x08\x09\x20\x21\x22\x23\x30\x32\x35", code[1]) != NULL;
+	}
+	return 0;
+}
+
+static unsigned long sites, bad, direct;
+
+static void look(int memory, const struct site *site)
+{
+	uint8_t code[16];
+
+	read_virtual(memory, code, site->length, site->address);
+	sites++;
+	direct += code[0] == 0xe8;
+	if (privileged(code)) {
+		bad++;
+		printf("%#lx: type %d: %02x %02x\n", site->address, site->type, code[0], code[1]);
+	}
+}
+
+static void kernel_sites(int memory, const char *path)
+{
+	uint64_t at = symbol("__parainstructions", 0, NULL);
+	uint64_t end = symbol("__parainstructions_end", 0, NULL);
+	int file = open(path, O_RDONLY);
+	struct site site;
+
+	if (file < 0)
+		die(path);
+	for (; at < end; at += sizeof(site)) {
+		read_virtual(file, &site, sizeof(site), at);
+		look(memory, &site);
+	}
+	close(file);
+}
+
+/* Modules keep their lists; a list ends with what is not in the module. */
+static void module_sites(int memory)
+{
+	FILE *modules = must_open("/proc/modules"), *section;
+	char line[512], name[64], path[128];
+	uint64_t base, size, at;
+	struct site site;
+
+	while (fgets(line, sizeof(line), modules)) {
+		if (sscanf(line, "%63s %lu %*s %*s %*s %lx", name, &size, &base) != 3)
+			continue;
+		snprintf(path, sizeof(path), "/sys/module/%s/sections/.parainstructions", name);
+		section = fopen(path, "r");
+		if (!section)
+			continue;
+		if (fscanf(section, "%lx", &at) != 1)
+			die(path);
+		fclose(section);
+		for (;; at += sizeof(site)) {
+			read_virtual(memory, &site, sizeof(site), at);
+			if (site.address < base || site.address >= base + size || !site.length)
+				break;
+			look(memory, &site);
+		}
+	}
+	fclose(modules);
+}
+
+static void table(int memory)
+{
+	uint64_t at = symbol("pv_ops", 0, NULL), entry;
+	char name[256];
+	int i;
+
+	for (i = 0; i < 128; i++) {
+		read_virtual(memory, &entry, sizeof(entry), at + i * sizeof(entry));
+		if (symbol(NULL, at + i * sizeof(entry), name) && i)
+			break;		/* the next symbol */
+		symbol(NULL, entry, name);
+		printf("op %d %s\n", i, name);
+	}
+}
+
+/* What must be noticed: a native operation, which the layer's have replaced. */
+static int notices(int memory)
+{
+	uint64_t at = symbol("pv_native_irq_disable", 0, NULL);
+	uint8_t code[8];
+
+	read_virtual(memory, code, sizeof(code), at);
+	return privileged(code + (memcmp(code, "\xf3\x0f\x1e\xfa", 4) ? 0 : 4));
+}
+
+int main(int argc, char **argv)
+{
+	int memory = open("/proc/kcore", O_RDONLY);
+
+	if (memory < 0)
+		die("/proc/kcore");
+	if (argc != 2) {
+		fprintf(stderr, "usage: patched -t | KERNEL-ELF\n");
+		return 2;
+	}
+	if (!strcmp(argv[1], "-t")) {
+		table(memory);
+		return 0;
+	}
+	kernel_sites(memory, argv[1]);
+	printf("kernel %lu sites, %lu direct calls, %lu privileged\n", sites, direct, bad);
+	sites = direct = bad = 0;
+	module_sites(memory);
+	printf("modules %lu sites, %lu direct calls, %lu privileged\n", sites, direct, bad);
+	printf("native cli: %d privileged\n", notices(memory));
+	return 0;
+}
