@@ -133,9 +133,11 @@ struct shadow_table {
 	u64 *entries;			/* what the CPU walks */
 	u64 *guest;			/* the guest's entries they came from */
 	struct lg_root *root;		/* whose it is; NULL: the kernel half's */
-	int level;			/* 1 (4 KiB entries) to 3 */
+	int level;			/* 1 (4 KiB entries) to 3; LG_NO_TABLE */
 	bool split;			/* pieces of one large guest page */
 };
+
+#define LG_NO_TABLE	9		/* a place in lg->tables */
 
 /* One address space of the guest: both its views. */
 struct lg_root {
@@ -406,7 +408,7 @@ void drop_space(struct lg_cpu *cpu, u64 cr3);
 int refill_spares(struct lg_cpu *cpu);
 u64 root_cr3(struct lg_root *root, enum lg_view view);
 void zap_launcher_range(struct lguest *lg, unsigned long start,
-			unsigned long end);
+			unsigned long end, bool may_rest);
 
 /* page_walk.c, page_tables.c, page_sync.c */
 size_t read_virtual(struct lg_cpu *cpu, u64 address, void *to, size_t len);

@@ -34,7 +34,8 @@ static int invalidate_start(struct mmu_notifier *mn,
 
 	spin_lock(&lg->lock);
 	lg->changing++;
-	zap_launcher_range(lg, range->start, range->end);
+	zap_launcher_range(lg, range->start, range->end,
+			   mmu_notifier_range_blockable(range));
 	spin_unlock(&lg->lock);
 	flush_running(lg);
 	return 0;
@@ -57,7 +58,7 @@ static void launcher_gone(struct mmu_notifier *mn, struct mm_struct *mm)
 	struct lguest *lg = container_of(mn, struct lguest, notifier);
 
 	spin_lock(&lg->lock);
-	zap_launcher_range(lg, 0, ULONG_MAX);
+	zap_launcher_range(lg, 0, ULONG_MAX, true);
 	spin_unlock(&lg->lock);
 	flush_running(lg);
 }

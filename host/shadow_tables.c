@@ -537,14 +537,17 @@ static bool leaf_overlaps(struct shadow_table *t, unsigned int i, u64 first,
  * @lg: the guest
  * @start: launcher address
  * @end: first address after it
+ * @may_rest: whether lg->lock may be given up meanwhile
  *
- * Called under lg->lock by the notifier.
+ * Called under lg->lock by the notifier, while no leaf can be made.  A guest of
+ * 4 GiB may have ten thousand tables, too many to look at without a rest; what
+ * others do then to the list of tables leaves our place in it alone.
  */
 void zap_launcher_range(struct lguest *lg, unsigned long start,
-			unsigned long end)
+			unsigned long end, bool may_rest)
 {
 	unsigned long size = lg->pfn_limit << PAGE_SHIFT;
-	struct shadow_table *t;
+	struct shadow_table place = { .level = LG_NO_TABLE }, *t;
 	u64 first, last;
 	unsigned int i;
 
@@ -553,10 +556,17 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 	first = (max(start, lg->base) - lg->base) >> PAGE_SHIFT;
 	last = (min(end, lg->base + size) - lg->base + PAGE_SIZE - 1)
 		>> PAGE_SHIFT;
-	list_for_each_entry(t, &lg->tables, list)
+	list_add(&place.list, &lg->tables);
+	while (!list_is_last(&place.list, &lg->tables)) {
+		t = list_next_entry(&place, list);
+		list_move(&place.list, &t->list);
 		for (i = 0; t->level <= 2 && i < 512; i++)
 			if (leaf_overlaps(t, i, first, last))
 				drop_entry(lg, t, i);
+		if (may_rest)
+			cond_resched_lock(&lg->lock);
+	}
+	list_del(&place.list);
 }
 
 /**

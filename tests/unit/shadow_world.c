@@ -164,7 +164,7 @@ static void invalidate(u64 first, u64 count)
 	spin_lock(&lg->lock);
 	lg->changing++;
 	zap_launcher_range(lg, lg->base + first * PAGE_SIZE,
-			   lg->base + (first + count) * PAGE_SIZE);
+			   lg->base + (first + count) * PAGE_SIZE, true);
 	spin_unlock(&lg->lock);
 }
 

@@ -561,6 +561,31 @@ static void read_somewhere(void)
 	CHECK(!memcmp(bytes, right, got));
 }
 
+/* Other tasks, while a long look through the tables rests. */
+static void others(void)
+{
+	if (rnd() % 64)
+		return;
+	shim_rest = NULL;
+	if (rnd() % 2)
+		drop_a_space(rnd() % cr3_frames);
+	else
+		world_zap(rnd() % FRAMES, rnd() % 100);
+	shim_rest = others;
+}
+
+static void with_others(void (*operation)(void))
+{
+	shim_rest = others;
+	operation();
+	shim_rest = NULL;
+}
+
+static void zap_somewhere(void)
+{
+	world_zap(rnd() % (2 * FRAMES), rnd() % 2000);
+}
+
 static void one_operation(void)
 {
 	u64 r = rnd() % 1000;
@@ -586,7 +611,7 @@ static void one_operation(void)
 	else if (r < 930)
 		make_a_space(rnd() % 16 ? rnd() % cr3_frames : rnd() % (2 * FRAMES));
 	else if (r < 970)
-		world_disturb();
+		with_others(world_disturb);
 	else if (r < 973)
 		change_path();
 	else if (r < 974)
@@ -594,7 +619,7 @@ static void one_operation(void)
 	else if (r < 976)
 		access_while_changing();
 	else if (r < 978)
-		world_zap(rnd() % (2 * FRAMES), rnd() % 2000);
+		with_others(zap_somewhere);
 	else if (r < 985)
 		change_leaf();
 	else

@@ -6,6 +6,7 @@ u64 sme_me_mask;
 bool shim_five_levels;
 struct shim_cpu boot_cpu_data = { .x86_phys_bits = 46 };
 pgd_t shim_upper = { _PAGE_PRESENT };
+void (*shim_rest)(void);
 long shim_allocated;
 long shim_fail_after = -1;
 

@@ -68,6 +68,9 @@ struct list_head { struct list_head *next, *prev; };
 	container_of((head)->next, type, member)
 #define list_entry_of(p, t, member) \
 	container_of(p, __typeof__(*(t)), member)
+#define list_next_entry(item, member) \
+	container_of((item)->member.next, __typeof__(*(item)), member)
+
 #define list_for_each_entry(t, head, member)				\
 	for ((t) = list_entry_of((head)->next, t, member);		\
 	     &(t)->member != (head);					\
@@ -104,6 +107,11 @@ static inline void list_move(struct list_head *item, struct list_head *head)
 	list_add(item, head);
 }
 
+static inline bool list_is_last(const struct list_head *item, const struct list_head *head)
+{
+	return item->next == head;
+}
+
 /* Locks, and what is only a field here. */
 typedef struct { bool held; } spinlock_t;
 
@@ -119,6 +127,16 @@ static inline void spin_unlock(spinlock_t *lock)
 	if (!lock->held)
 		abort();
 	lock->held = false;
+}
+
+/* What others do while a lock is given up for a moment. */
+extern void (*shim_rest)(void);
+static inline void cond_resched_lock(spinlock_t *lock)
+{
+	spin_unlock(lock);
+	if (shim_rest)
+		shim_rest();
+	spin_lock(lock);
 }
 
 #define local_irq_save(flags)	((flags) = 1)
