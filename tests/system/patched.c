@@ -170,7 +170,9 @@ static void table(int memory)
 		read_virtual(memory, &entry, sizeof(entry), at + i * sizeof(entry));
 		if (symbol(NULL, at + i * sizeof(entry), name) && i)
 			break;		/* the next symbol */
-		symbol(NULL, entry, name);
+		strcpy(name, "0");	/* where kallsyms has the per-CPU area */
+		if (entry)
+			symbol(NULL, entry, name);
 		printf("op %d %s\n", i, name);
 	}
 }
