@@ -61,30 +61,52 @@ static void read_virtual(int fd, void *to, size_t size, uint64_t address)
 	exit(2);
 }
 
-/* The symbol's address by name, or the name of the one at an address. */
-static uint64_t symbol(const char *wanted, uint64_t at, char *name)
+/* /proc/kallsyms, read once: the kernel makes each line anew, slowly. */
+static struct symbol {
+	uint64_t address;
+	char *name;
+} *symbols;
+static size_t nr_symbols;
+
+static void read_symbols(void)
 {
 	FILE *file = must_open("/proc/kallsyms");
-	char line[512], found[256];
+	char line[512], name[256];
 	uint64_t address;
 
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%lx %*c %255s", &address, found) != 2)
+		if (sscanf(line, "%lx %*c %255s", &address, name) != 2)
 			continue;
-		if (wanted ? !strcmp(found, wanted) : address == at) {
-			if (name)
-				strcpy(name, found);
-			fclose(file);
-			return address;
-		}
+		if (nr_symbols % 4096 == 0)
+			symbols = realloc(symbols, (nr_symbols + 4096) * sizeof(*symbols));
+		if (!symbols)
+			die("memory");
+		symbols[nr_symbols].address = address;
+		symbols[nr_symbols++].name = strdup(name);
 	}
-	if (!wanted) {
-		fclose(file);
-		strcpy(name, "?");
-		return 0;
-	}
-	fprintf(stderr, "no symbol %s\n", wanted);
+	fclose(file);
+}
+
+static uint64_t address_of(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < nr_symbols; i++)
+		if (!strcmp(symbols[i].name, name))
+			return symbols[i].address;
+	fprintf(stderr, "no symbol %s\n", name);
 	exit(2);
+}
+
+/* NULL: none, as for the layer's functions, or NULL (the per-CPU area is at 0). */
+static const char *name_of(uint64_t address)
+{
+	size_t i;
+
+	for (i = 0; address && i < nr_symbols; i++)
+		if (symbols[i].address == address)
+			return symbols[i].name;
+	return NULL;
 }
 
 /* Does a privileged instruction, or one that ring 3 does not obey, begin here? */
@@ -118,8 +140,8 @@ static void look(int memory, const struct site *site)
 
 static void kernel_sites(int memory, const char *path)
 {
-	uint64_t at = symbol("__parainstructions", 0, NULL);
-	uint64_t end = symbol("__parainstructions_end", 0, NULL);
+	uint64_t at = address_of("__parainstructions");
+	uint64_t end = address_of("__parainstructions_end");
 	int file = open(path, O_RDONLY);
 	struct site site;
 
@@ -162,25 +184,23 @@ static void module_sites(int memory)
 
 static void table(int memory)
 {
-	uint64_t at = symbol("pv_ops", 0, NULL), entry;
-	char name[256];
+	uint64_t at = address_of("pv_ops"), entry;
+	const char *name;
 	int i;
 
-	for (i = 0; i < 128; i++) {
-		read_virtual(memory, &entry, sizeof(entry), at + i * sizeof(entry));
-		if (symbol(NULL, at + i * sizeof(entry), name) && i)
+	for (i = 0; i < 128; i++, at += sizeof(entry)) {
+		if (i && name_of(at))
 			break;		/* the next symbol */
-		strcpy(name, "0");	/* where kallsyms has the per-CPU area */
-		if (entry)
-			symbol(NULL, entry, name);
-		printf("op %d %s\n", i, name);
+		read_virtual(memory, &entry, sizeof(entry), at);
+		name = name_of(entry);
+		printf("op %d %s\n", i, name ? name : entry ? "?" : "0");
 	}
 }
 
 /* What must be noticed: a native operation, which the layer's have replaced. */
 static int notices(int memory)
 {
-	uint64_t at = symbol("pv_native_irq_disable", 0, NULL);
+	uint64_t at = address_of("pv_native_irq_disable");
 	uint8_t code[8];
 
 	read_virtual(memory, code, sizeof(code), at);
@@ -197,6 +217,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: patched -t | KERNEL-ELF\n");
 		return 2;
 	}
+	read_symbols();
 	if (!strcmp(argv[1], "-t")) {
 		table(memory);
 		return 0;
