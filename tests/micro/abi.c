@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <asm/ldt.h>
 #include <time.h>
@@ -27,7 +26,6 @@
 #include "abi.h"
 
 void *volatile bad_pointer = (void *)0x10;
-#define REG(r) offsetof(struct user_regs_struct, r)
 
 /* ---- Guests of use to many tests ---- */
 

@@ -7,11 +7,8 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/user.h>
 #include <unistd.h>
 #include "micro.h"
-
-#define REG(r) offsetof(struct user_regs_struct, r)
 
 static void spins(void)
 {

@@ -7,12 +7,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/user.h>
 #include <unistd.h>
 #include "micro.h"
 #include "abi.h"
-
-#define REG(r) offsetof(struct user_regs_struct, r)
 
 /* ---- GETREG, SETREG ---- */
 

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "micro.h"
+#include "fuzz.h"
 #include "traps.h"
 
 SNIPPET(x_ud, "ud2\n");
@@ -17,14 +18,11 @@ SNIPPET(does_syscall, "syscall\n");
 
 /* ---- Return frames ---- */
 
-static u64 random_state = 88172645463325252ULL;
+static u64 numbers = 88172645463325252ULL;
 
 static u64 random_u64(void)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
+	return next_random(&numbers);
 }
 
 static void odd_selectors(void)

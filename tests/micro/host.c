@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 #include "micro.h"
@@ -136,6 +138,24 @@ int go_reflecting(struct guest *g)
 		if (request(g, LHREQ_TRAP, 13, 0) < 0)
 			fail("TRAP: %s", strerror(errno));
 	return kind;
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+int go_for(struct guest *g, int ms)
+{
+	struct itimerval t = { .it_value = { ms / 1000, ms % 1000 * 1000 },
+			       .it_interval = { 0, 20000 } };
+	struct sigaction sa = { .sa_handler = nothing };
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &t, NULL);
+	ms = go(g);
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	return ms;
 }
 
 void end_guest(struct guest *g)

@@ -168,22 +168,10 @@ static void *discards(void *arg)
 	return NULL;
 }
 
-static void nothing(int sig)
+static void runs_for(struct guest *g, int ms)
 {
-	(void)sig;
-}
+	int err = go_for(g, ms);
 
-static void run_for(struct guest *g, int ms)
-{
-	struct itimerval t = { .it_value = { ms / 1000, ms % 1000 * 1000 },
-			       .it_interval = { 0, 20000 } };
-	struct sigaction sa = { .sa_handler = nothing };
-	int err;
-
-	sigaction(SIGALRM, &sa, NULL);
-	setitimer(ITIMER_REAL, &t, NULL);
-	err = go(g);
-	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	if (err != -EINTR)
 		fail("the guest ends its run with %d: %s", err, g->reason);
 }
@@ -195,15 +183,9 @@ TEST("F10 L5 another thread discards memory while the guest writes it")
 
 	pthread_create(&thread, NULL, discards, g);
 	/* mprotect() may make it read-only for a moment: then it may die. */
-	for (int i = 0; i < 10; i++) {
-		struct itimerval t = { { 0, 20000 }, { 0, 150000 } };
-		struct sigaction sa = { .sa_handler = nothing };
-
-		sigaction(SIGALRM, &sa, NULL);
-		setitimer(ITIMER_REAL, &t, NULL);
-		if (go(g) != -EINTR)
+	for (int i = 0; i < 10; i++)
+		if (go_for(g, 150) != -EINTR)
 			break;
-	}
 	stop = true;
 	pthread_join(thread, NULL);
 }
@@ -214,7 +196,7 @@ TEST("F10 fork of the launcher: the guest's writes stay the parent's")
 	u64 seen;
 	int status;
 
-	run_for(g, 50);
+	runs_for(g, 50);
 	for (int i = 0; i < 5; i++) {
 		seen = IN_GUEST(g, counter_page[0]);
 		if (fork() == 0) {
@@ -224,7 +206,7 @@ TEST("F10 fork of the launcher: the guest's writes stay the parent's")
 			CHECK_EQ(IN_GUEST(g, counter_page[0]), before);
 			_exit(0);
 		}
-		run_for(g, 150);
+		runs_for(g, 150);
 		CHECK(IN_GUEST(g, counter_page[0]) > seen);
 		wait(&status);
 		CHECK_EQ(status, 0);
@@ -256,7 +238,7 @@ TEST("F10 forks of another thread while the guest runs: nothing is lost")
 
 	pthread_create(&thread, NULL, forks, NULL);
 	for (int i = 0; i < 10; i++) {
-		run_for(g, 50);
+		runs_for(g, 50);
 		CHECK(IN_GUEST(g, counter_page[0]) >= last);
 		last = IN_GUEST(g, counter_page[0]);
 	}

@@ -65,6 +65,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/user.h>
 #include <lguest/device.h>
 #include <lguest/guest.h>
 
@@ -189,10 +190,12 @@ void load_image(struct guest *g, void (*fn)(void));
 /* read(): a kind of exit, 0 for a dead guest (reason is set), or -errno. */
 int go(struct guest *g);
 int go_reflecting(struct guest *g);
+int go_for(struct guest *g, int ms);	/* go(), with a signal to end it */
 void end_guest(struct guest *g);
 long request_at(struct guest *g, u64 cpu, u64 a, u64 b, u64 c);
 #define request(g, ...) REQUEST_(g, ##__VA_ARGS__, 0, 0)
 #define REQUEST_(g, a, b, c, ...) request_at(g, 0, a, b, c)
+#define REG(r) offsetof(struct user_regs_struct, r)
 u64 getreg(struct guest *g, u64 offset);
 u64 stat_of(struct guest *g, const char *name);
 void guest_passes(void (*fn)(void));

@@ -6,11 +6,8 @@
  * see of the tables of the host's CPU.  Read next: frames.c.
  */
 #include <string.h>
-#include <sys/user.h>
 #include "micro.h"
 #include "traps.h"
-
-#define REG(r) offsetof(struct user_regs_struct, r)
 
 SNIPPET(x_ud, "ud2\n");
 

@@ -10,31 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cpuid.h>
 #include "micro.h"
-
-#define REG(r) offsetof(struct user_regs_struct, r)
-
-static void nothing(int sig)
-{
-	(void)sig;
-}
-
-static int run_for(struct guest *g, int ms)
-{
-	struct itimerval t = { .it_value = { ms / 1000, ms % 1000 * 1000 },
-			       .it_interval = { 0, 20000 } };
-	struct sigaction sa = { .sa_handler = nothing };
-
-	sigaction(SIGALRM, &sa, NULL);
-	setitimer(ITIMER_REAL, &t, NULL);
-	ms = go(g);
-	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
-	return ms;
-}
 
 /* ---- Extended state ---- */
 
@@ -121,7 +100,7 @@ static void run_pattern_guest(u64 p, int rounds)
 
 		/* The launcher's own survive the guest, and the other way round. */
 		fill_vectors(~p);
-		if (run_for(g, 30) != -EINTR)
+		if (go_for(g, 30) != -EINTR)
 			fail("%s", g->reason);
 		wrong = wrong_vectors(~p);
 		(void)wrong;	/* the C library may use vectors in between */
@@ -284,7 +263,7 @@ TEST("AT-19 AT-23 odd selectors while host interrupts come: the host's survive")
 			     : "=r" (to[0]), "=r" (to[1]), "=r" (to[2]), "=r" (to[3]))
 		SELECTORS(before);
 		asm volatile("rdfsbase %0" : "=r" (fs));
-		CHECK_EQ(run_for(g, 40), -EINTR);
+		CHECK_EQ(go_for(g, 40), -EINTR);
 		SELECTORS(after);
 		asm volatile("rdfsbase %0" : "=r" (fs_after));
 		CHECK(!memcmp(before, after, sizeof(before)));
@@ -459,7 +438,7 @@ TEST("G1 AT-22 thread-local entries of two guests and the host, one CPU")
 				u32 limit = 0;
 				u8 ok;
 
-				if (run_for(g, 30) != -EINTR)
+				if (go_for(g, 30) != -EINTR)
 					fail("%s", g->reason);
 				/* None of it in the launcher's own GDT view. */
 				asm volatile("lsl %2, %0; setz %1"
@@ -642,7 +621,7 @@ TEST("E2 E5 a storm of interrupts from another thread")
 	pthread_create(&thread, NULL, raises, g);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	for (int i = 0; i < 20; i++)
-		if (run_for(g, 50) != -EINTR)
+		if (go_for(g, 50) != -EINTR)
 			fail("%s", g->reason);
 	stop = true;
 	pthread_join(thread, NULL);
@@ -822,7 +801,7 @@ TEST("C11 C3 a spinning guest beside a program that makes system calls, one CPU"
 		_exit(0);
 	}
 	for (int i = 0; i < 20; i++)
-		CHECK_EQ(run_for(g, 50), -EINTR);
+		CHECK_EQ(go_for(g, 50), -EINTR);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
 	CHECK(beats == 0 && IN_GUEST(g, beats) > 0);
@@ -860,7 +839,7 @@ TEST("C13 C14 a vCPU that is moved between CPUs all the time")
 	pthread_create(&thread, NULL, moves, &tid);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	for (int i = 0; i < 20; i++)
-		if (run_for(g, 50) != -EINTR)
+		if (go_for(g, 50) != -EINTR)
 			fail("%s", g->reason);
 	stop = true;
 	pthread_join(thread, NULL);
@@ -883,7 +862,7 @@ TEST("A16 host timers keep time beside a guest that spins")
 		_exit(0);
 	}
 	while (waitpid(-1, &status, WNOHANG) == 0)
-		CHECK_EQ(run_for(g, 50), -EINTR);
+		CHECK_EQ(go_for(g, 50), -EINTR);
 	CHECK_EQ(status, 0);
 }
 
