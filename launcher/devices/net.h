@@ -13,6 +13,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "virtqueue.h"
+
 #define NET_HEADER	sizeof(struct virtio_net_hdr_v1)
 #define NET_FRAME_MOST	(NET_HEADER + 65536 + 18)
 
@@ -31,10 +33,28 @@ struct net_way {
 	const char *(*open)(struct net *net, char *argument);
 	/* Send one frame, or drop it. */
 	void (*send)(struct net *net, struct iovec *parts, unsigned int n, size_t size);
-	/* A frame if one is there, else 0; never waits. */
-	size_t (*receive)(struct net *net, uint8_t *to, size_t room);
+	/*
+	 * A frame if one is there: its size with the header; else 0; never
+	 * waits.  The first part is net->header, the others have room for the
+	 * largest frame.
+	 */
+	size_t (*receive)(struct net *net, struct iovec *parts, unsigned int n);
 	/* The driver accepted these features; may be NULL. */
 	void (*start)(struct net *net, uint64_t features);
+};
+
+/* Buffers that the driver gave and no frame has taken yet, in the ring's order. */
+#define BUFFERS_MOST	128
+#define PARTS_MOST	VIRTQUEUE_MOST
+struct net_buffers {
+	unsigned int n, parts;
+	size_t size;			/* of all of them */
+	struct {
+		uint16_t head;
+		unsigned int parts;
+		size_t size;
+	} each[BUFFERS_MOST];
+	struct iovec part[PARTS_MOST];
 };
 
 struct net {
@@ -43,8 +63,11 @@ struct net {
 	uint8_t mac[6];
 	void *state;			/* of the way */
 	uint64_t accepted;		/* features, if the way wants to know */
-	uint8_t frame[NET_FRAME_MOST];	/* received, not yet with the guest */
-	size_t frame_size;
+	/* Of the queue that receives, with its lock: */
+	struct net_buffers buffers;
+	struct virtio_net_hdr_v1 header;
+	uint8_t frame[NET_FRAME_MOST];	/* came before there was room for it */
+	size_t frame_size;		/* with the header */
 };
 
 extern const struct net_way net_tap, net_user, net_switch;

@@ -178,11 +178,10 @@ static void send_to_switch(struct net *net, struct iovec *parts, unsigned int n,
 }
 
 /* A peer may be anybody: does its header say only what our driver agreed to? */
-static bool header_fits(const struct net *net, const uint8_t *frame)
+static bool header_fits(const struct net *net)
 {
-	struct virtio_net_hdr_v1 header;
+	struct virtio_net_hdr_v1 header = net->header;
 
-	memcpy(&header, frame, sizeof(header));
 	if (header.flags & ~VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		return false;
 	if (header.flags && !(net->accepted & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM)))
@@ -196,11 +195,12 @@ static bool header_fits(const struct net *net, const uint8_t *frame)
 		 (net->accepted & VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6))));
 }
 
-static size_t receive_from_switch(struct net *net, uint8_t *to, size_t room)
+static size_t receive_from_switch(struct net *net, struct iovec *parts, unsigned int n)
 {
-	ssize_t got = RETRY(recv(net->fd, to, room, MSG_DONTWAIT));
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = n };
+	ssize_t got = RETRY(recvmsg(net->fd, &message, MSG_DONTWAIT));
 
-	return got >= (ssize_t)NET_HEADER + 14 && header_fits(net, to) ? got : 0;
+	return got >= (ssize_t)NET_HEADER + 14 && header_fits(net) ? got : 0;
 }
 
 static void start_switch(struct net *net, uint64_t features)

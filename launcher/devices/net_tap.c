@@ -56,9 +56,9 @@ static void send_to_tap(struct net *net, struct iovec *parts, unsigned int n, si
 		return;		/* lost, as frames may be */
 }
 
-static size_t receive_from_tap(struct net *net, uint8_t *to, size_t room)
+static size_t receive_from_tap(struct net *net, struct iovec *parts, unsigned int n)
 {
-	ssize_t got = RETRY(read(net->fd, to, room));
+	ssize_t got = RETRY(readv(net->fd, parts, n));
 
 	return got > (ssize_t)NET_HEADER ? got : 0;
 }

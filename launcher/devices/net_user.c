@@ -144,19 +144,6 @@ static void hang_up(struct net *net, const char *why)
 	net->fd = -1;
 }
 
-static void skip(struct iovec **parts, unsigned int *n, size_t bytes)
-{
-	while (*n && bytes >= (*parts)->iov_len) {
-		bytes -= (*parts)->iov_len;
-		(*parts)++;
-		(*n)--;
-	}
-	if (*n) {
-		(*parts)->iov_base = (char *)(*parts)->iov_base + bytes;
-		(*parts)->iov_len -= bytes;
-	}
-}
-
 /*
  * passt drops a length that it reads without any byte behind it, and understands
  * nothing from then on: so both are sent as one.  The length takes the place of
@@ -172,7 +159,7 @@ static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, s
 
 	if (fd < 0)
 		return;
-	skip(&parts, &n, NET_HEADER);
+	parts_skip(&parts, &n, NET_HEADER);
 	all[0] = (struct iovec){ &length, sizeof(length) };
 	memcpy(all + 1, parts, n * sizeof(*parts));
 	n++;
@@ -185,11 +172,11 @@ static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, s
 		done = RETRY(sendmsg(fd, &message, MSG_NOSIGNAL));
 		if (done < 0)
 			return;
-		skip(&next, &n, done);
+		parts_skip(&next, &n, done);
 	}
 }
 
-static size_t take_frame(struct net *net, struct stream *s, uint8_t *to, size_t room)
+static size_t take_frame(struct net *net, struct stream *s, struct iovec *parts, unsigned int n)
 {
 	uint32_t length;
 
@@ -197,22 +184,22 @@ static size_t take_frame(struct net *net, struct stream *s, uint8_t *to, size_t 
 		return 0;
 	memcpy(&length, s->bytes + s->from, sizeof(length));
 	length = ntohl(length);
-	if (!length || length > room - NET_HEADER) {
+	if (!length || length > NET_FRAME_MOST - NET_HEADER) {
 		hang_up(net, "it sent nonsense");
 		return 0;
 	}
 	if (s->to - s->from - sizeof(length) < length)
 		return 0;
-	memset(to, 0, NET_HEADER);
-	memcpy(to + NET_HEADER, s->bytes + s->from + sizeof(length), length);
+	memset(&net->header, 0, NET_HEADER);
+	parts_write(parts + 1, n - 1, s->bytes + s->from + sizeof(length), length);
 	s->from += sizeof(length) + length;
 	return NET_HEADER + length;
 }
 
-static size_t receive_from_user(struct net *net, uint8_t *to, size_t room)
+static size_t receive_from_user(struct net *net, struct iovec *parts, unsigned int n)
 {
 	struct stream *s = net->state;
-	size_t size = take_frame(net, s, to, room);
+	size_t size = take_frame(net, s, parts, n);
 	ssize_t got;
 
 	if (size || net->fd < 0)
@@ -228,7 +215,7 @@ static size_t receive_from_user(struct net *net, uint8_t *to, size_t room)
 		return 0;
 	}
 	s->to += got;
-	return take_frame(net, s, to, room);
+	return take_frame(net, s, parts, n);
 }
 
 const struct net_way net_user = {

@@ -17,7 +17,6 @@
 #define RECEIVE		0
 #define SEND		1
 #define BUDGET		64	/* frames before others get the lock */
-#define BUFFERS_MOST	128	/* that one frame may take */
 
 static struct net *net_of(struct virtio_queue *q)
 {
@@ -36,50 +35,106 @@ static uint32_t send_frame(struct virtio_queue *q, struct chain *c)
 	return 0;
 }
 
-/*L:670
- * A received frame takes as many of the driver's buffers as it needs, if that
- * was agreed on ("mergeable"), else one.  The header, in the first of them,
- * says how many: so it is written last.  Nothing is published before all of
- * it is there; 0 means that there are too few buffers now.
- :*/
-static int deliver(struct virtio_queue *q, struct net *net)
+/* Take buffers off the ring until they hold a frame of any size: -1, 0 or 1. */
+static int look_ahead(struct virtio_queue *q, struct net_buffers *b)
 {
 	bool merge = q->device->accepted & VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF);
-	struct virtio_net_hdr_v1 header;
-	struct chain first, chain;
-	size_t done = 0;
-	unsigned int n;
+	struct chain chain;
 
-	for (n = 0; done < net->frame_size; n++) {
-		int got = n < BUFFERS_MOST && (merge || !n) ? virtqueue_pop(&q->ring, &chain) : 0;
-		size_t part;
+	while (b->size < NET_FRAME_MOST && b->n < (merge ? BUFFERS_MOST : 1)) {
+		int got = virtqueue_pop(&q->ring, &chain);
 
-		if (got < 0)
-			return -1;
-		if (!got && (n == BUFFERS_MOST || (n && !merge))) {
-			virtqueue_unpop(&q->ring, n);
-			return 1;	/* does not fit: lost */
-		}
-		if (!got) {
-			virtqueue_unpop(&q->ring, n);
-			return 0;
-		}
-		if (chain.out_parts || (!n && chain.in_size < NET_HEADER)) {
+		if (got <= 0)
+			return got;
+		if (chain.out_parts || (!b->n && chain.in_size < NET_HEADER)) {
 			q->ring.broken = "a buffer for frames is too small or read-only";
 			return -1;
 		}
-		if (!n)
-			first = chain;
-		part = chain_write(&chain, net->frame + done, net->frame_size - done);
-		virtqueue_put(&q->ring, n, chain.head, part);
-		done += part;
+		if (b->parts + chain.in_parts > PARTS_MOST) {
+			virtqueue_unpop(&q->ring, 1);
+			return 1;
+		}
+		memcpy(b->part + b->parts, chain.parts, chain.in_parts * sizeof(chain.parts[0]));
+		b->each[b->n].head = chain.head;
+		b->each[b->n].parts = chain.in_parts;
+		b->each[b->n++].size = chain.in_size;
+		b->parts += chain.in_parts;
+		b->size += chain.in_size;
 	}
-	memcpy(&header, net->frame, sizeof(header));
-	header.num_buffers = n;
-	chain_write(&first, &header, sizeof(header));
+	return 1;
+}
+
+/*
+ * A frame that lies in the first buffers goes to the driver, with its header.
+ * Nothing is published before all of it is there.
+ */
+static void give(struct virtio_queue *q, struct net *net, size_t size)
+{
+	struct net_buffers *b = &net->buffers;
+	unsigned int n, parts = 0;
+	size_t done = 0;
+
+	for (n = 0; done < size; n++) {
+		size_t part = size - done < b->each[n].size ? size - done : b->each[n].size;
+
+		virtqueue_put(&q->ring, n, b->each[n].head, part);
+		done += part;
+		parts += b->each[n].parts;
+		b->size -= b->each[n].size;
+	}
+	net->header.num_buffers = n;
+	parts_write(b->part, parts, &net->header, NET_HEADER);
 	virtqueue_publish(&q->ring, n);
+	b->n -= n;
+	b->parts -= parts;
+	memmove(b->each, b->each + n, b->n * sizeof(b->each[0]));
+	memmove(b->part, b->part + parts, b->parts * sizeof(b->part[0]));
 	q->counts.requests++;
 	q->untold++;
+}
+
+/*L:670
+ * A received frame takes as many of the driver's buffers as it needs, if that
+ * was agreed on ("mergeable"), else one.  How large a frame is shows when it has
+ * been read: if the largest would fit, it is read straight into the guest's
+ * memory, else it stops over here and waits for room.  Its header is always
+ * ours, to be looked at, until the driver gets it.
+ *
+ * -1: the driver broke a rule; 0: no frame; 1: one was delivered, or lost;
+ * 2: there are too few buffers for the one that came.
+ :*/
+static int receive_one(struct virtio_queue *q, struct net *net)
+{
+	struct net_buffers *b = &net->buffers;
+	struct iovec room[1 + PARTS_MOST], *to = room + 1;
+	int all = look_ahead(q, b);
+	unsigned int n = b->parts;
+
+	if (all < 0)
+		return -1;
+	memcpy(to, b->part, n * sizeof(*to));
+	parts_skip(&to, &n, NET_HEADER);
+	if (!net->frame_size) {
+		struct iovec stop[2] = { { &net->header, NET_HEADER },
+					 { net->frame, sizeof(net->frame) } };
+		bool straight = b->size >= NET_FRAME_MOST;
+		size_t size;
+
+		to[-1] = stop[0];
+		size = net->way->receive(net, straight ? to - 1 : stop, straight ? n + 1 : 2);
+		if (straight && size)
+			give(q, net, size);
+		if (straight || !size)
+			return size != 0;
+		net->frame_size = size;
+	}
+	if (b->size >= net->frame_size) {
+		parts_write(to, n, net->frame, net->frame_size - NET_HEADER);
+		give(q, net, net->frame_size);
+	} else if (!all) {
+		return 2;
+	}
+	net->frame_size = 0;
 	return 1;
 }
 
@@ -102,20 +157,13 @@ static void receive(struct virtio_queue *q)
 	virtqueue_notify_me(&q->ring, false);
 	q->source = net->fd;
 	for (i = 0; i < BUDGET; i++) {
-		int done;
+		int done = receive_one(q, net);
 
-		if (!net->frame_size)
-			net->frame_size = net->way->receive(net, net->frame, NET_FRAME_MOST);
-		if (!net->frame_size)
-			break;
-		done = deliver(q, net);
 		if (done < 0) {
 			virtio_fail(q->device, q->ring.broken);
 			return;
 		}
-		if (done)
-			net->frame_size = 0;
-		else if (wait_for_buffers(q))
+		if (!done || (done == 2 && wait_for_buffers(q)))
 			break;
 	}
 	virtio_tell(q);
@@ -133,6 +181,17 @@ static void serve(struct virtio_queue *q)
 		virtio_each(q, send_frame);
 }
 
+/* What waits for another driver, or was agreed with one, is lost. */
+static void forget(struct virtio_queue *q)
+{
+	struct net *net = net_of(q);
+
+	if (q->number != RECEIVE)
+		return;
+	memset(&net->buffers, 0, sizeof(net->buffers));
+	net->frame_size = 0;
+}
+
 static void start(struct virtio_device *device)
 {
 	struct net *net = device->state;
@@ -146,6 +205,7 @@ static void start(struct virtio_device *device)
 	.queues = 2,			\
 	.patient = (is_patient),	\
 	.serve = serve,			\
+	.drain = forget,		\
 	.start = start,			\
 }
 static const struct virtio_kind hasty = KIND(false), patient = KIND(true);

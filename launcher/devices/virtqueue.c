@@ -238,8 +238,8 @@ bool virtqueue_notify_me(struct virtqueue *q, bool on)
 	return load(&q->available->idx) != q->next_available;
 }
 
-static size_t move(struct iovec *part, unsigned int parts, uint64_t *left,
-		   void *buffer, size_t size, bool to_guest)
+static size_t move(struct iovec *part, unsigned int parts, void *buffer, size_t size,
+		   bool to_guest)
 {
 	size_t done = 0;
 
@@ -256,18 +256,41 @@ static size_t move(struct iovec *part, unsigned int parts, uint64_t *left,
 		part->iov_len -= n;
 		done += n;
 	}
-	*left -= done;
 	return done;
+}
+
+size_t parts_write(struct iovec *parts, unsigned int n, const void *from, size_t size)
+{
+	return move(parts, n, (void *)from, size, true);
+}
+
+void parts_skip(struct iovec **parts, unsigned int *n, size_t bytes)
+{
+	while (*n && bytes >= (*parts)->iov_len) {
+		bytes -= (*parts)->iov_len;
+		(*parts)++;
+		(*n)--;
+	}
+	if (*n) {
+		(*parts)->iov_base = (char *)(*parts)->iov_base + bytes;
+		(*parts)->iov_len -= bytes;
+	}
 }
 
 size_t chain_read(struct chain *c, void *to, size_t size)
 {
-	return move(chain_out(c), c->out_parts, &c->out_size, to, size, false);
+	size_t done = move(chain_out(c), c->out_parts, to, size, false);
+
+	c->out_size -= done;
+	return done;
 }
 
 size_t chain_write(struct chain *c, const void *from, size_t size)
 {
-	return move(chain_in(c), c->in_parts, &c->in_size, (void *)from, size, true);
+	size_t done = parts_write(chain_in(c), c->in_parts, from, size);
+
+	c->in_size -= done;
+	return done;
 }
 
 bool chain_take_end(struct chain *c, void **byte)

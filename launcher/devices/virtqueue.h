@@ -82,6 +82,10 @@ bool virtqueue_notify_me(struct virtqueue *queue, bool on);
  */
 size_t chain_read(struct chain *chain, void *to, size_t size);
 size_t chain_write(struct chain *chain, const void *from, size_t size);
+/* The same to any parts that the device writes. */
+size_t parts_write(struct iovec *parts, unsigned int n, const void *from, size_t size);
+/* Leave the first bytes of some parts out. */
+void parts_skip(struct iovec **parts, unsigned int *n, size_t bytes);
 /* Take the last byte off the in parts; false if there is none. */
 bool chain_take_end(struct chain *chain, void **byte);
 
