@@ -173,6 +173,7 @@ static void describe_session(const struct run_settings *set, const char *release
 	session->release = release;
 	session->drivers = devices_drivers(set->rootfs ? "overlay" : NULL);
 	session->shares = share_tags();
+	session->dhcp = net_dhcp_cards();
 	if (set->memory < MEMORY_HUGE_FROM)
 		session->report_order = SMALL_REPORT_ORDER;
 	session->rootfs = set->rootfs;

@@ -12,6 +12,7 @@
  *	LG_STDERR	number of the port for the command's errors
  *	LG_SIZE		"rows R cols C" or nothing
  *	LG_SHARES	tags of folders to mount below /mnt
+ *	LG_DHCP		network cards that get their addresses by DHCP
  *	LG_REPORT	smallest order of free pages to give back, or nothing
  *	LG_ROOT		tag of the folder that the command has as root, or nothing
  *	LG_FOLDER	where in it the command starts
@@ -94,12 +95,21 @@ const char guest_init[] =
 "	mount -o move . /\n"
 "}\n"
 "\n"
+/* A card of user networking is ready before COMMAND is; others are the user's affair. */
+"set_up_network() {\n"
+"	for card in $LG_DHCP; do\n"
+"		ip link set $card up &&\n"
+"		udhcpc -n -q -t 5 -i $card -s /lguest/lease >/dev/null 2>&1 ||\n"
+"			echo \"init: no address for $card\" >&2\n"
+"	done\n"
+"}\n"
+"\n"
 "if [ \"$LG_ROOT\" ]; then\n"
 "	if ! mount_root; then\n"
 "		echo 'init: cannot mount the root folder; has this kernel virtiofs and overlay?' >&2\n"
 "		finish\n"
 "	fi\n"
-"	export LG_FOLDER\n"
+"	export LG_FOLDER LG_TOP=.\n"
 "	shell=/lguest/enter place=/run\n"
 "else\n"
 "	mount_shares\n"
@@ -133,6 +143,7 @@ const char guest_init[] =
 "	fi\n"
 "	exec 3<>/dev/hvc3 4<>/dev/hvc1 5<>/dev/hvc$LG_STDERR\n"
 "	stty raw -echo <&3\n"
+"	set_up_network\n"
 "	if [ \"$LG_TERMINAL\" ]; then\n"
 "		[ \"$LG_STDERR\" = 1 ] || stty raw -echo <&5\n"
 "		stty sane $LG_SIZE <&4\n"
@@ -195,6 +206,7 @@ const char guest_init[] =
 "uname -a\n"
 "awk '/^MemTotal/ { print \"Memory: \" int($2 / 1024) \" MiB\" }' /proc/meminfo\n"
 "dmesg | grep -i lguest\n"
+"set_up_network\n"
 "if [ \"$LG_TERMINAL\" ]; then\n"
 "	stty sane $LG_SIZE\n"
 "	echo \"Leave with 'exit', or with Ctrl-A x from anywhere.\"\n"
@@ -220,8 +232,24 @@ const char guest_enter[] =
 "#!/bin/busybox sh\n"
 "export PATH=/usr/local/sbin:/usr/local/bin:$PATH\n"
 "exec chroot . /bin/sh -c 'cd \"$LG_FOLDER\" 2>/dev/null || cd /\n"
-"unset LG_FOLDER\n"
+"unset LG_FOLDER LG_TOP\n"
 "exec /bin/sh \"$@\"' sh \"$@\"\n";
+
+/*
+ * /lguest/lease, for udhcpc: an address, a way out, and name servers.  Below
+ * LG_TOP is the root that the command has; with the host's files a link there
+ * may lead to a service that does not run here.
+ */
+const char guest_lease[] =
+"#!/bin/busybox sh\n"
+"[ \"$1\" = bound ] || exit 0\n"
+"ip addr add $ip/$mask dev $interface\n"
+"[ ! \"$router\" ] || ip route add default via ${router%% *} dev $interface\n"
+"[ \"$dns\" ] || exit 0\n"
+"list=$LG_TOP/etc/resolv.conf\n"
+"rm -f $list\n"
+"[ ! \"$domain\" ] || echo search $domain >$list\n"
+"for server in $dns; do echo nameserver $server; done >>$list\n";
 
 /*L:229
  * /lguest/poweroff, for the power button.  What ends when asked ends /init,

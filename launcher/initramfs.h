@@ -16,6 +16,7 @@ struct session {
 	unsigned int rows, columns;	/* of the terminal, 0: unknown */
 	const char *term;	/* its TERM, or NULL */
 	const char *shares;	/* tags to mount, with spaces between, or NULL */
+	const char *dhcp;	/* cards that get an address so, with spaces, or NULL */
 	const char *rootfs;	/* the command runs in the share ROOT_TAG, or NULL */
 	const char *folder;	/* ... there, if it exists; or NULL */
 	unsigned int report_order; /* of free pages given back, 0: the kernel's choice */
@@ -34,7 +35,7 @@ bool pack_initramfs(const struct session *session, const void *busybox,
 
 /* The guest's /init, and what its power button runs (init.c). */
 extern const char guest_init[], guest_poweroff[];
-/* What it enters another root with. */
-extern const char guest_enter[];
+/* What it enters another root with, and what does as DHCP says. */
+extern const char guest_enter[], guest_lease[];
 
 #endif /* LGUEST_INITRAMFS_H */

@@ -20,6 +20,8 @@ struct virtio_device *share_create(const char *option);
 /* The folder that is the guest's root, read-only; its tag is ROOT_TAG. */
 #define ROOT_TAG	"lguest-root"
 struct virtio_device *share_create_root(const char *folder);
+/* The guest's names of the cards that get their address by DHCP, with spaces between. */
+const char *net_dhcp_cards(void);
 /* The tags of those that share_create() made, with spaces between. */
 const char *share_tags(void);
 

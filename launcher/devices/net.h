@@ -29,6 +29,7 @@ struct net_way {
 	const char *name;		/* as in -n NAME=... */
 	uint64_t features;		/* offloads */
 	bool patient;			/* as in struct virtio_kind */
+	bool dhcp;			/* somebody there gives addresses */
 	/* Connect; NULL, or what is wrong.  argument is what follows NAME=. */
 	const char *(*open)(struct net *net, char *argument);
 	/* Send one frame, or drop it. */

@@ -220,6 +220,7 @@ static size_t receive_from_user(struct net *net, struct iovec *parts, unsigned i
 
 const struct net_way net_user = {
 	.name = "user",
+	.dhcp = true,
 	.open = open_user,
 	.send = send_to_user,
 	.receive = receive_from_user,

@@ -270,6 +270,25 @@ static const char *understand(struct net *net, char *option, char **argument)
 	return net->way ? NULL : "there is no such way; give user, tap=NAME or switch=FOLDER";
 }
 
+static char dhcp_cards[256];
+
+/* Linux counts the cards as they were given; /init has no others. */
+static void count_card(const struct net_way *way)
+{
+	static unsigned int cards;
+	size_t used = strlen(dhcp_cards);
+
+	if (way->dhcp)
+		snprintf(dhcp_cards + used, sizeof(dhcp_cards) - used, "%seth%u",
+			 used ? " " : "", cards);
+	cards++;
+}
+
+const char *net_dhcp_cards(void)
+{
+	return dhcp_cards;
+}
+
 struct virtio_device *net_create(const char *option)
 {
 	struct virtio_device *device = calloc(1, sizeof(*device));
@@ -292,6 +311,7 @@ struct virtio_device *net_create(const char *option)
 		free(device);
 		return NULL;
 	}
+	count_card(net->way);
 	device->offered = VIRTIO_BIT(VIRTIO_NET_F_MAC) |
 			  VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | net->way->features;
 	device->config_size = sizeof(net->mac);

@@ -44,12 +44,11 @@ wget -q -O /tmp/big http://10.1.1.1/big
 done
 END
 
+# The network is up when the command begins; its folder is the host's, or our own.
 cat >"$work/user-guest" <<'END'
-ip link set eth0 up
-printf '#!/bin/sh\n[ "$1" != bound ] || { ip addr add $ip/24 dev $interface; ip route add default via $router; }\n' >/tmp/lease
-chmod +x /tmp/lease
-udhcpc -n -q -i eth0 -s /tmp/lease >/dev/null 2>&1
 wget -q -O /tmp/big http://192.0.2.1/big && md5sum </tmp/big
+wget -q -O - http://www.example.test/name
+[ ! -e /lab ] || echo "host's files"
 END
 
 program=()
@@ -57,11 +56,14 @@ program=()
 [ ! -e "$(command -v passt).avx2" ] || program+=(--with "$(command -v passt).avx2")
 
 "$lib/iperf_folder" "$work/iperf"
+mkdir "$work/name_server"
+gcc -static -O2 -Wall -Wextra -Werror -o "$work/name_server/name_server" \
+	"$(dirname "$0")/name_server.c" || exit 1
 
 # iperf3 says "sender" and "receiver" at the end of a run without errors.
 inside "one CPU" --memory 3G --modprobe tun --modprobe dummy --with "$work/tap-guest" \
 	--with "$work/first" --with "$work/second" --with "$work/user-guest" "${program[@]}" \
-	--with "$work/iperf" <<'END'
+	--with "$work/iperf" --with "$work/name_server" <<'END'
 tcp() {	# NAME FILE: a run each way, with something received
 	local way
 	for way in tcp tcp-R; do
@@ -125,16 +127,29 @@ for bad in tap nonsense switch= user=x user=0:7 user=80:80:80 user= tap=tap1,mac
 done
 
 if [ -x passt ]; then
+	# A name server that only the host reaches, and a link that leads nowhere in a guest.
+	ip link set lo up
+	name_server/name_server www.example.test 192.0.2.1 &
+	names=$!
+	echo 'nameserver 127.0.0.1' >/run/resolv.conf
+	ln -s ../run/resolv.conf /etc/resolv.conf
+	echo found >/tmp/www/name
 	ip link set dummy0 up
 	ip addr add 192.0.2.2/24 dev dummy0
 	ip route add default via 192.0.2.1
 	cat >/run/in-it <<-'IN'
 	cd /lab
-	lguest run -n user -- sh -c "$(cat user-guest)" >/tmp/out 2>/tmp/err
+	for root in '' '--rootfs /'; do
+		lguest run -n user $root -- sh -c "$(cat user-guest)"
+	done >/tmp/out 2>/tmp/err
 	IN
 	in_real_root /run/in-it passt*
-	is "K6 L6 32 MiB from the host by user networking" "$sum" "$(cat /tmp/out)"
-	[ "$(cat /tmp/out)" = "$sum" ] || tail -n 20 /tmp/err
+	is "K6 L6 32 MiB from the host by user networking; the host's name server" \
+		"$sum found" "$(head -n 2 /tmp/out | tr '\n' ' ' | sed 's/ $//')"
+	is "K6 L6 the same with the host's files as root" "$sum found host's files" \
+		"$(sed -n '3,$p' /tmp/out | tr '\n' ' ' | sed 's/ $//')"
+	cat /tmp/err
+	kill $names
 	check "H8 passt is gone with its guest" sh -c '! pidof passt passt.avx2'
 else
 	echo '@skip K6 L6 user networking: no passt'
