@@ -42,6 +42,7 @@ help:
 	@echo "make debian     a Debian 12 disk image, build/debian.img, for lguest run -d"
 	@echo "make bench      measure lguest and its peers; see docs/BENCHMARKS.md"
 	@echo "make lab        a root shell on the disposable host; see lab/lab --help"
+	@echo "make book       the code as a journey to read: build/book.html"
 	@echo "make check      sparse and warnings for the module, checkpatch if installed"
 	@echo "make install    install the module, the launcher, the layer and the manual"
 	@echo "make install-dkms  ... the module's source instead, for dkms"
@@ -121,6 +122,10 @@ bench: all
 lab: all
 	$(Q)lab/lab
 
+book:
+	$(Q)mkdir -p $(build)
+	$(Q)docs/book >$(build)/book.html && echo "  $(build)/book.html"
+
 debian:
 	$(Q)mkdir -p $(build)
 	$(Q)images/debian $(build)/debian.img
@@ -195,5 +200,5 @@ distclean: clean
 	$(Q)rm -rf $(build)
 
 .PHONY: help all packages parts module layer launcher linked run test test-debug bochs soak fuzz \
-	mutants bench lab debian check \
+	mutants bench lab debian book check \
 	install install-program install-dkms uninstall clean distclean

@@ -31,7 +31,7 @@ static void publish(uint32_t *counter, uint32_t value)
 	__atomic_store_n(counter, value, __ATOMIC_RELEASE);
 }
 
-/*L:510
+/*D:010
  * The counters run freely, so head - tail is the number of waiting bytes even
  * after they wrapped.  More than the ring holds is nonsense: forget it all.
  :*/
@@ -133,7 +133,7 @@ static void ask(struct console_port *port, bool more)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/*L:515
+/*D:020
  * What does not fit is asked for, and then tried again: the guest may have
  * emptied the ring just before it could see the question.
  :*/

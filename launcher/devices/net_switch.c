@@ -159,7 +159,7 @@ static void peek(const struct iovec *parts, uint8_t *to, size_t size)
 	}
 }
 
-/*L:680
+/*D:310
  * Peers get the frame as it is, behind its header, which says what is left
  * undone: the checksum, and the cutting of a large packet.  It never leaves the
  * machine, so nobody needs to do that.

@@ -77,7 +77,7 @@ bool share_open(struct share *share, const char *folder, bool read_only)
 	return !why;
 }
 
-/*L:695
+/*D:500
  * Landlock of Linux 5.19, version 2, is the first that lets files move between
  * folders.  A kernel without it has the rules of share_names.c alone.
  :*/

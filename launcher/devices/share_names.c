@@ -25,7 +25,7 @@ uint64_t share_cache_time(const struct share *share)
 	return share->steady ? CACHE_STEADY : CACHE_SHORT;
 }
 
-/*L:685
+/*D:520
  * Every open by name is this one.  Crossing into another mount is allowed, as
  * the user has it mounted there; kernel interfaces become hollow (node_enter).
  :*/

@@ -220,7 +220,7 @@ void nodes_reset(struct share *share)
 			drop(share, &share->nodes[i]);
 }
 
-/*L:690
+/*D:530
  * A node's own descriptor cannot read or write.  The kernel's link to it in
  * /proc/self/fd opens the very same file anew, whatever has become of its name.
  * Devices, pipes and sockets are for the guest's kernel alone: opening one here

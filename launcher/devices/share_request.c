@@ -39,7 +39,7 @@ const char *request_text(struct request *r)
 	return end ? request_take(r, end + 1 - r->at) : NULL;
 }
 
-/*L:680
+/*D:510
  * The one place where a name becomes trusted: a component that leads no further
  * than into its folder.
  :*/

@@ -61,7 +61,7 @@ bool virtio_init(struct virtio_device *device, const struct virtio_kind *kind,
 	return device->interrupt >= 0;
 }
 
-/*L:625
+/*D:125
  * The two registers for interrupts, status and acknowledge, are the Host's, so
  * that a driver's every interrupt needs no visit here: signalling the eventfd
  * says that a buffer was used.  For the rare other reason the whole word is
@@ -123,7 +123,7 @@ void virtio_done(struct virtio_queue *q, uint16_t head, uint32_t written)
 		virtio_tell(q);
 }
 
-/*L:630
+/*D:130
  * Serving: notifications are switched off while there is work, and on before
  * the last look; what comes in between is seen by that look.  A reset that
  * waits for the lock gets it after the present request; the notification that
@@ -171,7 +171,7 @@ static bool is_ready(struct virtio_device *device)
 	       !virtio_failed(device);
 }
 
-/*L:632
+/*D:132
  * The guest notifies, and a thread that sleeps is due: it would take the CPU
  * from the guest, do one request and sleep again.  A thread of SCHED_BATCH runs
  * at once where a CPU is idle, but takes none away: the guest goes on, puts

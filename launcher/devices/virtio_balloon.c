@@ -63,7 +63,7 @@ static void sort(uint32_t *pages, unsigned int n)
 		}
 }
 
-/*L:680
+/*D:400
  * The driver lists its pages in no order.  Neighbours go together: each call
  * takes a look at all shadow tables of the guest, and a huge page is free at
  * once if it goes as a whole.
@@ -146,7 +146,7 @@ static void read_stats(struct chain *c)
 	pthread_mutex_unlock(&balloon.lock);
 }
 
-/*L:690
+/*D:410
  * The driver offers one buffer with statistics, and we keep it.  To give it
  * back is to ask for new ones.
  :*/

@@ -248,7 +248,7 @@ static void end(struct virtio_queue *q, struct request *r, uint8_t status)
 	free_request(disk_of(q), r);
 }
 
-/*L:650
+/*D:200
  * A request: a header of 16 bytes, the data, and one byte for the status, the
  * last of what we write.  How they are cut into parts is the driver's affair.
  :*/
@@ -295,7 +295,7 @@ static int begin_waiting(struct virtio_queue *q)
 	return got > 0 ? -1 : got;
 }
 
-/*L:660
+/*D:210
  * All of a transfer, in as many calls as it takes.  No bytes at all mean the
  * end of a file that has become shorter.  True if another call is on its way.
  :*/
@@ -372,7 +372,7 @@ static bool end_transfers(struct virtio_queue *q)
 	return any;
 }
 
-/*L:665
+/*D:220
  * What ended makes room for more, and what begins may end at once; when
  * neither happens the driver is told, and asked to notify again.
  :*/

@@ -107,7 +107,7 @@ uint64_t virtio_mmio_read(const struct device_memory *memory, uint64_t offset,
 	return value;
 }
 
-/*L:640
+/*D:140
  * The status climbs a ladder:
  *
  *	ACKNOWLEDGE -> DRIVER -> FEATURES_OK -> DRIVER_OK	(or FAILED)

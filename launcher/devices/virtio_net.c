@@ -93,7 +93,7 @@ static void give(struct virtio_queue *q, struct net *net, size_t size)
 	q->untold++;
 }
 
-/*L:670
+/*D:300
  * A received frame takes as many of the driver's buffers as it needs, if that
  * was agreed on ("mergeable"), else one.  How large a frame is shows when it has
  * been read: if the largest would fit, it is read straight into the guest's

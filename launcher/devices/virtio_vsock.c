@@ -42,7 +42,7 @@ enum { RECEIVE, TRANSMIT, EVENT, QUEUES };	/* as the guest sees it */
 #define BOTH (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)
 #define TODO(op) (1U << VIRTIO_VSOCK_OP_##op)
 
-/*L:700
+/*D:600
  * A connection's life:
  *
  *	guest calls:	FREE -> ASKED (the door keeper) -> OPEN

@@ -27,7 +27,7 @@ static void store(uint16_t *at, uint16_t value)
 	__atomic_store_n(at, value, __ATOMIC_RELEASE);
 }
 
-/*L:600
+/*D:100
  * Three areas, in the standard's words:
  *
  *	descriptors	16 bytes each		aligned to 16
@@ -69,7 +69,7 @@ static int breaks(struct virtqueue *q, const char *rule)
 	return -1;
 }
 
-/*L:610
+/*D:110
  * One descriptor becomes one part of the chain.  The order is fixed: all that
  * the device reads comes before all that it writes.
  :*/
@@ -203,7 +203,7 @@ void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written)
 	virtqueue_publish(q, 1);
 }
 
-/*L:620
+/*D:120
  * With the event index the driver names the used entry at which it wants to
  * hear from us; it is time if that lies among those pushed since we last
  * looked.  Without, there is one flag.  The barrier stands between what we
