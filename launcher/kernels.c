@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which kernel a guest boots: the one the user names, a distribution's vmlinuz
- * or a file that is linked already, or else the newest in /boot that can be
+ * Which kernel a guest boots: the one the user names (a distribution's vmlinuz,
+ * the vmlinux inside it, or a file that is linked already), or else the newest in /boot that can be
  * used.  Linking happens at its first use; linker/linker.h tells how.
  */
 #define _GNU_SOURCE 1
@@ -72,14 +72,27 @@ char *newest_kernel(char **vmlinuz, char **why)
 	return linked;
 }
 
+/* An ELF file that is no Linux is a guest of its own kind, a test for instance. */
+static bool own_kind(const char *path)
+{
+	struct lguest_link_note link_note;
+	struct lguest_error error;
+	char *release;
+
+	if (!is_elf(path) || lguest_linked(path, &link_note, &error) != 0)
+		return false;
+	if (lguest_release(path, &release, &error) < 0)
+		return true;
+	free(release);
+	return false;
+}
+
 static char *named_kernel(const char *wanted)
 {
 	struct lguest_error error;
-	struct lguest_link_note link_note;
 	char *linked;
 
-	/* Any other ELF file is a guest of its own kind, a test for instance. */
-	if (is_elf(wanted) && lguest_linked(wanted, &link_note, &error) == 0)
+	if (own_kind(wanted))
 		return strdup(wanted);
 	linked = link_kernel(wanted, &error);
 	if (!linked)

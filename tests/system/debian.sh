@@ -17,9 +17,10 @@ ok "L2 a Debian image is built, without root's rights to its files"
 
 # The general kernel needs a layer, and headers to make it with.
 general=$(strings -n 8 "$image.vmlinuz" | sed -n 's/^\(6\.[0-9.-]*-amd64\) .*/\1/p' | head -n 1)
+guests=$built/debian
 check "L13 a layer for the general kernel $general" \
-	make -s -C "$top" layer GUEST_KVER="$general" build="$built"
-check "L13 ... which links" env XDG_CACHE_HOME="$built/cache" LGUEST_LAYERS="$built/layers" \
+	make -s -C "$top" layer GUEST_KVER="$general" build="$guests"
+check "L13 ... which links" env XDG_CACHE_HOME="$guests/cache" LGUEST_LAYERS="$guests/layers" \
 	"$top/launcher/lguest" link "$image.vmlinuz"
 cp --sparse=always "$image" "$work/disk.img"
 
@@ -48,7 +49,7 @@ wait
 END
 
 program "$(dirname "$0")/pty.c" "$work/pty" || not_ok "pty.c compiles"
-inside "debian" --memory 4G --timeout 700 --modprobe tun --modprobe dummy --disk "$work/disk.img" \
+inside "debian" --guests "$guests" --memory 4G --timeout 700 --modprobe tun --modprobe dummy --disk "$work/disk.img" \
 	--with "$work/neighbour" --with "$work/alice" --with "$work/pty" --with "$(command -v passt)" \
 	--with "$image.vmlinuz" --with "$image.initrd" <<'END'
 chown alice /dev/nvme0n1

@@ -172,6 +172,12 @@ is "K4 the longest command line arrives" "$own $long" "$(cat /tmp/out)"
 lguest run -p "${long}z" -- cat /proc/cmdline >/tmp/out 2>/tmp/err
 is "K4 one more character does not" 122 $?
 
+truncate -s 500M good-raw
+lguest run -m 1500M -i good-raw >/tmp/out 2>/tmp/err </dev/null
+is "K3 an initrd of 500 MiB: its /init runs" 0 $?
+has "K3 ... and the size is right" "the size is right" /tmp/out
+rm good-raw
+
 memory() { lguest run -m $1 -- awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo 2>/tmp/err; }
 between "J8 -m 96M" 50 96 "$(memory 96M)"
 # The stock kernel needs 96M on a bare PC.
@@ -187,4 +193,17 @@ between "J8 -m 5G, beyond 4 GiB" 4700 5120 "$(memory 5G)"
 check "J8 nothing is left" no_guest_left
 END
 
+# The ELF file inside the vmlinuz, as kernels with symbols are.
+from=$top/launcher/linker
+gcc -I"$top/launcher" -I"$top/include" -Wall -Wextra -Werror -o "$work/unpack" \
+	"$(dirname "$0")/unpack.c" "$from"/{bzimage,unpack,util}.c -lz -llzma -lzstd -llz4 || exit 1
+check "K2 there is a vmlinux in it" "$work/unpack" "$vmlinuz" "$work/vmlinux"
+for file in "$vmlinuz" "$work/vmlinux"; do
+	LGUEST_LAYERS=$built/layers "$top/launcher/lguest" link -o "$work/${file##*/}.elf" "$file"
+done
+check "K2 linked, it is the same guest" cmp "$work/${vmlinuz##*/}.elf" "$work/vmlinux.elf"
+inside "vmlinux" --with-ld --with "$work/vmlinux" <<'END'
+lguest run -k vmlinux -- uname -r >/tmp/out 2>/tmp/err
+is "K2 a plain vmlinux is linked and boots" "$(uname -r)" "$(cat /tmp/out)"
+END
 finish
