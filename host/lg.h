@@ -123,6 +123,8 @@ static_assert(sizeof(struct lg_space) == LG_SPACE_SIZE);
 static_assert(sizeof(struct lg_state) < PAGE_SIZE / 2, "the rest is a stack");
 #undef LGST_CHECK
 
+#define LG_REGIONS	512
+
 /*H:020
  * One page of shadow table.  Beside each present entry we keep the guest's
  * entry that it was made from, which is all that is needed to bring it up to
@@ -135,6 +137,8 @@ struct shadow_table {
 	struct lg_root *root;		/* whose it is; NULL: the kernel half's */
 	int level;			/* 1 (4 KiB entries) to 3; LG_NO_TABLE */
 	bool split;			/* pieces of one large guest page */
+	/* The regions that leaves here may point to: a bit for each 512th. */
+	u64 regions[LG_REGIONS / 64];
 };
 
 #define LG_NO_TABLE	9		/* a place in lg->tables */

@@ -148,6 +148,7 @@ static void put_leaf(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
 		drop_entry(cpu->lg, t, i);
 	WRITE_ONCE(t->entries[i], entry);
 	t->guest[i] = guest;
+	note_region(t, (guest & FRAME) >> PAGE_SHIFT);
 	count(cpu, LG_COUNT_FILLS);
 }
 

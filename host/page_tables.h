@@ -46,6 +46,27 @@ static inline u64 pages_of(int level)
 	return 1ULL << (9 * (level - 1));
 }
 
+/*
+ * Guest memory in pieces of 2 MiB, numbered modulo LG_REGIONS: a table notes in
+ * which of them its leaves lie, so that the notifier can pass over most tables.
+ */
+static inline void note_region(struct shadow_table *t, u64 pfn)
+{
+	u64 region = (pfn >> 9) % LG_REGIONS;
+
+	t->regions[region / 64] |= 1ULL << (region % 64);
+}
+
+static inline bool in_regions(const struct shadow_table *t, u64 first, u64 end)
+{
+	u64 at = first >> 9, left = min(((end - 1) >> 9) - at + 1, (u64)LG_REGIONS);
+
+	for (; left; at++, left--)
+		if (t->regions[at % LG_REGIONS / 64] & 1ULL << (at % 64))
+			return true;
+	return false;
+}
+
 /* page_walk.c */
 u64 reserved_bits(u64 entry, int level);
 enum walk_result walk_guest(struct lg_cpu *cpu, struct walk *w);

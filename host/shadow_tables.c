@@ -189,6 +189,7 @@ struct shadow_table *take_spare(struct lg_cpu *cpu, struct lg_root *root,
 	t->root = root;
 	t->level = level;
 	t->split = false;
+	memset(t->regions, 0, sizeof(t->regions));
 	count(cpu, LG_COUNT_TABLES);
 	return t;
 }
@@ -520,16 +521,24 @@ u64 root_cr3(struct lg_root *root, enum lg_view view)
 	return __pa(root->pml5[view] ?: root->pml4[view]) | sme_me_mask;
 }
 
-static bool leaf_overlaps(struct shadow_table *t, unsigned int i, u64 first,
-			  u64 end)
+/* Drop the leaves for some frames; what the others point to is noted afresh. */
+static void zap_in_table(struct lguest *lg, struct shadow_table *t, u64 first,
+			 u64 end)
 {
-	u64 pages = pages_of(t->level);
-	/* Bit 12 of a large page's entry is PAT, not part of its frame. */
-	u64 pfn = ((t->guest[i] & FRAME) >> PAGE_SHIFT) & ~(pages - 1);
+	u64 pages = pages_of(t->level), pfn;
+	unsigned int i;
 
-	if (!t->entries[i] || leads_to_table(t, t->entries[i]))
-		return false;
-	return pfn < end && first < pfn + pages;
+	memset(t->regions, 0, sizeof(t->regions));
+	for (i = 0; i < 512; i++) {
+		if (!t->entries[i] || leads_to_table(t, t->entries[i]))
+			continue;
+		/* Bit 12 of a large page's entry is PAT, not part of its frame. */
+		pfn = ((t->guest[i] & FRAME) >> PAGE_SHIFT) & ~(pages - 1);
+		if (pfn < end && first < pfn + pages)
+			drop_entry(lg, t, i);
+		else
+			note_region(t, pfn);
+	}
 }
 
 /**
@@ -541,7 +550,8 @@ static bool leaf_overlaps(struct shadow_table *t, unsigned int i, u64 first,
  *
  * Called under lg->lock by the notifier, while no leaf can be made.  A guest of
  * 4 GiB may have ten thousand tables, too many to look at without a rest; what
- * others do then to the list of tables leaves our place in it alone.
+ * others do then to the list of tables leaves our place in it alone.  A host that
+ * swaps calls this for each page: tables that cannot map it cost one look.
  */
 void zap_launcher_range(struct lguest *lg, unsigned long start,
 			unsigned long end, bool may_rest)
@@ -549,7 +559,6 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 	unsigned long size = lg->pfn_limit << PAGE_SHIFT;
 	struct shadow_table place = { .level = LG_NO_TABLE }, *t;
 	u64 first, last;
-	unsigned int i;
 
 	if (end <= lg->base || start >= lg->base + size)
 		return;
@@ -560,9 +569,8 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 	while (!list_is_last(&place.list, &lg->tables)) {
 		t = list_next_entry(&place, list);
 		list_move(&place.list, &t->list);
-		for (i = 0; t->level <= 2 && i < 512; i++)
-			if (leaf_overlaps(t, i, first, last))
-				drop_entry(lg, t, i);
+		if (in_regions(t, first, last))
+			zap_in_table(lg, t, first, last);
 		if (may_rest)
 			cond_resched_lock(&lg->lock);
 	}
