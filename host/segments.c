@@ -8,7 +8,6 @@
 #include <linux/cpuhotplug.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/syscore_ops.h>
 #include <linux/user-return-notifier.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/debugreg.h>
@@ -22,6 +21,7 @@
 #include <asm/pgtable.h>
 #include <asm/special_insns.h>
 #include "lg.h"
+#include "compat/syscore.h"
 
 /*H:300
  * The entry points for `syscall` and `sysenter` are three MSRs.  Writing one
@@ -109,7 +109,7 @@ static int host_sleeps(void)
 	return 0;
 }
 
-static struct syscore_ops sleep_ops = { .suspend = host_sleeps };
+LG_DEFINE_SYSCORE(sleeper, host_sleeps);
 
 static void load_msrs(struct lg_cpu *cpu)
 {
@@ -162,7 +162,7 @@ int init_cpu_state(void)
 		cpuhp_remove_state_nocalls(went_state);
 		return came_state;
 	}
-	register_syscore_ops(&sleep_ops);
+	register_syscore(&sleeper);
 	return 0;
 }
 
@@ -170,7 +170,7 @@ int init_cpu_state(void)
 void free_cpu_state(void)
 {
 	on_each_cpu(restore_msrs_here, NULL, 1);
-	unregister_syscore_ops(&sleep_ops);
+	unregister_syscore(&sleeper);
 	cpuhp_remove_state_nocalls(came_state);
 	cpuhp_remove_state_nocalls(went_state);
 }
