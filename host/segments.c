@@ -195,9 +195,17 @@ void free_fpu(struct lg_cpu *cpu)
 	cpu->fpu = NULL;
 }
 
-/* Both between kernel_fpu_begin() and kernel_fpu_end(). */
+/*
+ * Both between kernel_fpu_begin() and kernel_fpu_end(): the launcher's own state is
+ * loaded before it runs again.  That includes its shadow stack; the CPU may still use
+ * that, or another task's, for all that runs at ring 3, so it is turned off.
+ */
 void load_guest_fpu(struct lg_cpu *cpu)
 {
+#ifdef X86_FEATURE_USER_SHSTK
+	if (boot_cpu_has(X86_FEATURE_USER_SHSTK))
+		wrmsrl(MSR_IA32_U_CET, 0);
+#endif
 	asm volatile("xrstor64 %0" : : "m" (*(char *)cpu->fpu),
 		     "a" ((u32)fpu_mask), "d" ((u32)(fpu_mask >> 32))
 		     : "memory");
