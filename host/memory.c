@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 #include "lg.h"
+#include "compat/gup.h"
 
 #define MAX_PFN (1ULL << 40)
 
@@ -137,7 +138,8 @@ int fault_in(struct lg_cpu *cpu, unsigned long address, bool write)
 	int got;
 
 	got = get_user_pages_fast(address & PAGE_MASK, 1,
-				  write ? FOLL_WRITE : 0, &page);
+				  (write ? FOLL_WRITE : 0) | LG_FOLL_NUMA,
+				  &page);
 	if (got != 1)
 		return got == -EINTR || got == -ERESTARTSYS ? -EINTR : -EFAULT;
 	put_page(page);
