@@ -14,10 +14,25 @@
 #define SPARES_NEEDED	3
 
 /*
+ * The guest writes to it past the launcher's own entry, in which the CPU then sets no
+ * dirty bit.  So that what it writes is not lost when the host takes the page away, the
+ * page itself is marked.  That of a file is already, or the launcher might not write.
+ */
+static void mark_dirty(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!folio_test_dirty(folio) &&
+	    (folio_test_anon(folio) || folio_test_swapbacked(folio)))
+		folio_set_dirty(folio);
+}
+
+/*
  * The host's frame behind a guest frame, or 0.  lg->lock is held and nothing
  * is being invalidated, so it stays right until the notifier tells us.
+ * @write: it must be one that the launcher may write, @dirty: and the guest will.
  */
-static u64 host_pfn(struct lg_cpu *cpu, u64 pfn, bool write)
+static u64 host_pfn(struct lg_cpu *cpu, u64 pfn, bool write, bool dirty)
 {
 	unsigned long address = launcher_address(cpu->lg, GPA(pfn << PAGE_SHIFT));
 	struct page *page;
@@ -27,6 +42,8 @@ static u64 host_pfn(struct lg_cpu *cpu, u64 pfn, bool write)
 				     &page) != 1)
 		return 0;
 	found = page_to_pfn(page);
+	if (dirty)
+		mark_dirty(page);
 	put_page(page);
 	return found;
 }
@@ -182,20 +199,20 @@ void fill_quietly(struct lg_cpu *cpu, struct walk *w, struct shadow_table *t,
 {
 	struct walk n = { .leaf = 1, .nx = w->path_nx || (guest & _PAGE_NX) };
 	u64 pfn = (guest & FRAME) >> PAGE_SHIFT, frame;
-	bool may_write;
+	bool may_write, writable;
 
 	n.rights = w->path_rights & guest;
 	may_write = n.rights & _PAGE_RW;
+	writable = may_write && (guest & _PAGE_DIRTY);
 	if (!(guest & _PAGE_PRESENT) || !(guest & _PAGE_ACCESSED) ||
 	    pfn >= cpu->lg->pfn_limit || (!t->split && reserved_bits(guest, 1)))
 		return;
 	/* Kernel pages in the lower half have their own rule. */
 	if ((s64)w->address >= 0 && !(n.rights & _PAGE_USER))
 		return;
-	frame = host_pfn(cpu, pfn, may_write);
+	frame = host_pfn(cpu, pfn, may_write, writable);
 	if (frame)
-		put_leaf(cpu, t, i, leaf_entry(&n, frame, may_write &&
-					       (guest & _PAGE_DIRTY)), guest);
+		put_leaf(cpu, t, i, leaf_entry(&n, frame, writable), guest);
 }
 
 /*H:640
@@ -239,7 +256,7 @@ static bool fill(struct lg_cpu *cpu, struct walk *w, bool faulted)
 	unsigned int i;
 	int level = 1;
 
-	frame = host_pfn(cpu, pfn, may_write);
+	frame = host_pfn(cpu, pfn, may_write, writable);
 	if (!frame) {
 		cpu->need.page = launcher_address(cpu->lg,
 						  GPA(pfn << PAGE_SHIFT));

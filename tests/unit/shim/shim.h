@@ -220,7 +220,15 @@ extern pgd_t shim_upper;
 struct page {
 	unsigned long private;
 	u64 pfn;
+	bool dirty;
 };
+
+#define folio		page
+#define page_folio(page) (page)
+#define folio_test_anon(page) true
+#define folio_test_swapbacked(page) true
+#define folio_test_dirty(page) ((page)->dirty)
+#define folio_set_dirty(page) ((page)->dirty = true)
 
 #define GFP_KERNEL_ACCOUNT 0
 #define FOLL_WRITE	1
