@@ -142,7 +142,7 @@ boot_on max --cpu max
 boot_on "max,la57=off" --cpu max,la57=off
 boot_on "KPTI" --cpu Skylake-Client --append pti=on
 boot_on "2 CPUs" --cpu max --smp 2
-check "L3 lg.ko is built for Debian's general kernel" "$top/lab/general-host"
-boot_on "general kernel" --host-kernel "$("$top/lab/general-host")"
+check "L3 lg.ko is built for Debian's general kernel" "$top/lab/stock-host" general
+boot_on "general kernel" --host general
 
 finish

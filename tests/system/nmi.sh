@@ -86,5 +86,5 @@ strike NMIs NMI "${NMIS:-400}" nmi
 # code 0xc0); for the CPU that runs the guest only, which may go on (RIPV, MCIP, LMCE).
 # Linux expects that of Intel's CPUs; the cloud kernel does not know machine checks.
 strike "machine checks" MCE "${MACHINE_CHECKS:-100}" "mce 0 9 0xb1000000000000c0 0xd 0 0" \
-	--host-kernel "$("${LAB%/*}/general-host")" --cpu Skylake-Client --append pti=on
+	--host general --cpu Skylake-Client --append pti=on
 finish
