@@ -144,5 +144,7 @@ boot_on "KPTI" --cpu Skylake-Client --append pti=on
 boot_on "2 CPUs" --cpu max --smp 2
 check "L3 lg.ko is built for Debian's general kernel" "$top/lab/stock-host" general
 boot_on "general kernel" --host general
+check "L3 L12 lg.ko is built for Debian's kernel 6.12" "$top/lab/stock-host" 6.12
+boot_on "Linux 6.12" --host 6.12
 
 finish
