@@ -6,7 +6,6 @@ KVER		?= $(shell ls -d /usr/src/linux-headers-*-cloud-amd64 2>/dev/null | \
 HOST_KVER	?= $(KVER)
 GUEST_KVER	?= $(KVER)
 HOST_KDIR	?= $(or $(KDIR),/usr/src/linux-headers-$(HOST_KVER))
-GUEST_KDIR	?= /usr/src/linux-headers-$(GUEST_KVER)
 PREFIX		?= /usr
 DESTDIR		?=
 
@@ -69,7 +68,8 @@ module:
 layer:
 	$(call say,building the guest layer for $(GUEST_KVER))
 	$(Q)mkdir -p $(layer)
-	$(Q)$(MAKE) $(quiet) -C guest KDIR=$(GUEST_KDIR) O=$(layer) >$(layer).log
+	$(Q)kdir=$(or $(GUEST_KDIR),$$(lab/fetch-headers $(GUEST_KVER))) && \
+		$(MAKE) $(quiet) -C guest KDIR=$$kdir O=$(layer) >$(layer).log
 	$(Q)cp --remove-destination -L guest/layer.lds $(layer)/layer.lds
 
 launcher:
