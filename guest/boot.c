@@ -13,7 +13,6 @@
  * time.c, console.c, bus.c.
  */
 #include <linux/acpi.h>
-#include <linux/compaction.h>
 #include <linux/console.h>
 #include <linux/kernel.h>
 #include <linux/memblock.h>
@@ -33,10 +32,14 @@
 #include <asm/smp.h>
 #include <asm/tlbflush.h>
 #include <asm/x86_init.h>
+#include "compat/cpu_cap.h"
+#include "compat/mpparse.h"
 #include "layer.h"
 
-/* See patch_text(). */
+/* See arch_setup().  All are Linux's own business, most of them static. */
 extern int noreplace_smp, retbleed_cmd;
+extern unsigned int sysctl_compaction_proactiveness;
+/* See patch_text(). */
 extern char xen_iret[], early_xen_iret_patch[], this_cpu_cmpxchg16b_emu[];
 
 /*G:110
@@ -148,8 +151,7 @@ static void setup_platform(void)
 	x86_init.resources.probe_roms = x86_init_noop;
 	x86_init.resources.reserve_resources = x86_init_noop;
 	x86_init.resources.dmi_setup = x86_init_noop;
-	x86_init.mpparse.find_smp_config = x86_init_noop;
-	x86_init.mpparse.get_smp_config = x86_init_uint_noop;
+	no_cpu_table();
 
 	x86_platform.set_legacy_features = no_legacy_features;
 	x86_platform.get_nmi_reason = no_nmi_reason;
@@ -221,8 +223,12 @@ static int before_devices(void)
 :*/
 static void patch_jump(char *at, const char *to)
 {
-	s32 distance = to - (at + 5);
+	s32 distance;
 
+	/* Kernels with IBT look for an ENDBR where they put one. */
+	if (!memcmp(at, "\xf3\x0f\x1e\xfa", 4))
+		at += 4;
+	distance = to - (at + 5);
 	at[0] = 0xe9;
 	memcpy(at + 1, &distance, sizeof(distance));
 }
@@ -278,7 +284,7 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 
 	/* CR4's shadow, as head_64.S would have left CR4. */
 	this_cpu_write(cpu_tlbstate.cr4, X86_CR4_PAE | X86_CR4_PGE);
-	setup_force_cpu_cap(X86_FEATURE_XENPV);
+	force_cpu_cap(X86_FEATURE_XENPV);
 	setup_clear_cpu_cap(X86_FEATURE_SYSENTER32);
 	setup_clear_cpu_cap(X86_FEATURE_SYSCALL32);
 	setup_early_console();

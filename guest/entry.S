@@ -55,7 +55,7 @@ SYM_CODE_START(lguest_start)
 	movl	%eax, %gs
 	wrfsbase %rax
 	/* Per-CPU data: until Linux makes room for it, its initial image. */
-	movq	initial_gs(%rip), %rax
+	movq	$init_per_cpu__fixed_percpu_data, %rax
 	movq	%rax, SHARED(KERNEL_GS_BASE)
 	wrgsbase %rax
 

@@ -16,6 +16,7 @@
 #include <asm/timer.h>
 #include <asm/tsc.h>
 #include <asm/x86_init.h>
+#include "compat/cpu_cap.h"
 #include "layer.h"
 
 /*G:600
@@ -175,10 +176,10 @@ void setup_time_ops(void)
 	x86_init.hyper.init_platform = init_platform;
 
 	if (lguest_shared.tsc_khz) {
-		setup_force_cpu_cap(X86_FEATURE_CONSTANT_TSC);
-		setup_force_cpu_cap(X86_FEATURE_NONSTOP_TSC);
-		setup_force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
-		setup_force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
+		force_cpu_cap(X86_FEATURE_CONSTANT_TSC);
+		force_cpu_cap(X86_FEATURE_NONSTOP_TSC);
+		force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);
+		force_cpu_cap(X86_FEATURE_TSC_RELIABLE);
 	} else {
 		setup_clear_cpu_cap(X86_FEATURE_TSC);
 		/* No measuring of delay loops: any sane value will do. */
