@@ -19,9 +19,11 @@
 #include <unistd.h>
 
 #include "lguest.h"
+#include "linker/bzimage.h"
 #include "modules.h"
 
-#define MOST 64
+#define MOST		64
+#define UNPACKED_LIMIT	(64UL << 20)
 
 /* Paths, below MODULES_PLACE/RELEASE, in the order of loading. */
 struct list {
@@ -44,6 +46,17 @@ static bool is_module(const char *path, const char *name)
 		if (*path != *name && !(*path == '-' && *name == '_'))
 			return false;
 	return !strncmp(path, ".ko", 3);
+}
+
+/* "x.ko" of "kernel/a/x.ko.xz". */
+static void unpacked_name(char *name, size_t room, const char *path)
+{
+	char *end;
+
+	snprintf(name, room, "%s", base_name(path));
+	end = strstr(name, ".ko");
+	if (end)
+		end[3] = '\0';
 }
 
 static void append(struct list *list, const char *path)
@@ -118,15 +131,37 @@ static bool is_built_in(const char *folder, const char *name)
 	return found;
 }
 
-static bool add_file(struct archive *archive, const char *folder, const char *path)
+/*
+ * Some distributions pack their modules (x.ko.xz).  The guest gets them unpacked, as
+ * insmod offers a packed one to the kernel first, which complains.
+ */
+static bool add_packed(struct archive *archive, const char *from, const char *to,
+		       const void *bytes, size_t size)
+{
+	struct blob blob = { .data = malloc(UNPACKED_LIMIT), .size = UNPACKED_LIMIT };
+	const char *why = "out of memory";
+	bool good = blob.data && !unpack(bytes, size, &blob, &why);
+
+	if (good)
+		archive_file(archive, to, 0644, blob.data, blob.size);
+	else
+		problem("cannot unpack the module %s: %s; install the kernel's package again",
+			from, why);
+	free(blob.data);
+	return good;
+}
+
+static bool add_file(struct archive *archive, const char *folder, const char *path,
+		     const char *name)
 {
 	char from[2 * PATH_MAX], to[PATH_MAX];
 	struct stat status;
 	void *bytes = MAP_FAILED;
+	bool good = true;
 	int fd;
 
 	snprintf(from, sizeof(from), "%s/%.*s", folder, PATH_MAX - 1, path);
-	snprintf(to, sizeof(to), "lib/modules/%.200s", base_name(path));
+	snprintf(to, sizeof(to), "lib/modules/%s", name);
 	fd = open(from, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && !fstat(fd, &status) && status.st_size > 0)
 		bytes = mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -137,9 +172,12 @@ static bool add_file(struct archive *archive, const char *folder, const char *pa
 			from, strerror(errno));
 		return false;
 	}
-	archive_file(archive, to, 0644, bytes, status.st_size);
+	if (!strcmp(base_name(path), name))
+		archive_file(archive, to, 0644, bytes, status.st_size);
+	else
+		good = add_packed(archive, from, to, bytes, status.st_size);
 	munmap(bytes, status.st_size);
-	return true;
+	return good;
 }
 
 static void add_list(struct archive *archive, const char *folder, struct list *list)
@@ -151,10 +189,11 @@ static void add_list(struct archive *archive, const char *folder, struct list *l
 	archive_folder(archive, "lib");
 	archive_folder(archive, "lib/modules");
 	for (i = 0; i < list->count; i++) {
-		const char *name = base_name(list->paths[i]);
+		char name[256];
 
+		unpacked_name(name, sizeof(name), list->paths[i]);
 		if (used + strlen(name) + 2 < sizeof(text) &&
-		    add_file(archive, folder, list->paths[i]))
+		    add_file(archive, folder, list->paths[i], name))
 			used += sprintf(text + used, "%s\n", name);
 		free(list->paths[i]);
 	}
