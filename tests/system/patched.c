@@ -15,10 +15,18 @@
 #include <string.h>
 #include <unistd.h>
 
-struct site {			/* arch/x86/include/asm/paravirt_types.h, Linux 6.1 */
+/*
+ * An entry of Linux's list. Up to 6.7 it is of these places only (paravirt_types.h):
+ * 16 bytes. Later they are among all places to be patched (alternative.h): 14 bytes,
+ * with addresses relative to the entry, and a flag for those that are such calls.
+ */
+struct site {
 	uint64_t address;
-	uint8_t type, length, unused[6];
+	int type, length, is_call;
 };
+
+static int alternatives;
+static uint64_t entry_size;
 
 static void die(const char *what)
 {
@@ -87,13 +95,22 @@ static void read_symbols(void)
 	fclose(file);
 }
 
-static uint64_t address_of(const char *name)
+static const struct symbol *find_symbol(const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < nr_symbols; i++)
 		if (!strcmp(symbols[i].name, name))
-			return symbols[i].address;
+			return &symbols[i];
+	return NULL;
+}
+
+static uint64_t address_of(const char *name)
+{
+	const struct symbol *symbol = find_symbol(name);
+
+	if (symbol)
+		return symbol->address;
 	fprintf(stderr, "no symbol %s\n", name);
 	exit(2);
 }
@@ -125,10 +142,37 @@ static int privileged(const uint8_t *code)
 
 static unsigned long sites, bad, direct;
 
+static struct site read_site(int file, uint64_t at)
+{
+	uint8_t e[16];
+	struct site site = {};
+	int32_t offset;
+
+	read_virtual(file, e, entry_size, at);
+	if (alternatives) {
+		memcpy(&offset, e, sizeof(offset));
+		site.address = at + (int64_t)offset;
+		site.type = e[8] | e[9] << 8;	/* number of a feature */
+		site.is_call = e[10] & 2;	/* ALT_FLAG_DIRECT_CALL */
+		site.length = e[12];
+	} else {
+		memcpy(&site.address, e, sizeof(site.address));
+		site.type = e[8];
+		site.length = e[9];
+		site.is_call = 1;
+	}
+	return site;
+}
+
+/* The code that Linux ran once, at its beginning, is memory for others by now. */
+static uint64_t gone_from, gone_to;
+
 static void look(int memory, const struct site *site)
 {
-	uint8_t code[16];
+	uint8_t code[256];
 
+	if (!site->is_call || (site->address >= gone_from && site->address < gone_to))
+		return;
 	read_virtual(memory, code, site->length, site->address);
 	sites++;
 	direct += code[0] == 0xe8;
@@ -140,15 +184,16 @@ static void look(int memory, const struct site *site)
 
 static void kernel_sites(int memory, const char *path)
 {
-	uint64_t at = address_of("__parainstructions");
-	uint64_t end = address_of("__parainstructions_end");
+	uint64_t at = address_of(alternatives ? "__alt_instructions" : "__parainstructions");
+	uint64_t end = address_of(alternatives ? "__alt_instructions_end" :
+						 "__parainstructions_end");
 	int file = open(path, O_RDONLY);
 	struct site site;
 
 	if (file < 0)
 		die(path);
-	for (; at < end; at += sizeof(site)) {
-		read_virtual(file, &site, sizeof(site), at);
+	for (; at < end; at += entry_size) {
+		site = read_site(file, at);
 		look(memory, &site);
 	}
 	close(file);
@@ -165,15 +210,16 @@ static void module_sites(int memory)
 	while (fgets(line, sizeof(line), modules)) {
 		if (sscanf(line, "%63s %lu %*s %*s %*s %lx", name, &size, &base) != 3)
 			continue;
-		snprintf(path, sizeof(path), "/sys/module/%s/sections/.parainstructions", name);
+		snprintf(path, sizeof(path), "/sys/module/%s/sections/.%s", name,
+			 alternatives ? "altinstructions" : "parainstructions");
 		section = fopen(path, "r");
 		if (!section)
 			continue;
 		if (fscanf(section, "%lx", &at) != 1)
 			die(path);
 		fclose(section);
-		for (;; at += sizeof(site)) {
-			read_virtual(memory, &site, sizeof(site), at);
+		for (;; at += entry_size) {
+			site = read_site(memory, at);
 			if (site.address < base || site.address >= base + size || !site.length)
 				break;
 			look(memory, &site);
@@ -186,14 +232,20 @@ static void table(int memory)
 {
 	uint64_t at = address_of("pv_ops"), entry;
 	const char *name;
-	int i;
+	int i, empty = 0;
 
 	for (i = 0; i < 128; i++, at += sizeof(entry)) {
 		if (i && name_of(at))
-			break;		/* the next symbol */
+			break;		/* the next symbol; before it may be a gap */
 		read_virtual(memory, &entry, sizeof(entry), at);
+		if (!entry) {
+			empty++;
+			continue;
+		}
+		for (; empty; empty--)
+			printf("op %d 0\n", i - empty);
 		name = name_of(entry);
-		printf("op %d %s\n", i, name ? name : entry ? "?" : "0");
+		printf("op %d %s\n", i, name ? name : "?");
 	}
 }
 
@@ -218,6 +270,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	read_symbols();
+	alternatives = !find_symbol("__parainstructions");
+	entry_size = alternatives ? 14 : 16;
+	gone_from = address_of("__init_begin");
+	gone_to = address_of("__init_end");
 	if (!strcmp(argv[1], "-t")) {
 		table(memory);
 		return 0;
