@@ -140,6 +140,15 @@ int fault_in(struct lg_cpu *cpu, unsigned long address, bool write)
 	got = get_user_pages_fast(address & PAGE_MASK, 1,
 				  (write ? FOLL_WRITE : 0) | LG_FOLL_NUMA,
 				  &page);
+	/*
+	 * Memory that was never written is the page of zeros, which lookups
+	 * that do not sleep refuse for ever: have it made a page of its own.
+	 */
+	if (got == 1 && is_zero_pfn(page_to_pfn(page))) {
+		put_page(page);
+		got = get_user_pages_fast(address & PAGE_MASK, 1, FOLL_WRITE,
+					  &page);
+	}
 	if (got != 1)
 		return got == -EINTR || got == -ERESTARTSYS ? -EINTR : -EFAULT;
 	put_page(page);
