@@ -78,8 +78,8 @@ wait_for 60 test -e /sys/class/net/tap0
 ip addr add 10.9.9.1/24 dev tap0
 ip link set tap0 up
 wait $pid
-is "J10 a panic has its own status" 120 $?
-has "J10 ... and a sentence" 'kernel panicked: sysrq triggered crash' /tmp/err
+is "I3 a panic has its own status" 120 $?
+has "I3 ... and the panic's text" 'kernel panicked: sysrq triggered crash' /tmp/err
 before=$(sed -n 's/^before: //p' /tmp/out)
 check "K7 8 MiB are on a disk" test -n "$before"
 is "K7 K12 ... and after a restart" "$before" "$(sed -n 's/^after: //p' /tmp/out)"
