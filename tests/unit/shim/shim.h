@@ -223,12 +223,14 @@ struct page {
 	bool dirty;
 };
 
-#define folio		page
-#define page_folio(page) (page)
-#define folio_test_anon(page) true
-#define folio_test_swapbacked(page) true
-#define folio_test_dirty(page) ((page)->dirty)
-#define folio_set_dirty(page) ((page)->dirty = true)
+struct folio {
+	struct page page;
+};
+#define page_folio(p)		((struct folio *)(p))
+#define folio_test_anon(f)	true
+#define folio_test_swapbacked(f) true
+#define folio_test_dirty(f)	((f)->page.dirty)
+#define folio_set_dirty(f)	((f)->page.dirty = true)
 
 #define GFP_KERNEL_ACCOUNT 0
 #define FOLL_WRITE	1
