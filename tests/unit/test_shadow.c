@@ -201,6 +201,8 @@ static void check_fill(u64 address, u32 error, struct outcome before)
 	note_fill(address, &o);
 	CHECK(cpu_may(address, error, &leaf));
 	CHECK(leaf == o.leaf);
+	/* What the guest may write now, the host must not take for unwritten. */
+	CHECK(!(leaf & _PAGE_RW) || w.host[o.gpa >> PAGE_SHIFT].dirty);
 }
 
 /* A fault although all is there: something of the host is in the TLB. */
@@ -225,9 +227,11 @@ static enum lg_next fault_until_done(u64 address, u32 error, bool hint)
 {
 	enum lg_next next;
 	int tries = 0;
-	u64 leaf;
+	u64 leaf, i;
 
 	world_forget();
+	for (i = 0; i < FRAMES; i++)
+		w.host[i].dirty = false;
 	for (;;) {
 		CHECK(tries++ < 40);		/* it goes forward */
 		w.lost_race = false;
