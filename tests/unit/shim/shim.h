@@ -238,6 +238,8 @@ struct folio {
 #define pfn_to_page(pfn) ((struct page *)(((pfn) << PAGE_SHIFT) + PAGE_SIZE))
 #define virt_to_page(p)	((struct page *)((char *)(p) + PAGE_SIZE))
 #define page_to_pfn(page) ((page)->pfn)
+#define ZERO_PFN	77	/* the page of zeros */
+#define is_zero_pfn(n)	((n) == ZERO_PFN)
 #define page_private(page) ((page)->private)
 #define set_page_private(page, value) ((page)->private = (value))
 #define put_page(page)	((void)(page))
