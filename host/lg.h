@@ -135,13 +135,11 @@ struct shadow_table {
 	u64 *entries;			/* what the CPU walks */
 	u64 *guest;			/* the guest's entries they came from */
 	struct lg_root *root;		/* whose it is; NULL: the kernel half's */
-	int level;			/* 1 (4 KiB entries) to 3; LG_NO_TABLE */
+	int level;			/* 1 (4 KiB entries) to 3 */
 	bool split;			/* pieces of one large guest page */
 	/* The regions that leaves here may point to: a bit for each 512th. */
 	u64 regions[LG_REGIONS / 64];
 };
-
-#define LG_NO_TABLE	9		/* a place in lg->tables */
 
 /* One address space of the guest: both its views. */
 struct lg_root {

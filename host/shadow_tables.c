@@ -557,7 +557,7 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 			unsigned long end, bool may_rest)
 {
 	unsigned long size = lg->pfn_limit << PAGE_SHIFT;
-	struct shadow_table place = { .level = LG_NO_TABLE }, *t;
+	struct shadow_table place = {}, *t;	/* it maps nothing */
 	u64 first, last;
 
 	if (end <= lg->base || start >= lg->base + size)
