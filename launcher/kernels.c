@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Which kernel a guest boots: the one the user names (a distribution's vmlinuz,
- * the vmlinux inside it, or a file that is linked already), or else the newest in /boot that can be
- * used.  Linking happens at its first use; linker/linker.h tells how.
+ * the vmlinux inside it, or a file that is linked already), or else the newest
+ * in /boot that can be used.  Linking happens at its first use;
+ * linker/linker.h tells how.
  */
 #define _GNU_SOURCE 1
 #include <glob.h>
