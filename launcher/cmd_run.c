@@ -37,9 +37,8 @@ struct run_settings {
 	const char *kernel;
 	const char *initrd;
 	uint64_t memory;
-	struct text_list disks, nets, shares;
+	struct text_list disks, nets, shares, params;
 	const char *vsock, *rootfs;
-	const char *params;
 	const char *name;
 	bool detach;
 	uint64_t time_limit;	/* ns, 0: none */
@@ -69,8 +68,8 @@ static const struct option run_options[] = {
 	  "folder of this machine, at /mnt/TAG in the guest (default TAG: share)" },
 	{ 0, "rootfs", OPTION_TEXT, AT(rootfs), "DIR",
 	  "run COMMAND in DIR (often /) as root folder; what it writes there is kept in memory" },
-	{ 'p', "params", OPTION_TEXT, AT(params), "PARAMS",
-	  "more parameters for the guest's kernel" },
+	{ 'p', "params", OPTION_LIST, AT(params), "PARAMS",
+	  "more parameters for the guest's kernel, separated by spaces" },
 	{ 0, "name", OPTION_TEXT, AT(name), "NAME",
 	  "the guest's name, for `lguest list`, `console` and `stop`" },
 	{ 0, "detach", OPTION_FLAG, AT(detach), NULL,
@@ -130,12 +129,40 @@ static int read_settings(int argc, char **argv, struct run_settings *set)
 	return -1;
 }
 
+static void say_option(FILE *out, const char *name, const char *value)
+{
+	if (value)
+		fprintf(out, " %s '%s'", name, value);
+}
+
+static void say_list(FILE *out, const char *name, const struct text_list *list)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->count; i++)
+		say_option(out, name, list->items[i]);
+}
+
 static void tell_command_line(const struct run_settings *set, const char *kernel)
 {
-	note("same again: lguest run -k %s%s%s -m %lluK -p '%s'%s", kernel,
-	     set->initrd ? " -i " : "", set->initrd ? set->initrd : "",
-	     (unsigned long long)set->memory >> 10, set->params,
-	     set->command ? " -- COMMAND" : "");
+	char *line = NULL;
+	size_t size;
+	FILE *out = verbose ? open_memstream(&line, &size) : NULL;
+
+	if (!out)
+		return;
+	fprintf(out, "-m %lluK", (unsigned long long)set->memory >> 10);
+	say_option(out, "-k", kernel);
+	say_option(out, "-i", set->initrd);
+	say_list(out, "-d", &set->disks);
+	say_list(out, "-n", &set->nets);
+	say_list(out, "--share", &set->shares);
+	say_option(out, "--rootfs", set->rootfs);
+	say_option(out, "--vsock", set->vsock);
+	say_list(out, "-p", &set->params);
+	fclose(out);
+	note("same again: lguest run %s%s", line, set->command ? " -- COMMAND" : "");
+	free(line);
 }
 
 static int open_host(void)
@@ -256,26 +283,55 @@ static const char *release_of(const char *linked, struct lguest_link_note *link_
 }
 
 /*L:028
+ * Linux's ciphers test themselves, for a third of its boot; -p cryptomgr.notests=0
+ * has them do it.
+ *
  * In 64 MiB the stock kernel runs out of memory before /init, if it does all it
  * does elsewhere: 9 MiB for tracefs' files, one for each event and its
  * settings, and 4 MiB to account per-CPU memory to cgroups.  Small guests are many,
  * too: pressure averages would wake each of them every two seconds.
  :*/
+#define FAST_PARAMS	"cryptomgr.notests"
 #define TIGHT_BELOW	(128ULL << 20)
 #define TIGHT_PARAMS	" cgroup.memory=nokmem initcall_blacklist=tracer_init_tracefs psi=0"
+
+/* The words of a list, with spaces between; NULL: no memory. */
+static char *joined(const struct text_list *list)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	unsigned int i;
+
+	if (!out)
+		return NULL;
+	for (i = 0; i < list->count; i++)
+		fprintf(out, "%s%s", i ? " " : "", list->items[i]);
+	fclose(out);
+	return text;
+}
 
 static bool load_params(const struct run_settings *set, const struct memory *memory,
 			const struct initrd *initrd)
 {
-	char params[COMMAND_LINE_MOST + 1];
-	int length = snprintf(params, sizeof(params), "%s%s", devices_params(),
-			      set->memory < TIGHT_BELOW ? TIGHT_PARAMS : "");
+	char ours[COMMAND_LINE_MOST + 1], *theirs;
+	int length = snprintf(ours, sizeof(ours), "%s%s %s", FAST_PARAMS,
+			      set->memory < TIGHT_BELOW ? TIGHT_PARAMS : "",
+			      devices_params());
+	bool ok;
 
 	if (length > COMMAND_LINE_MOST) {
 		problem("the devices do not fit into the kernel's command line; leave some out");
 		return false;
 	}
-	return load_boot_params(memory, params, set->params, initrd);
+	theirs = joined(&set->params);
+	if (!theirs) {
+		problem("no memory for the kernel's command line");
+		return false;
+	}
+	ok = load_boot_params(memory, ours, theirs, initrd);
+	free(theirs);
+	return ok;
 }
 
 /* Everything that needs no Host. */
@@ -503,7 +559,7 @@ static void want_small_stacks(void)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run_settings set = { .memory = DEFAULT_MEMORY, .params = "" };
+	struct run_settings set = { .memory = DEFAULT_MEMORY };
 	int status = read_settings(argc, argv, &set);
 
 	if (status >= 0)

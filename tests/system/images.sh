@@ -171,6 +171,11 @@ lguest run -p "$long" -- cat /proc/cmdline >/tmp/out 2>/tmp/err
 is "K4 the longest command line arrives" "$own $long" "$(cat /tmp/out)"
 lguest run -p "${long}z" -- cat /proc/cmdline >/tmp/out 2>/tmp/err
 is "K4 one more character does not" 122 $?
+truncate -s 1M disk-raw
+lguest run -v -m 100M -d disk-raw,ro -p "lguest.a lguest.b" -p lguest.c -- cat /proc/cmdline >/tmp/out 2>/tmp/err
+has "K4 -p may be given again" "^cryptomgr.* lguest.a lguest.b lguest.c$" /tmp/out
+again=$(sed -n 's/^lguest: same again: \(.*\)COMMAND$/\1/p' /tmp/err)
+is "K1 -v tells how to have the same again" "$(cat /tmp/out)" "$(eval "$again" cat /proc/cmdline 2>&1)"
 
 truncate -s 500M good-raw
 lguest run -m 1500M -i good-raw >/tmp/out 2>/tmp/err </dev/null
@@ -183,7 +188,8 @@ between "J8 -m 96M" 50 96 "$(memory 96M)"
 # The stock kernel needs 96M on a bare PC.
 between "J8 -m 72M" 25 72 "$(memory 72M)"
 between "J8 -m 62M, where just the kernel fits" 20 62 "$(memory 62M)"
-lguest run -m 64M -p hugepages=6 -- true >/tmp/out 2>/tmp/err
+# With what its ciphers need to test themselves, too.
+lguest run -m 64M -p hugepages=6 -p cryptomgr.notests=0 -- true >/tmp/out 2>/tmp/err
 is "J8 -m 64M -p hugepages=6: the guest's kernel has too little, status 120" 120 $?
 has "J8 ... and says so" "panicked: System is deadlocked on memory" /tmp/err
 lguest run -m 61M -- true >/tmp/out 2>/tmp/err
