@@ -52,7 +52,7 @@ static size_t pack_xz(uint8_t *out, size_t room)
 {
 	size_t pos = 0;
 
-	assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL,
+	assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, NULL,
 						 inside, INSIDE, out, &pos,
 						 room), LZMA_OK);
 	return add_length(out, pos);
