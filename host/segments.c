@@ -21,6 +21,7 @@
 #include <asm/pgtable.h>
 #include <asm/special_insns.h>
 #include "lg.h"
+#include "compat/shadow_stack.h"
 #include "compat/syscore.h"
 
 /*H:300
@@ -202,10 +203,7 @@ void free_fpu(struct lg_cpu *cpu)
  */
 void load_guest_fpu(struct lg_cpu *cpu)
 {
-#ifdef X86_FEATURE_USER_SHSTK
-	if (boot_cpu_has(X86_FEATURE_USER_SHSTK))
-		wrmsrl(MSR_IA32_U_CET, 0);
-#endif
+	user_shadow_stack_off();
 	asm volatile("xrstor64 %0" : : "m" (*(char *)cpu->fpu),
 		     "a" ((u32)fpu_mask), "d" ((u32)(fpu_mask >> 32))
 		     : "memory");
