@@ -17,11 +17,7 @@ ok "L2 a Debian image is built, without root's rights to its files"
 
 # The general kernel needs a layer, and headers to make it with.
 general=$(strings -n 8 "$image.vmlinuz" | sed -n 's/^\(6\.[0-9.-]*-amd64\) .*/\1/p' | head -n 1)
-guests=$built/debian
-check "L13 a layer for the general kernel $general" \
-	make -s -C "$top" layer GUEST_KVER="$general" build="$guests"
-check "L13 ... which links" env XDG_CACHE_HOME="$guests/cache" LGUEST_LAYERS="$guests/layers" \
-	"$top/launcher/lguest" link "$image.vmlinuz"
+another_guest "$general" "$image.vmlinuz"
 cp --sparse=always "$image" "$work/disk.img"
 
 cat >"$work/neighbour" <<'END'

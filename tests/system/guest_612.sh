@@ -4,10 +4,7 @@
 
 kernel=$("$top/lab/fetch-kernel" 6.12)
 release=$(basename "$kernel")
-guests=$built/guest-6.12
-check "L13 a layer for $release" make -s -C "$top" layer GUEST_KVER="$release" build="$guests"
-check "L13 ... which links" env XDG_CACHE_HOME="$guests/cache" LGUEST_LAYERS="$guests/layers" \
-	"$top/launcher/lguest" link "$kernel/boot/vmlinuz-$release"
+another_guest "$release" "$kernel/boot/vmlinuz-$release"
 
 mkdir "$work/in"
 for name in patched workload; do

@@ -46,6 +46,17 @@ inside() {
 	fi
 }
 
+# another_guest RELEASE VMLINUZ: a layer for this kernel, and both linked, in $guests,
+# for `inside --guests "$guests"`.
+another_guest() {
+	guests=$built/guest-$1
+	mkdir -p "$guests"
+	check "L13 a layer for $1" flock "$guests" \
+		make -s -C "$top" layer GUEST_KVER="$1" build="$guests"
+	check "L13 ... which links" env XDG_CACHE_HOME="$guests/cache" \
+		LGUEST_LAYERS="$guests/layers" "$top/launcher/lguest" link "$2"
+}
+
 # program SOURCE OUTPUT: a static program for lab and guest alike.
 program() {
 	gcc -std=gnu11 -O1 -g0 -s -Wall -Wextra -static -pthread -o "$2" "$1" -lm
