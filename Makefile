@@ -126,6 +126,9 @@ book:
 	$(Q)mkdir -p $(build)
 	$(Q)docs/book >$(build)/book.html && echo "  $(build)/book.html"
 
+Puppy:
+	$(Q)docs/puppy
+
 debian:
 	$(Q)mkdir -p $(build)
 	$(Q)images/debian $(build)/debian.img
@@ -200,5 +203,5 @@ distclean: clean
 	$(Q)rm -rf $(build)
 
 .PHONY: help all packages parts module layer launcher linked run test test-debug bochs soak fuzz \
-	mutants bench lab debian book check \
+	mutants bench lab debian book Puppy check \
 	install install-program install-dkms uninstall clean distclean

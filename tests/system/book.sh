@@ -25,6 +25,7 @@ refused() {	# NAME SENTENCE FILE SED
 	check "K15 ... with a sentence" grep -q "$2" "$work/err"
 	cp "$work/good" "$3"
 }
+check "K16 there is a puppy, with two eyes" sh -c 'make -s -C "$1" Puppy | grep -q "(o..o)"' - "$top"
 mkdir "$work/copy"
 cp -r --parents guest host include launcher docs/book "$work/copy" 2>/dev/null
 cd "$work/copy" || exit
