@@ -150,9 +150,16 @@ static void clock_gettime_1(long n)
 static int there[2], back[2];
 static pid_t partner;
 
+static double next_number(double x)
+{
+	return x / 2 + 1;
+}
+
+/* Gives back what it gets; for a number, the next one. */
 static void start_partner(void)
 {
-	char c;
+	double x;
+	ssize_t got;
 
 	must(!pipe(there) && !pipe(back), "pipe");
 	partner = fork();
@@ -160,9 +167,12 @@ static void start_partner(void)
 	if (partner)
 		return;
 	close(there[1]);
-	while (read(there[0], &c, 1) == 1)
-		if (write(back[1], &c, 1) != 1)
+	while ((got = read(there[0], &x, sizeof(x))) > 0) {
+		if (got == sizeof(x))
+			x = next_number(x);
+		if (write(back[1], &x, got) != got)
 			break;
+	}
 	_exit(0);
 }
 
@@ -183,6 +193,19 @@ static void pipe_pingpong(long n)
 	while (n--) {
 		must(write(there[1], &c, 1) == 1, "write to the pipe");
 		must(read(back[0], &c, 1) == 1, "read from the pipe");
+	}
+}
+
+/* The same, while both compute. */
+static void fpu_pingpong(long n)
+{
+	double x = n, y;
+
+	while (n--) {
+		must(write(there[1], &x, sizeof(x)) == sizeof(x), "write to the pipe");
+		must(read(back[0], &y, sizeof(y)) == sizeof(y), "read from the pipe");
+		must(y == next_number(x), "the partner's number");
+		x = y * 3;
 	}
 }
 
@@ -466,12 +489,13 @@ static const struct operation operations[] = {
 	{ "memcpy_1m", "MiB", memcpy_1m, map_copies, unmap_copies, 50, 0 },
 	{ "random_load", "load", random_load, map_table, unmap_table, 200000, 0 },
 	/* What follows is only counted. */
+	{ "fpu_pingpong", "round trip", fpu_pingpong, start_partner, end_partner, 1000, 0 },
 	{ "touch_fresh", "page", touch_fresh, NULL, NULL, 2048, 0 },
 	{ "sleep_ms", "sleep", sleep_ms, NULL, NULL, 100, 0 },
 	{ "busy_ms", "ms", busy_ms, NULL, NULL, 500, 0 },
 };
 #define NR_OPERATIONS	(sizeof(operations) / sizeof(operations[0]))
-#define NR_TIMED	(NR_OPERATIONS - 3)
+#define NR_TIMED	(NR_OPERATIONS - 4)
 
 /* ---- time */
 

@@ -29,6 +29,7 @@ SYSTEMS = [  # name, heading, colour
 TARGETS = {  # world switches per operation
     "null_syscall": 0.005, "read_1": 0.005, "write_1": 0.005, "stat": 0.005,
     "signal_self": 0.005, "clock_gettime": 0.005, "pipe_pingpong": 0.005,
+    "fpu_pingpong": 0.005,
     "touch_random": 1.1, "touch_sequential": 0.2, "touch_fresh": 1.1,
     "mprotect_page": 2, "timer_tick": 2,
 }

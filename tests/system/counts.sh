@@ -19,6 +19,7 @@ limits="
  clock_gettime		0.01	op	E9
  rdtsc			0.01	op	E9
  pipe_pingpong		0.02	op	F5
+ fpu_pingpong		0.02	op	I10
  touch_random		1.1	op	F2
  touch_sequential	0.2	op	F2
  touch_fresh		0.2	op	F2
