@@ -43,7 +43,7 @@ wait
 END
 
 program "$(dirname "$0")/pty.c" "$work/pty" || not_ok "pty.c compiles"
-inside "debian" --guests "$guests" --memory 4G --timeout 700 --modprobe tun --modprobe dummy --disk "$work/disk.img" \
+inside "debian" --guests "$guests" --memory 4G --timeout 1200 --modprobe tun --modprobe dummy --disk "$work/disk.img" \
 	--with "$work/neighbour" --with "$work/alice" --with "$work/pty" --with "$(command -v passt)" \
 	--with "$image.vmlinuz" --with "$image.initrd" <<'END'
 chown alice /dev/nvme0n1
@@ -64,7 +64,7 @@ in_real_root /run/in-it passt* &
 all=$!
 said() { tr -d '\r' </tmp/debian.out | sed -n "s/^.*selftest: $1 //p"; }	# WORD
 
-wait_for 300 grep -q "selftest: ready" /tmp/debian.out
+wait_for 600 grep -q "selftest: ready" /tmp/debian.out
 user=$(echo enough-not | nc -w 5 127.0.0.1 2007)
 tap=$(echo hello | nc -w 5 10.9.9.2 7)
 echo enough | nc -w 5 10.9.9.2 7 >/dev/null
@@ -95,7 +95,7 @@ PERSON
 	'send:echo up-$(uname -r)\r' 'expect:up-6' 'expect:Power down' \
 	-- su alice -c "sh /tmp/person.sh" >/tmp/pty.out 2>&1 &
 person=$!
-wait_for 200 grep -q "up-6" /tmp/pty.out
+wait_for 400 grep -q "up-6" /tmp/pty.out
 su alice -c "lguest stop deb"
 is "L2 I4 lguest stop has systemd power off" 0 $?
 wait $person
@@ -111,7 +111,7 @@ cat >/run/killed <<'KILLED'
 exec su alice -c "lguest run -m 512M -d /dev/nvme0n1 -n user -n tap=tap0 -n switch=/tmp/lan </dev/null >/tmp/killed.out 2>&1"
 KILLED
 in_real_root /run/killed passt* &
-wait_for 60 grep -q "Welcome to" /tmp/killed.out
+wait_for 200 grep -q "Welcome to" /tmp/killed.out
 is "H8 passt and the tap are in use" "1 1" "$(pidof passt passt.avx2 | wc -w) $(cat /sys/class/net/tap0/carrier)"
 kill -KILL $(pidof lguest)
 wait $!
