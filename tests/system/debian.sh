@@ -90,7 +90,7 @@ has "I14 ... which the guest answers" "you said hello" /tmp/neighbour.out
 cat >/tmp/person.sh <<'PERSON'
 exec lguest run --name deb -m 1G -k /lab/test.img.vmlinuz -i /lab/test.img.initrd -p root=/dev/vda -d /dev/nvme0n1
 PERSON
-./pty 'expect:Loading, please wait' 'expect:Welcome to' 'expect:debian login: ' \
+LAB_SLOW=$((3 * ${LAB_SLOW:-1})) ./pty 'expect:Loading, please wait' 'expect:Welcome to' 'expect:debian login: ' \
 	'send:root\r' 'expect::~# ' 'send:systemctl is-system-running --wait\r' 'expect:running' \
 	'send:echo up-$(uname -r)\r' 'expect:up-6' 'expect:Power down' \
 	-- su alice -c "sh /tmp/person.sh" >/tmp/pty.out 2>&1 &
