@@ -32,7 +32,8 @@ yes | timeout 30 lguest run -- head -n 2 >/tmp/out 2>/tmp/err
 is "K5 COMMAND may leave input unread" "0 y y" "$? $(echo $(cat /tmp/out))"
 yes | timeout 30 lguest run -- sh -c 'exec <&-; exit 9'
 is "K5 ... or close it" 9 $?
-sleep 60 | timeout 30 lguest run -- sh -c 'exit 8'
+mkfifo /tmp/endless
+timeout 30 lguest run -- sh -c 'exit 8' <>/tmp/endless
 is "K5 ... and needs no end of it" 8 $?
 
 # The reader sleeps while the rings are full: nobody may be busy meanwhile.
