@@ -7,15 +7,15 @@
 cat >"$work/write-and-reboot" <<'END'
 if [ "$(dd if=/dev/vdb bs=512 count=1 2>/dev/null | head -c 6)" = second ]; then
 	dd if=/dev/vda of=/dev/null bs=4k count=3000 iflag=direct 2>/dev/null
-	echo "after: $(head -c 67108864 /dev/vda | md5sum)"
+	echo "after: $(dd if=/dev/vda bs=1M count=64 2>/dev/null | md5sum)"
 	exit 0
 fi
-head -c 67108864 /dev/urandom >/tmp/pattern
+dd if=/dev/urandom of=/tmp/pattern bs=1M count=64 iflag=fullblock 2>/dev/null
 dd if=/tmp/pattern of=/dev/vda bs=1M conv=fsync 2>/dev/null || echo cannot write
 echo "pattern: $(md5sum </tmp/pattern)"
 blockdev --flushbufs /dev/vda
 echo 3 >/proc/sys/vm/drop_caches
-echo "before: $(head -c 67108864 /dev/vda | md5sum)"
+echo "before: $(dd if=/dev/vda bs=1M count=64 2>/dev/null | md5sum)"
 echo second | dd of=/dev/vdb conv=fsync,notrunc 2>/dev/null
 reboot -f
 sleep 60
