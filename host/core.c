@@ -80,7 +80,10 @@ static void run_guest_once(struct lg_cpu *cpu)
 	struct lg_state *state = cpu->state;
 
 	count_visit(cpu);
-	enter_guest(cpu);
+	if (unlikely(cpu->stepping))
+		enter_guest_to_step(cpu);
+	else
+		enter_guest(cpu);
 	cpu->visit_began = rdtsc();
 	trace_lguest_exit(current->pid, state->trapnum, state->error,
 			  state->regs.ip, cpu->user);
@@ -112,12 +115,15 @@ static void run_guest_atomic(struct lg_cpu *cpu)
 	kernel_fpu_begin();
 	load_guest_fpu(cpu);
 	do {
+		if (unlikely(cpu->stepping))
+			look_at_step(cpu);
 		local_irq_disable();
 		if (must_leave(cpu)) {
 			local_irq_enable();
 			break;
 		}
-		maybe_deliver_interrupt(cpu);
+		if (likely(!cpu->stepping))
+			maybe_deliver_interrupt(cpu);
 		WRITE_ONCE(cpu->in_guest, smp_processor_id());
 		smp_mb();
 		run_guest_once(cpu);
@@ -200,6 +206,8 @@ static ssize_t give_register(struct lg_cpu *cpu, char __user *buf, size_t size)
 		return -EINVAL;
 	if (offset == LHREG_CR2)
 		value = cpu->shared ? cpu->shared->cr2 : cpu->cr2;
+	else if (offset == LHREG_CR3)
+		value = cpu->root->linear ? ~0ULL : cpu->root->pfn << PAGE_SHIFT;
 	else
 		value = *(u64 *)((char *)regs_of(cpu) + offset);
 	if (copy_to_user(buf, &value, sizeof(value)))
@@ -215,6 +223,11 @@ static ssize_t give_exit(struct lg_cpu *cpu, char __user *buf, size_t size)
 	if (copy_to_user(buf, &cpu->exit, sizeof(cpu->exit)))
 		return -EFAULT;
 	cpu->exit_given = true;
+	if (cpu->stepping) {
+		WRITE_ONCE(cpu->step, false);
+		cpu->stepping = false;
+		cpu->stepped = false;
+	}
 	count(cpu, LG_COUNT_EXITS);
 	return sizeof(cpu->exit);
 }
@@ -246,6 +259,7 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 		memset(&cpu->exit, 0, sizeof(cpu->exit));
 		cpu->exit_given = false;
 	}
+	begin_step_read(cpu);
 	while (!READ_ONCE(lg->dead)) {
 		if (cpu->exit.kind)
 			return give_exit(cpu, buf, size);
@@ -260,7 +274,11 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 			continue;
 		if (READ_ONCE(cpu->inject) >= 0)
 			take_injected(cpu);
-		if (cpu->halted) {
+		if (cpu->stepped) {
+			cpu->exit.kind = LGUEST_EXIT_STEP;
+			continue;
+		}
+		if (cpu->halted && !cpu->stepping) {
 			sleep_halted(cpu);
 			continue;
 		}

@@ -278,7 +278,7 @@ static bool is_settable(u64 offset)
 
 static int req_getreg(struct lg_cpu *cpu, const u64 *arg)
 {
-	if (!is_register(arg[0]) && arg[0] != LHREG_CR2)
+	if (!is_register(arg[0]) && arg[0] != LHREG_CR2 && arg[0] != LHREG_CR3)
 		return -ENOENT;
 	WRITE_ONCE(cpu->getreg, arg[0]);
 	return 0;
@@ -304,6 +304,14 @@ static int req_trap(struct lg_cpu *cpu, const u64 *arg)
 	return 0;
 }
 
+static int req_step(struct lg_cpu *cpu, const u64 *arg)
+{
+	if (arg[0] > 1)
+		return -EINVAL;
+	WRITE_ONCE(cpu->step, arg[0]);
+	return 0;
+}
+
 static const struct {
 	int (*fn)(struct lg_cpu *cpu, const u64 *arg);
 	unsigned int args;
@@ -318,6 +326,7 @@ static const struct {
 	[LHREQ_DEVICE_EVENTFD] = { req_device_eventfd, 3 },
 	[LHREQ_IRQFD] = { req_irqfd, 2 },
 	[LHREQ_IRQ_STATUS] = { req_irq_status, 3 },
+	[LHREQ_STEP] = { req_step, 1 },
 };
 
 static int do_request(struct file *file, const u64 *word, loff_t id)

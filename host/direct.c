@@ -30,7 +30,7 @@ void prepare_direct(struct lg_cpu *cpu)
 	state->syscall_entry = cpu->syscall_entry;
 	state->event_entry = cpu->event_entry;
 	state->has_pku = boot_cpu_has(X86_FEATURE_OSPKE);
-	state->not_direct = !cpu->shared || cpu->pkru;
+	state->not_direct = !cpu->shared || cpu->pkru || cpu->stepping;
 	/* As the kernel does before it returns to a user. */
 	state->verw = boot_cpu_has(X86_FEATURE_CLEAR_CPU_BUF);
 	state->verw_sel = __KERNEL_DS;

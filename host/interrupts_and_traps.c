@@ -118,6 +118,7 @@ static void go_to_entry(struct lg_cpu *cpu, u64 entry)
 	regs->cx = regs->ip;
 	regs->r11 = regs->flags;
 	cpu->halted = false;
+	cpu->stepped = cpu->stepping;
 }
 
 /**
@@ -363,15 +364,20 @@ static enum lg_next handle_gp(struct lg_cpu *cpu)
 	return LG_RUN;
 }
 
-static void handle_debug(struct lg_cpu *cpu)
+static enum lg_next handle_debug(struct lg_cpu *cpu)
 {
 	unsigned long dr6;
 
+	if (cpu->stepped)	/* called again */
+		return finish_step(cpu);
 	get_debugreg(dr6, 6);
 	set_debugreg(DR6_RESERVED, 6);
+	if (cpu->stepping && !cpu->step_tf && dr6 & DR_STEP)
+		return finish_step(cpu);
 	if (cpu->shared)
 		cpu->shared->dr6 = dr6;
 	deliver_trap(cpu, X86_TRAP_DB, 0);
+	return LG_RUN;
 }
 
 /*H:440
@@ -442,8 +448,7 @@ static enum lg_next handle_other(struct lg_cpu *cpu, u64 trap)
 	case X86_TRAP_GP:
 		return handle_gp(cpu);
 	case X86_TRAP_DB:
-		handle_debug(cpu);
-		return LG_RUN;
+		return handle_debug(cpu);
 	case LG_TRAP_SYSCALL:
 		return handle_syscall(cpu);
 	case LG_TRAP_COMPAT:
@@ -479,5 +484,7 @@ enum lg_next handle_trap(struct lg_cpu *cpu)
 		next = handle_other(cpu, trap);
 	if (next != LG_RETRY)
 		cpu->trap_pending = false;
+	if (unlikely(cpu->stepping))
+		next = note_step(cpu, trap, next);
 	return next;
 }

@@ -231,6 +231,14 @@ struct lg_cpu {
 	int inject;			/* w armed trap, or -1 */
 	u64 inject_error;		/* w */
 
+	bool step;			/* w STEP: armed */
+	bool stepping;			/* o this read() obeys it (step.c) */
+	bool step_began;		/* o the guest was entered for it */
+	bool stepped;			/* o it is done */
+	bool step_tf;			/* o the guest had its own trap flag */
+	u8 step_insn;			/* o its opcode, if it is about flags */
+	u64 step_from;			/* o rip before it */
+
 	DECLARE_BITMAP(irqs_pending, LGUEST_IRQS);	/* w */
 	bool break_out;			/* w */
 	struct hrtimer timer;		/* o */
@@ -363,6 +371,13 @@ void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
 enum lg_next return_from_event(struct lg_cpu *cpu);
 void handle_host_interrupt(struct lg_cpu *cpu);
 enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error);
+
+/* step.c */
+void begin_step_read(struct lg_cpu *cpu);
+void look_at_step(struct lg_cpu *cpu);
+void enter_guest_to_step(struct lg_cpu *cpu);
+enum lg_next finish_step(struct lg_cpu *cpu);
+enum lg_next note_step(struct lg_cpu *cpu, u64 trap, enum lg_next next);
 
 /* hypercalls.c */
 enum lg_next do_hypercall(struct lg_cpu *cpu);

@@ -59,7 +59,7 @@
 #define LHREQ_EVENTFD		4
 /*
  * GETREG offset: the next read() of this vCPU gives the 8 bytes of a register,
- * named by its byte offset in struct user_regs_struct, or LHREG_CR2.
+ * named by its byte offset in struct user_regs_struct, LHREG_CR2 or LHREG_CR3.
  * ENOENT: no such register.
  */
 #define LHREQ_GETREG		5
@@ -100,7 +100,21 @@
  * the line has a word elsewhere or the word is another line's.
  */
 #define LHREQ_IRQ_STATUS	10
+/*
+ * STEP on: 1 makes read() end after one instruction of the guest, from the next
+ * read() on and until it gives a record; no interrupt is delivered meanwhile.
+ * If nothing else is to be told, the record is LGUEST_EXIT_STEP.  0 takes it
+ * back, unless it is done already.  An instruction that faults, or that the guest's kernel gets an event
+ * for, ends at the first instruction of its event entry; one for which the Host
+ * only fills its tables has not been run yet; `mov ss` and the next are one; HALT
+ * does not sleep.  The guest does not see the trap flag that this takes, and its
+ * own works as ever.  EINVAL: neither 0 nor 1.
+ */
+#define LHREQ_STEP		11
+/* Not of struct user_regs_struct: the address of the last page fault, ... */
 #define LHREG_CR2		0x1000
+/* ... and of the top-level table in use; all ones while virtual = physical. */
+#define LHREG_CR3		0x1008
 
 /* What read() gives: one of these (other fields zero), ... */
 struct lguest_exit {
@@ -116,6 +130,7 @@ _Static_assert(sizeof(struct lguest_exit) == 40, "no padding");
 #define LGUEST_EXIT_NOTIFY	1	/* the guest called NOTIFY */
 #define LGUEST_EXIT_TRAP	13	/* #GP(0) in the guest kernel: emulate */
 #define LGUEST_EXIT_MMIO	14	/* access to device memory: emulate */
+#define LGUEST_EXIT_STEP	15	/* the instruction of a STEP is done */
 #define LGUEST_ACCESS_WRITE	1
 #define LGUEST_ACCESS_FETCH	2
 /*
