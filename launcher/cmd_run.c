@@ -17,6 +17,7 @@
 #include "control.h"
 #include "detach.h"
 #include "devices/devices.h"
+#include "gdb.h"
 #include "guest.h"
 #include "host.h"
 #include "initramfs.h"
@@ -39,6 +40,7 @@ struct run_settings {
 	uint64_t memory;
 	struct text_list disks, nets, shares, params;
 	const char *vsock, *rootfs;
+	const char *gdb;
 	const char *name;
 	bool detach;
 	uint64_t time_limit;	/* ns, 0: none */
@@ -70,6 +72,8 @@ static const struct option run_options[] = {
 	  "run COMMAND in DIR (often /) as root folder; what it writes there is kept in memory" },
 	{ 'p', "params", OPTION_LIST, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel, separated by spaces" },
+	{ 0, "gdb", OPTION_TEXT, AT(gdb), "PATH",
+	  "stand before the first instruction, until a debugger comes to the socket PATH" },
 	{ 0, "name", OPTION_TEXT, AT(name), "NAME",
 	  "the guest's name, for `lguest list`, `console` and `stop`" },
 	{ 0, "detach", OPTION_FLAG, AT(detach), NULL,
@@ -159,6 +163,7 @@ static void tell_command_line(const struct run_settings *set, const char *kernel
 	say_list(out, "--share", &set->shares);
 	say_option(out, "--rootfs", set->rootfs);
 	say_option(out, "--vsock", set->vsock);
+	say_option(out, "--gdb", set->gdb);
 	say_list(out, "-p", &set->params);
 	fclose(out);
 	note("same again: lguest run %s%s", line, set->command ? " -- COMMAND" : "");
@@ -427,6 +432,9 @@ static int ended(const struct guest *guest)
 	case END_STOP:
 		problem("the guest was ended by `lguest stop`: it did not shut down in time");
 		return STATUS_STOPPED;
+	case END_DEBUGGER:
+		problem("the guest was ended by its debugger");
+		return STATUS_STOPPED;
 	case END_ESCAPE:
 		problem("the guest was ended from the keyboard");
 		return STATUS_ESCAPE;
@@ -457,6 +465,7 @@ static void *vcpu_thread(void *argument)
 	if (control_start(&vcpu->guest) && detach_done() && confine_thread(THREAD_VCPU)) {
 		resident_give_back();
 		vcpu->status = run_guest(&vcpu->guest);
+		gdb_ended(vcpu->status);
 	}
 	control_stop();
 	devices_stop();
@@ -520,7 +529,7 @@ static int run(const struct run_settings *set)
 	vcpu.set = set;
 	if (!take_name(set))
 		return STATUS_HOST;
-	if (!prepare(guest, set, &vcpu.entry)) {
+	if (!prepare(guest, set, &vcpu.entry) || (set->gdb && !gdb_open(set->gdb))) {
 		control_close();
 		return STATUS_HOST;
 	}
@@ -536,10 +545,12 @@ static int run(const struct run_settings *set)
 	if (status == RUN_RESTART && !control_stopping()) {
 		note("the guest restarts");
 		control_hand_down();
+		gdb_hand_down();
 		confine_lift_limits();
 		restart_now();
 		status = STATUS_HOST;
 	}
+	gdb_close();
 	control_close();
 	if (status == RUN_ENDED)
 		return ended(guest);

@@ -365,6 +365,13 @@ static int allow_threads(scmp_filter_ctx filter)
 	return error;
 }
 
+static bool accepts;
+
+void confine_allow_accept(void)
+{
+	accepts = true;
+}
+
 bool confine_thread(enum thread_kind kind)
 {
 	const struct list *list = &lists[kind];
@@ -391,6 +398,8 @@ bool confine_thread(enum thread_kind kind)
 		error = allow_patience(filter);
 	if (!error && kind == THREAD_VCPU)
 		error = allow_threads(filter);
+	if (!error && kind == THREAD_VCPU && accepts)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(accept4), 0);
 	if (!error)
 		error = seccomp_load(filter);
 	if (filter)

@@ -28,6 +28,8 @@ void confine_lift_limits(void);
  * from it; false if there are too many such folders.
  */
 bool confine_allow_folder(enum thread_kind kind, const char *path);
+/* The vCPU's thread will accept connections: a debugger's. */
+void confine_allow_accept(void);
 /* The calling thread, and those it starts; false after a message. */
 bool confine_thread(enum thread_kind kind);
 

@@ -30,6 +30,7 @@ struct guest {
 #define END_ESCAPE	2
 #define END_CONFINE	3		/* a thread could not be confined */
 #define END_STOP	4		/* `lguest stop`, by force */
+#define END_DEBUGGER	5		/* its "kill" */
 #define END_SIGNAL	0x100
 
 /* The first wish counts. */

@@ -114,6 +114,11 @@ int host_trap(int fd, unsigned int number, uint64_t error)
 	return REQUEST(fd, LHREQ_TRAP, number, error);
 }
 
+int host_step(int fd, bool on)
+{
+	return REQUEST(fd, LHREQ_STEP, on);
+}
+
 /*L:420
  * GETREG arms a register, and the next read() gives its value instead of
  * running the guest.

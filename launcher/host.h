@@ -37,7 +37,9 @@ int host_irqfd(int fd, unsigned int line, int eventfd);
 /* Keep the line's status word at this device address; it becomes value. */
 int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value);
 int host_trap(int fd, unsigned int number, uint64_t error);
-/* Registers by their offset in struct user_regs_struct, or LHREG_CR2. */
+/* The next host_run() is one instruction. */
+int host_step(int fd, bool on);
+/* Registers by their offset in struct user_regs_struct, or LHREG_*. */
 int host_get_register(int fd, size_t offset, uint64_t *value);
 int host_set_register(int fd, size_t offset, uint64_t value);
 

@@ -22,7 +22,7 @@
 	S(0,   DONE,	"the guest powered off (or COMMAND succeeded)")	\
 	S(1,   FAILED,	"`check` found something missing; another command failed") \
 	S(2,   USAGE,	"bad usage: unknown option, bad value")		\
-	S(116, STOPPED,	"ended by `lguest stop`, but not by itself")	\
+	S(116, STOPPED,	"ended by `lguest stop` or a debugger, not by itself")	\
 	S(117, TIME,	"the time limit was reached")			\
 	S(118, NO_STATUS, "the guest powered off before COMMAND ended")	\
 	S(119, ESCAPE,	"ended from the keyboard (Ctrl-A x, or three ^C)") \

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "emulate.h"
+#include "gdb.h"
 #include "guest.h"
 #include "host.h"
 #include "lguest.h"
@@ -73,9 +74,13 @@ static int handle(struct guest *guest, const struct lguest_exit *exit)
 			     (unsigned long long)exit->value);
 		return 0;
 	case LGUEST_EXIT_TRAP:
+		if (gdb_trapped())
+			return 0;
 		return emulate_trap(guest->fd, exit);
 	case LGUEST_EXIT_MMIO:
 		return emulate_mmio(guest->fd, exit);
+	case LGUEST_EXIT_STEP:
+		return 0;
 	default:
 		return -EPROTO;
 	}
@@ -94,7 +99,7 @@ static void wait_a_little(void)
 static void stay_paused(struct guest *guest)
 {
 	atomic_store(&guest->parked, true);
-	while (guest->paused && !guest->end)
+	while (guest->paused && !guest->end && !gdb_calling())
 		poll(NULL, 0, 1000);
 	atomic_store(&guest->parked, false);
 }
@@ -105,10 +110,12 @@ static void stay_paused(struct guest *guest)
  :*/
 int run_guest(struct guest *guest)
 {
+	gdb_start(guest);
 	while (!guest->end) {
 		struct lguest_exit exit;
 		int error;
 
+		gdb_attend();
 		if (guest->paused) {
 			stay_paused(guest);
 			continue;
@@ -118,6 +125,8 @@ int run_guest(struct guest *guest)
 			error = handle(guest, &exit);
 		switch (-error) {
 		case 0:
+			gdb_handled();
+			break;
 		case EINTR:
 			break;
 		case EAGAIN:

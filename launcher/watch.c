@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "gdb.h"
 #include "host.h"
 #include "lguest.h"
 #include "terminal.h"
@@ -26,6 +27,7 @@
 #define KICKS		100		/* then the Host does not let go */
 #define RETRY_INPUT	100		/* ms, should the guest forget to ask */
 #define RETRY_READY	50		/* ms, while it boots */
+#define RETRY_CALL	10		/* ms, should a kick come too early */
 #define MILLISECOND	1000000ULL
 #define KEYS_MOST	256		/* bytes read at once, from a terminal ... */
 #define INPUT_MOST	65536		/* ... and from elsewhere */
@@ -226,6 +228,8 @@ static int patience(const struct watch *w)
 		least = RETRY_READY;
 	else if (w->resized)
 		least = RETRY_READY;
+	if (gdb_calling())
+		least = RETRY_CALL;
 	if (w->settings.deadline) {
 		uint64_t now = now_ns(), left = 0;
 
@@ -258,7 +262,7 @@ static void kick_until_stopped(struct watch *w)
 	end = w->guest->end;
 	if (end == END_TIME)
 		_exit(STATUS_TIME);
-	if (end == END_STOP)
+	if (end == END_STOP || end == END_DEBUGGER)
 		_exit(STATUS_STOPPED);
 	_exit(end >= END_SIGNAL ? 128 + end - END_SIGNAL : STATUS_ESCAPE);
 }
@@ -266,10 +270,11 @@ static void kick_until_stopped(struct watch *w)
 static void *watch_thread(void *argument)
 {
 	struct watch *w = argument;
-	struct pollfd fds[4] = {
+	struct pollfd fds[5] = {
 		{ .fd = w->stop, .events = POLLIN },
 		{ .fd = w->signals, .events = POLLIN },
 		{ .fd = w->news, .events = POLLIN },
+		{ .events = POLLIN },
 		{ .events = POLLIN },
 	};
 
@@ -277,7 +282,8 @@ static void *watch_thread(void *argument)
 		request_end(w->guest, END_CONFINE);
 	while (!w->guest->end) {
 		fds[3].fd = wants_input(w) ? STDIN_FILENO : -1;
-		if (poll(fds, 4, patience(w)) < 0 && errno != EINTR)
+		fds[4].fd = gdb_source();
+		if (poll(fds, 5, patience(w)) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents)
 			return NULL;
@@ -287,6 +293,8 @@ static void *watch_thread(void *argument)
 			see_news(w);
 		if (fds[3].fd >= 0 && fds[3].revents)
 			read_input(w);
+		if ((fds[4].fd >= 0 && fds[4].revents) || gdb_calling())
+			gdb_call();
 		push_input(w);
 		if (w->resized && is_ready(w))
 			tell_size(w);
