@@ -278,7 +278,9 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 			cpu->exit.kind = LGUEST_EXIT_STEP;
 			continue;
 		}
-		if (cpu->halted && !cpu->stepping) {
+		if (cpu->stepping)
+			cpu->halted = false;
+		if (cpu->halted) {
 			sleep_halted(cpu);
 			continue;
 		}

@@ -59,7 +59,7 @@ TEST("H18 GETREG of every register, ENOENT for others, EFAULT keeps it armed")
 	CHECK_ERRNO(request(g, LHREQ_GETREG, REG(orig_rax)), ENOENT);
 	CHECK_ERRNO(request(g, LHREQ_GETREG, 4), ENOENT);
 	CHECK_ERRNO(request(g, LHREQ_GETREG, 216), ENOENT);
-	CHECK_ERRNO(request(g, LHREQ_GETREG, 0x1008), ENOENT);
+	CHECK_ERRNO(request(g, LHREQ_GETREG, 0x1010), ENOENT);
 	CHECK_ERRNO(request(g, LHREQ_GETREG, ~0ULL), ENOENT);
 	CHECK_ERRNO(request(g, LHREQ_GETREG, -8ULL), ENOENT);
 	CHECK_EQ(request(g, LHREQ_GETREG, REG(r15)), 16);
@@ -82,7 +82,7 @@ TEST("H19 SETREG of every settable register, seen by the guest")
 		REG(rdx), REG(rbx), REG(rbp), REG(rsi), REG(rdi) };
 	static const u64 never[] = { REG(cs), REG(ss), REG(ds), REG(es), REG(fs),
 		REG(gs), REG(eflags), REG(fs_base), REG(gs_base), REG(orig_rax),
-		LHREG_CR2, 4, 216, ~0ULL, -8ULL };
+		LHREG_CR2, LHREG_CR3, 4, 216, ~0ULL, -8ULL };
 	struct guest *g = make_guest(notifies);
 	u64 stack = 0x50000, *at;
 

@@ -60,12 +60,12 @@ static void some_request(u64 *state)
 
 	for (int i = 0; i < 8; i++)
 		words[i] = any_from(state);
-	words[0] = (r >> 25 & 31) ? (r >> 30) % 11 : any_from(state);
+	words[0] = (r >> 25 & 31) ? (r >> 30) % 12 : any_from(state);
 	if (words[0] == LHREQ_BREAK)
 		words[1] = (r >> 40 & 7) == 0;
 	if (r >> 41 & 1)
-		words[1] &= 63;
-	if (words[0] >= LHREQ_DEVICE_EVENTFD && r >> 42 & 1)
+		words[1] &= words[0] == LHREQ_STEP ? 1 : 63;
+	if (words[0] >= LHREQ_DEVICE_EVENTFD && words[0] != LHREQ_STEP && r >> 42 & 1)
 		words[1 + (words[0] == LHREQ_IRQ_STATUS)] =
 			GUEST_SIZE + 4 * (r >> 43 & 15);
 	if (r >> 47 & 1)

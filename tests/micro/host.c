@@ -88,10 +88,9 @@ struct guest *make_guest(void (*fn)(void))
 /* AT-51: what a record does not use is zero. */
 static void check_unused(const struct lguest_exit *e)
 {
-	bool used = e->kind != LGUEST_EXIT_NOTIFY;
+	bool used = e->kind == LGUEST_EXIT_TRAP || e->kind == LGUEST_EXIT_MMIO;
 
-	if (e->kind != LGUEST_EXIT_NOTIFY && e->kind != LGUEST_EXIT_TRAP &&
-	    e->kind != LGUEST_EXIT_MMIO)
+	if (!used && e->kind != LGUEST_EXIT_NOTIFY && e->kind != LGUEST_EXIT_STEP)
 		fail("a record of kind %u", e->kind);
 	CHECK_EQ(e->reserved, 0);
 	CHECK(used ? e->insn_len <= sizeof(e->insn) : !e->insn_len);
@@ -99,7 +98,7 @@ static void check_unused(const struct lguest_exit *e)
 		CHECK_EQ(e->insn[i], 0);
 	if (e->kind != LGUEST_EXIT_MMIO)
 		CHECK_EQ(e->access, 0);
-	if (e->kind == LGUEST_EXIT_TRAP)
+	if (e->kind == LGUEST_EXIT_TRAP || e->kind == LGUEST_EXIT_STEP)
 		CHECK_EQ(e->value, 0);
 }
 
