@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * `lguest link`: link a kernel beforehand, which `lguest run` would otherwise
- * do at its first start, or look at its symbols.  The path of the linked file
+ * do at its first start, or look at its symbols, also with gdb.  The path of the linked file
  * goes to stdout, for scripts.
  */
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 struct link_settings {
 	const char *out;
 	const char *layer;
+	const char *debug_file;
 	bool symbols;
 	bool verbose;
 };
@@ -26,6 +27,8 @@ static const struct option link_options[] = {
 	  "take the guest layer from here, not from $LGUEST_LAYERS or /usr/lib/lguest/layers" },
 	{ 0, "symbols", OPTION_FLAG, AT(symbols), NULL,
 	  "only print the kernel's symbols, as nm does" },
+	{ 0, "debug-file", OPTION_TEXT, AT(debug_file), "FILE",
+	  "only write the kernel's symbols to FILE, for gdb" },
 	{ 'v', "verbose", OPTION_FLAG, AT(verbose), NULL,
 	  "tell what is being done" },
 	{ .name = NULL },
@@ -59,7 +62,10 @@ int cmd_link(int argc, char **argv)
 		.out = set.out,
 		.verbose = set.verbose ? stderr : NULL,
 	};
-	if (set.symbols) {
+	if (set.debug_file) {
+		if (lguest_debug_file(argv[first], set.debug_file, &err) == 0)
+			return STATUS_DONE;
+	} else if (set.symbols) {
 		if (lguest_symbols(argv[first], stdout, &err) == 0)
 			return STATUS_DONE;
 	} else if (lguest_link(argv[first], &options, &result, &err) == 0) {

@@ -11,6 +11,7 @@
 
 #include "bzimage.h"
 #include "cache.h"
+#include "debug_file.h"
 #include "kernel.h"
 #include "layer.h"
 #include "ld.h"
@@ -220,18 +221,44 @@ int lguest_release(const char *vmlinuz, char **release,
 	return ret;
 }
 
-int lguest_symbols(const char *vmlinuz, FILE *out, struct lguest_error *err)
+static int open_vmlinuz(struct kernel *kernel, const char *vmlinuz, struct lguest_error *err)
 {
-	struct kernel kernel;
 	struct blob file;
-	uint32_t i;
 	int ret;
 
 	if (blob_read(&file, vmlinuz, VMLINUZ_LIMIT, err) < 0)
 		return -1;
-	ret = kernel_open(&kernel, &file, vmlinuz, err);
+	ret = kernel_open(kernel, &file, vmlinuz, err);
 	blob_free(&file);
-	if (ret)
+	return ret;
+}
+
+int lguest_debug_file(const char *vmlinuz, const char *path, struct lguest_error *err)
+{
+	struct kernel kernel;
+	FILE *out;
+	int ret;
+
+	if (open_vmlinuz(&kernel, vmlinuz, err) < 0)
+		return -1;
+	out = fopen(path, "we");
+	if (out)
+		ret = debug_file_write(&kernel.ks, out, err);
+	else
+		ret = link_fail(err, "cannot write %s: %s; give --debug-file another name",
+				path, strerror(errno));
+	if (out)
+		fclose(out);
+	kernel_close(&kernel);
+	return ret;
+}
+
+int lguest_symbols(const char *vmlinuz, FILE *out, struct lguest_error *err)
+{
+	struct kernel kernel;
+	uint32_t i;
+
+	if (open_vmlinuz(&kernel, vmlinuz, err) < 0)
 		return -1;
 	for (i = 0; i < kernel.ks.nr; i++) {
 		const struct symbol *s = &kernel.ks.symbols[i];

@@ -71,6 +71,9 @@ int lguest_release(const char *vmlinuz, char **release,
 int lguest_linked(const char *path, struct lguest_link_note *note,
 		  struct lguest_error *err);
 
+/* Write the symbols of @vmlinuz to @path, as an ELF file for a debugger. */
+int lguest_debug_file(const char *vmlinuz, const char *path, struct lguest_error *err);
+
 /* Print the symbols of @vmlinuz as nm(1) would. */
 int lguest_symbols(const char *vmlinuz, FILE *out, struct lguest_error *err);
 
