@@ -6,6 +6,7 @@
 #define watch_kick park
 #include "../../launcher/control.c"
 
+#include "../unit/no_gdb.h"
 #include "fuzz.h"
 
 static struct guest guest = { .fd = -1, .memory = { .size = 16 << 20 } };

@@ -21,6 +21,7 @@
 #include "guest.h"
 #include "host.h"
 #include "lguest.h"
+#include "no_gdb.h"
 #include "output.h"
 #include "watch.h"
 

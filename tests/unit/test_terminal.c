@@ -24,6 +24,7 @@
 #include "guest.h"
 #include "host.h"
 #include "lguest.h"
+#include "no_gdb.h"
 #include "output.h"
 #include "terminal.h"
 #include "watch.h"
