@@ -25,6 +25,9 @@ for thread in vcpu watch share control; do
 	is "L8 AT-77 $thread: no file of the host, no new code, no signal to others, no great memory" "" \
 		"$(echo $(grep -e open -e list -e remove -e code -e signal -e memory /tmp/$thread))"
 done
+LGUEST_TEST_CONFINE=vcpu lguest run --name x --share /tmp -n switch=/tmp/lan --gdb /tmp/gdb -- true \
+	</dev/null >/tmp/debugged 2>/tmp/err
+is "L7 L8 a debugger needs one call more: accept4" 288 "$(grep -vxFf /tmp/vcpu /tmp/debugged)"
 is "L8 AT-77 the host's file is there" secret "$(cat /victim)"
 
 # What /proc says of a launcher that root started with files open and no limits.
