@@ -288,7 +288,7 @@ static const char *release_of(const char *linked, struct lguest_link_note *link_
 }
 
 /*L:028
- * Linux's ciphers test themselves, for a third of its boot; -p cryptomgr.notests=0
+ * Linux's ciphers test themselves, for half of its boot; -p cryptomgr.notests=0
  * has them do it.
  *
  * In 64 MiB the stock kernel runs out of memory before /init, if it does all it

@@ -105,7 +105,7 @@ static const char afterwards[] =
 	"again, which stops the guest.\n"
 	"The socket is open to the user alone.\n"
 	".SH KERNEL PARAMETERS\n"
-	"The guest gets cryptomgr.notests, which spares a third of its boot: its ciphers\n"
+	"The guest gets cryptomgr.notests, which spares half of its boot: its ciphers\n"
 	"do not test themselves\n(\\-p cryptomgr.notests=0 has them do so).\n"
 	".SH SMALL GUESTS\n"
 	"Debian's kernel needs 62M. Below 128M it does without tracefs, accounting of\n"
