@@ -104,11 +104,12 @@
  * STEP on: 1 makes read() end after one instruction of the guest, from the next
  * read() on and until it gives a record; no interrupt is delivered meanwhile.
  * If nothing else is to be told, the record is LGUEST_EXIT_STEP.  0 takes it
- * back, unless it is done already.  An instruction that faults, or that the guest's kernel gets an event
- * for, ends at the first instruction of its event entry; one for which the Host
- * only fills its tables has not been run yet; `mov ss` and the next are one; HALT
- * does not sleep.  The guest does not see the trap flag that this takes, and its
- * own works as ever.  EINVAL: neither 0 nor 1.
+ * back, unless it is done already.  An instruction that faults, or that the
+ * guest's kernel gets an event for, ends at the first instruction of its event
+ * entry; one for which the Host only fills its tables has not been run yet;
+ * `mov ss` and the next are one; HALT does not sleep.  The guest does not see
+ * the trap flag that this takes, and its own works as ever.  EINVAL: neither 0
+ * nor 1.
  */
 #define LHREQ_STEP		11
 /* Not of struct user_regs_struct: the address of the last page fault, ... */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * `lguest link`: link a kernel beforehand, which `lguest run` would otherwise
- * do at its first start, or look at its symbols, also with gdb.  The path of the linked file
- * goes to stdout, for scripts.
+ * do at its first start, or look at its symbols, also with gdb.  The path of the
+ * linked file goes to stdout, for scripts.
  */
 #include <stdlib.h>
 
