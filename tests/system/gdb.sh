@@ -89,11 +89,16 @@ finished "L7 detached, the guest boots and works"
 is "L7 memory by symbol is what the guest says" "$(head -n 1 /tmp/out)" "$(said banner)"
 check "L7 the socket is gone with the guest" test ! -e /tmp/door
 
+# A guest that opens a file when it is told to.
+start_reader() {
+	start -- 'mkdir /a; echo wrong >/a/aaaaaaaa; echo wrong >/aaaaaaaa; echo right >/baaaaaaa
+		echo ready; read line; cat /a/aaaaaaaa; work; trouble'
+	./remote /tmp/door D >/dev/null
+	wait_for 60 grep -q ready /tmp/out
+}
+
 # A kernel function on a system call's path, in the midst of work.
-start -- 'mkdir /a; echo wrong >/a/aaaaaaaa; echo wrong >/aaaaaaaa; echo right >/baaaaaaa
-	echo ready; read line; cat /a/aaaaaaaa; work; trouble'
-./remote /tmp/door D >/dev/null
-wait_for 60 grep -q ready /tmp/out
+start_reader
 debug_aside <<'X'
 target remote /tmp/door
 break do_sys_openat2 if *(long *)($rsi + 3) == 0x6161616161616161
@@ -127,10 +132,7 @@ finished "L7 gdb goes: the guest works on"
 is "L7 ... and nothing was changed" wrong "$(grep -m 1 -e wrong -e right /tmp/out)"
 
 # The same, with another path in a register and a byte in memory.
-start -- 'mkdir /a; echo wrong >/a/aaaaaaaa; echo wrong >/aaaaaaaa; echo right >/baaaaaaa
-	echo ready; read line; cat /a/aaaaaaaa; work; trouble'
-./remote /tmp/door D >/dev/null
-wait_for 60 grep -q ready /tmp/out
+start_reader
 debug_aside <<'X'
 target remote /tmp/door
 break do_sys_openat2 if *(long *)($rsi + 3) == 0x6161616161616161

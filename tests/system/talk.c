@@ -7,25 +7,10 @@
 #define _GNU_SOURCE 1
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-static struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-static int reach(void)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	if (connect(fd, (void *)&address, sizeof(address))) {
-		perror(address.sun_path);
-		exit(1);
-	}
-	return fd;
-}
+#include "lib/reach.h"
 
 static void listen_for(int fd, int lines)
 {
