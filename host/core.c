@@ -98,9 +98,14 @@ static void run_guest_once(struct lg_cpu *cpu)
 	take_clockevent(cpu);
 }
 
+/*
+ * With interrupts off.  What is a question to the task and its memory (check_task())
+ * is asked before each entry, not once in read(): another thread may give both of
+ * them an LDT meanwhile.
+ */
 static bool must_leave(struct lg_cpu *cpu)
 {
-	return need_resched() || signal_pending(current) ||
+	return need_resched() || signal_pending(current) || check_task() ||
 	       READ_ONCE(cpu->lg->dead) || READ_ONCE(cpu->break_out) ||
 	       cpu->halted || cpu->exit.kind || READ_ONCE(cpu->inject) >= 0;
 }
@@ -267,6 +272,9 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 			return -ERESTARTSYS;
 		if (READ_ONCE(cpu->break_out))
 			return -EAGAIN;
+		err = check_task();
+		if (err)
+			return err;
 		err = finish_trap(cpu);
 		if (err)
 			return err;

@@ -284,8 +284,14 @@ static int req_getreg(struct lg_cpu *cpu, const u64 *arg)
 	return 0;
 }
 
+/*
+ * Only the vCPU's own task, which then is not in read(): the registers are in the
+ * state page, and while the vCPU runs the Switcher tests them there and uses them.
+ */
 static int req_setreg(struct lg_cpu *cpu, const u64 *arg)
 {
+	if (current != cpu->tsk)
+		return -EPERM;
 	if (!is_settable(arg[0]))
 		return -ENOENT;
 	if (arg[0] == offsetof(struct user_regs_struct, ip) && !canonical(arg[1]))
@@ -382,7 +388,6 @@ static ssize_t lguest_read(struct file *file, char __user *buf, size_t size,
 {
 	struct lguest *lg = guest_of(file);
 	struct lg_cpu *cpu = cpu_at(lg, *off);
-	int err;
 
 	if (!cpu)
 		return -EINVAL;
@@ -390,9 +395,6 @@ static ssize_t lguest_read(struct file *file, char __user *buf, size_t size,
 		return -EPERM;
 	if (READ_ONCE(lg->dead))
 		return give_reason(lg, buf, size);
-	err = check_task();
-	if (err)
-		return err;
 	return run_guest(cpu, buf, size);
 }
 

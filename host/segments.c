@@ -232,8 +232,23 @@ static u32 swap_pkru(u32 new)
 	return old;
 }
 
+/*H:325
+ * What the launcher's task or memory has, the guest would have too.  With an LDT
+ * that is more than it seems: the CPU looks for the LDT at its kernel address, but
+ * in the tables that are loaded, and the guest may map what it likes there, a call
+ * gate to ring 0 for example.
+ *
+ * Any thread may make the LDT, at any time.  Linux stores the pointer and then
+ * interrupts all CPUs that have this memory loaded, to make them load it.  So who
+ * reads NULL here with interrupts off enters the guest without one, and is
+ * interrupted before the CPU has one.  Rights to ports are each thread's own, and
+ * it cannot change them inside read().
+:*/
+
 /**
  * check_task() - may this task run a guest now?
+ *
+ * To be asked before each entry, with interrupts off.
  *
  * Return: 0, or -EPERM if its ports or its LDT would be the guest's too.
  */

@@ -249,8 +249,7 @@ fault_of_user:
 	rdgsbase %rdx
 	movq	%rdx, SHARED(USER_GS_BASE)
 	wrgsbase %rax
-	movq	STATE(CS), %rax
-	movq	%rax, SHARED(EVENT_CS)
+	movq	$USER_CS, SHARED(EVENT_CS)
 	movq	STATE(SS), %rax
 	movq	%rax, SHARED(EVENT_SS)
 
@@ -304,31 +303,31 @@ fault_to_host:
 
 direct_iret:
 	cmpq	$0, SHARED(FILL_ERROR)
-	jne	iret_by_host
+	jne	call_by_host
 	movq	SHARED(IRET_RFLAGS), %r11
 	testl	$LGUEST_IF, %r11d
 	jz	1f
 	cmpq	$0, SHARED(IRQ_PENDING)
-	jne	iret_by_host
+	jne	call_by_host
 1:	movq	SHARED(IRET_RIP), %rcx
 	movq	SHARED(IRET_CS), %rax
 	cmpq	$USER_CS, %rax
 	je	iret_to_user
 	cmpq	$GUEST_KERNEL_CS, %rax
-	jne	iret_by_host
+	jne	call_by_host
 	testq	$~FLAGS_FOR_KERNEL, %r11
-	jnz	iret_by_host
-	JUMP_UNLESS_CANONICAL %rcx, %rax, iret_by_host
+	jnz	call_by_host
+	JUMP_UNLESS_CANONICAL %rcx, %rax, call_by_host
 	jmp	load_iret_record
 
 iret_to_user:
 	cmpq	$USER_DS, SHARED(IRET_SS)
-	jne	iret_by_host
+	jne	call_by_host
 	testq	$~FLAGS_FOR_USER, %r11
-	jnz	iret_by_host
-	JUMP_UNLESS_CANONICAL %rcx, %rax, iret_by_host
+	jnz	call_by_host
+	JUMP_UNLESS_CANONICAL %rcx, %rax, call_by_host
 	movq	SHARED(USER_GS_BASE), %rax
-	JUMP_UNLESS_CANONICAL %rax, %rdx, iret_by_host
+	JUMP_UNLESS_CANONICAL %rax, %rdx, call_by_host
 	wrgsbase %rax
 	movl	$1, STATE(USER)
 	movq	STATE(SPACE), %rdx
@@ -357,7 +356,7 @@ load_iret_record:
 	jne	back_by_iret
 	jmp	back_by_sysret
 
-iret_by_host:
+call_by_host:
 	movq	STATE(RCX), %rcx
 	movq	STATE(R11), %r11
 	jmp	syscall_to_host
@@ -369,23 +368,23 @@ iret_by_host:
 direct_cr3:
 	movq	%rdi, %rax
 	btrq	$63, %rax
-	jnc	iret_by_host
+	jnc	call_by_host
 	testq	%rax, %rax
-	jz	iret_by_host
-	leaq	switcher_start + LG_STATE_OFFSET + LGST_SPACES(%rip), %rcx
-	leaq	LG_NR_SPACES * LG_SPACE_SIZE(%rcx), %rdx
-1:	cmpq	%rax, LG_SPACE_CR3(%rcx)
+	jz	call_by_host
+	leaq	switcher_start + LG_STATE_OFFSET + LGST_SPACES(%rip), %rdx
+	leaq	LG_NR_SPACES * LG_SPACE_SIZE(%rdx), %rcx
+1:	cmpq	%rax, LG_SPACE_CR3(%rdx)
 	je	2f
-	addq	$LG_SPACE_SIZE, %rcx
-	cmpq	%rdx, %rcx
+	addq	$LG_SPACE_SIZE, %rdx
+	cmpq	%rcx, %rdx
 	jne	1b
-	jmp	iret_by_host
+	jmp	call_by_host
 
 2:	/* sysret to a rip beyond the canonical would fault here, not there */
-	movq	STATE(RIP), %rax
-	JUMP_UNLESS_CANONICAL %rax, %rdx, iret_by_host
-	movq	%rcx, STATE(SPACE)
-	LOAD_CR3 LG_SPACE_KERNEL(%rcx)
+	movq	STATE(RIP), %rcx
+	JUMP_UNLESS_CANONICAL %rcx, %rax, call_by_host
+	movq	%rdx, STATE(SPACE)
+	LOAD_CR3 LG_SPACE_KERNEL(%rdx)
 	incq	DIRECT(CR3)
 
 /*S:230
@@ -394,12 +393,16 @@ direct_cr3:
  * check came meanwhile, it goes to the host at once.  One that comes between
  * that test and the last instruction finds the test's address put into its
  * return frame (turn_round), so that none is left waiting.
+ *
+ * sysret takes rip from rcx and flags from r11, whatever they are: a rip that is
+ * not canonical faults at CPL 0 on Intel, on the guest's stack, and IOPL is
+ * among the flags.  So both come here in the registers in which they were
+ * tested (rcx), or which the CPU or a constant filled (r11), never from memory
+ * a second time: whatever writes to the state page meanwhile changes nothing.
 :*/
 back_by_sysret:
 	movq	STATE(RAX), %rax
 	movq	STATE(RDX), %rdx
-	movq	STATE(RCX), %rcx
-	movq	STATE(R11), %r11
 sysret_test:
 	cmpl	$0, STATE(COME_HOME)
 	jne	come_home

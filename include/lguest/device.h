@@ -65,7 +65,8 @@
 #define LHREQ_GETREG		5
 /*
  * SETREG offset value: sets a general register, rip or rsp (rip must be
- * canonical, EINVAL).  ENOENT: no such register, or not settable.
+ * canonical, EINVAL).  Only the task that made the vCPU may, and so only while it
+ * is not in read().  EPERM: another task.  ENOENT: no such register, or not settable.
  */
 #define LHREQ_SETREG		6
 /*
@@ -137,7 +138,8 @@ _Static_assert(sizeof(struct lguest_exit) == 40, "no padding");
 /*
  * ... the 8 bytes of an armed GETREG, or an error:
  *   EINVAL     no guest, no such vCPU, or the buffer is too small
- *   EPERM      not the task that made the vCPU
+ *   EPERM      not the task that made the vCPU; or the launcher has an LDT, or
+ *              this task rights to I/O ports, which the guest would have too
  *   EFAULT     the buffer is not writable; the record comes again next time
  *   EAGAIN     BREAK
  *   EINTR      a signal

@@ -224,34 +224,3 @@ TEST("H20 TRAP storm from another thread: a fault of the guest at worst")
 	    !strstr(g->reason, "error code: got 0x0, want 0xe"))
 		fail("ends with %d: %s", err, g->reason);
 }
-
-/* ---- At the wrong moment ---- */
-
-static void *setreg_often(void *arg)
-{
-	struct guest *g = arg;
-
-	while (!trap_stop)
-		request(g, LHREQ_SETREG, REG(rax), 0x4000000000);
-	return NULL;
-}
-
-TEST("AT-57 SETREG from another thread in the middle of a hypercall")
-{
-	/* The number of a call that sleeps was fetched twice. */
-	for (int round = 0; round < 60; round++) {
-		struct guest *g = make_guest(dies_badly);
-		pthread_t thread;
-		int kind;
-
-		trap_stop = false;
-		pthread_create(&thread, NULL, setreg_often, g);
-		set_alarm(20000, 20000);
-		kind = go(g);
-		CHECK(kind <= 0 || kind == LGUEST_EXIT_TRAP);
-		trap_stop = true;
-		pthread_join(thread, NULL);
-		set_alarm(0, 0);
-		end_guest(g);
-	}
-}
