@@ -15,6 +15,7 @@
 #include <asm/unwind_hints.h>
 #include <lguest/guest.h>
 #include "switcher.h"
+#include "compat/mitigations.h"
 
 	.section .rodata.switcher, "a"
 	.balign 4096
@@ -643,7 +644,7 @@ switcher_end:
  * of side is a write to this register; the kernel keeps its value at hand.
  */
 .macro WRITE_IBRS on
-#ifdef CONFIG_CPU_IBRS_ENTRY
+#ifdef LG_IBRS_ENTRY
 	ALTERNATIVE "jmp .Lend_\@", "", X86_FEATURE_KERNEL_IBRS
 	movl	$MSR_IA32_SPEC_CTRL, %ecx
 	movq	PER_CPU_VAR(x86_spec_ctrl_current), %rdx
