@@ -2,8 +2,11 @@
 #ifndef LGUEST_CHECK_H
 #define LGUEST_CHECK_H
 
-#include <stdbool.h>
+#include <jansson.h>
 
-bool has_word(const char *line, const char *word);
+#include "machine.h"
+
+/* All rows of `lguest check --deep`; counts[] has one for each verdict. */
+json_t *check_deep(const struct machine *m, unsigned int *counts);
 
 #endif /* LGUEST_CHECK_H */

@@ -2,9 +2,11 @@
 /*
  * `lguest check`: is this machine ready?  One line for each thing a guest
  * needs; where something is missing, the next line is the command that mends
- * it, or says that nothing does.
+ * it, or says that nothing does.  With --deep: what of it matters for loading
+ * the module, see deep.c.
  */
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,16 +14,32 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "deep.h"
 #include "host.h"
 #include "initramfs.h"
 #include "kernels.h"
 #include "lguest.h"
 #include "options.h"
 
-static const struct option check_options[] = { { .name = NULL } };
+struct check_settings {
+	bool deep, json;
+};
+
+#define AT(field) offsetof(struct check_settings, field)
+static const struct option check_options[] = {
+	{ 0, "deep", OPTION_FLAG, AT(deep), NULL,
+	  "say what of this machine matters for loading the module; nothing is loaded" },
+	{ 0, "json", OPTION_FLAG, AT(json), NULL,
+	  "the same as --deep, as JSON" },
+	{ .name = NULL },
+};
 
 const struct command check_command = {
-	"check", "", "Say whether this machine can run guests, and what to do if not.",
+	"check", "",
+	"Say whether this machine can run guests, and what to do if not.\n"
+	"With --deep each line is ok, warn (it may go wrong, or has not been tried),\n"
+	"refuse (the module does not load) or unknown (this user cannot find out).\n"
+	"The exit status is 1 if anything is missing or refused, else 0.",
 	check_options, cmd_check,
 };
 
@@ -44,23 +62,6 @@ static void verdict(bool ok, const char *what, const char *why, const char *fix)
 		good(what, "");
 	else
 		bad(what, why, fix);
-}
-
-/* Is word one of the space-separated words of line? */
-bool has_word(const char *line, const char *word)
-{
-	size_t length = strlen(word);
-	const char *at = line;
-
-	while ((at = strstr(at, word))) {
-		bool begins = at == line || at[-1] == ' ' || at[-1] == '\t';
-		char after = at[length];
-
-		if (begins && (after == ' ' || after == '\n' || !after))
-			return true;
-		at += length;
-	}
-	return false;
 }
 
 /* The first "flags" line of /proc/cpuinfo, to be freed. */
@@ -210,9 +211,96 @@ static void check_programs(void)
 		    "apt-get install binutils");
 }
 
+static json_t *finding_json(const struct finding *f)
+{
+	json_t *row = json_pack("{s:s,s:s,s:s,s:s}", "id", f->condition->id,
+				"verdict", verdict_name(f->verdict),
+				"sentence", finding_sentence(f),
+				"found_by", f->condition->found_by);
+
+	if (f->detail.text[0])
+		json_object_set_new(row, "detail", json_string(f->detail.text));
+	if (finding_remedy(f))
+		json_object_set_new(row, "remedy", json_string(finding_remedy(f)));
+	return row;
+}
+
+json_t *check_deep(const struct machine *m, unsigned int *counts)
+{
+	json_t *rows = json_array();
+	size_t i;
+
+	for (i = 0; i < condition_count; i++) {
+		struct finding f = find_out(m, &conditions[i]);
+
+		counts[f.verdict]++;
+		json_array_append_new(rows, finding_json(&f));
+	}
+	return rows;
+}
+
+static void print_finding(const struct finding *f)
+{
+	const char *remedy = finding_remedy(f);
+
+	printf("%-8s%s: %s%s%s%s\n", verdict_name(f->verdict), f->condition->id,
+	       finding_sentence(f), f->detail.text[0] ? " (" : "", f->detail.text,
+	       f->detail.text[0] ? ")" : "");
+	if (remedy)
+		printf("          %s\n", remedy);
+}
+
+static void print_deep(const struct machine *m, unsigned int *counts)
+{
+	size_t i;
+
+	for (i = 0; i < condition_count; i++) {
+		struct finding f = find_out(m, &conditions[i]);
+
+		counts[f.verdict]++;
+		print_finding(&f);
+	}
+	printf("%u ok, %u warn, %u refuse, %u unknown.\n",
+	       counts[VERDICT_OK], counts[VERDICT_WARN], counts[VERDICT_REFUSE],
+	       counts[VERDICT_UNKNOWN]);
+}
+
+static int look_deep(bool json)
+{
+	unsigned int counts[VERDICT_COUNT] = { 0 };
+	struct machine m;
+
+	machine_read(&m, "");
+	machine_ask(&m);
+	if (json) {
+		json_t *rows = check_deep(&m, counts);
+
+		json_dumpf(rows, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(rows);
+	} else {
+		print_deep(&m, counts);
+	}
+	machine_free(&m);
+	return counts[VERDICT_REFUSE] ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int look(void)
+{
+	all_good = true;
+	check_cpu();
+	check_module();
+	check_kernel();
+	check_programs();
+	puts(all_good ? "This machine is ready: try `lguest run`." :
+			"This machine is not ready yet.");
+	return all_good ? STATUS_DONE : STATUS_FAILED;
+}
+
 int cmd_check(int argc, char **argv)
 {
-	int first = parse_options(&check_command, argc, argv, NULL, NULL);
+	struct check_settings set = { .deep = false };
+	int first = parse_options(&check_command, argc, argv, &set, NULL);
 
 	if (first == OPTIONS_HELP)
 		return STATUS_DONE;
@@ -222,12 +310,5 @@ int cmd_check(int argc, char **argv)
 				argv[first]);
 		return STATUS_USAGE;
 	}
-	all_good = true;
-	check_cpu();
-	check_module();
-	check_kernel();
-	check_programs();
-	puts(all_good ? "This machine is ready: try `lguest run`." :
-			"This machine is not ready yet.");
-	return all_good ? STATUS_DONE : STATUS_FAILED;
+	return set.deep || set.json ? look_deep(set.json) : look();
 }
