@@ -349,7 +349,8 @@ static int __init init(void)
 	err = init_switcher();
 	if (err)
 		return err;
-	err = init_cpu_state();
+	init_fpu_size();
+	err = init_syscall_msrs();
 	if (err)
 		goto err_free_switcher;
 	init_stats();
@@ -361,7 +362,7 @@ static int __init init(void)
 
 err_free_stats:
 	free_stats();
-	free_cpu_state();
+	free_syscall_msrs();
 err_free_switcher:
 	free_switcher();
 	return err;
@@ -371,7 +372,7 @@ static void __exit fini(void)
 {
 	free_device();
 	free_stats();
-	free_cpu_state();
+	free_syscall_msrs();
 	flush_all_cpus();
 	free_switcher();
 }

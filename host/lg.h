@@ -351,8 +351,7 @@ extern const char switcher_enter[], switcher_syscall[], switcher_compat[];
 void switch_worlds(unsigned long enter);		/* switcher.S */
 
 /* segments.c: everything of a CPU that a guest changes, but its registers */
-int init_cpu_state(void);
-void free_cpu_state(void);
+void init_fpu_size(void);
 int init_fpu(struct lg_cpu *cpu);
 void free_fpu(struct lg_cpu *cpu);
 void load_guest_fpu(struct lg_cpu *cpu);
@@ -360,6 +359,12 @@ void save_guest_fpu(struct lg_cpu *cpu);
 void enter_guest(struct lg_cpu *cpu);
 int load_tls_entries(struct lg_cpu *cpu, const u64 desc[3]);
 int check_task(void);
+
+/* syscall_msrs.c */
+int init_syscall_msrs(void);
+void free_syscall_msrs(void);
+void load_syscall_msrs(struct lg_cpu *cpu);
+void leave_syscall_msrs(void);
 
 /* interrupts_and_traps.c */
 enum lg_next handle_trap(struct lg_cpu *cpu);

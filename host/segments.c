@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The state of a physical CPU that a guest changes, apart from the registers
- * that the Switcher itself handles: segments, system-call MSRs, extended (FPU)
- * state, protection keys, debug registers.  enter_guest() is the world switch
- * as C sees it.
+ * that the Switcher itself handles: segments, extended (FPU) state, protection
+ * keys, debug registers, and the system-call MSRs of syscall_msrs.c.
+ * enter_guest() is the world switch as C sees it.
  */
-#include <linux/cpuhotplug.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/user-return-notifier.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
@@ -22,116 +20,12 @@
 #include <asm/special_insns.h>
 #include "lg.h"
 #include "compat/shadow_stack.h"
-#include "compat/syscore.h"
 
-/*H:300
- * The entry points for `syscall` and `sysenter` are three MSRs.  Writing one
- * is slow, and slower still if the host is a virtual machine itself, so they
- * are ours from the first entry until this CPU is about to return to any user
- * space: the kernel then calls our notifier, and they are the host's again.
- */
-struct cpu_msrs {
-	struct user_return_notifier notifier;
-	bool loaded;
-	bool went;			/* ... when this CPU went offline */
-	u64 lstar, cstar;		/* the host's */
-	u32 sysenter_cs;
-	u64 ours;			/* LSTAR as we have set it */
-	u64 last;			/* number of the guest that ran here last */
-};
-
-static DEFINE_PER_CPU(struct cpu_msrs, cpu_msrs);
-static int went_state, came_state;
+/* Number of the guest that ran here last. */
+static DEFINE_PER_CPU(u64, last_guest);
 static DEFINE_PER_CPU(struct lg_pcids, pcids);
 static u64 fpu_mask;
 static unsigned int fpu_size;
-
-static void restore_msrs(struct cpu_msrs *msrs)
-{
-	if (!msrs->loaded)
-		return;
-	wrmsrl(MSR_LSTAR, msrs->lstar);
-	wrmsrl(MSR_CSTAR, msrs->cstar);
-	wrmsrl(MSR_IA32_SYSENTER_CS, msrs->sysenter_cs);
-	msrs->loaded = false;
-	user_return_notifier_unregister(&msrs->notifier);
-}
-
-static void on_user_return(struct user_return_notifier *notifier)
-{
-	unsigned long flags;
-
-	local_irq_save(flags);
-	restore_msrs(container_of(notifier, struct cpu_msrs, notifier));
-	local_irq_restore(flags);
-}
-
-static void restore_msrs_here(void *unused)
-{
-	restore_msrs(this_cpu_ptr(&cpu_msrs));
-}
-
-/*
- * A CPU went offline, perhaps without having seen user space since.  If it ever
- * comes back the kernel sets the host's LSTAR: ours have to be loaded again.
- */
-static int cpu_went(unsigned int cpu)
-{
-	struct cpu_msrs *msrs = per_cpu_ptr(&cpu_msrs, cpu);
-
-	preempt_disable();
-	if (msrs->loaded) {
-		user_return_notifier_unregister(&msrs->notifier);
-		msrs->went = true;
-	}
-	msrs->loaded = false;
-	preempt_enable();
-	return 0;
-}
-
-/* INIT keeps the MSRs, and the kernel sets CSTAR only where it is used: on AMD. */
-static int cpu_came(unsigned int cpu)
-{
-	struct cpu_msrs *msrs = per_cpu_ptr(&cpu_msrs, cpu);
-
-	if (msrs->went)
-		wrmsrl(MSR_CSTAR, msrs->cstar);
-	msrs->went = false;
-	return 0;
-}
-
-/*
- * The host goes to sleep, on the one CPU that is not taken offline for it.  What
- * is awake again afterwards has the host's MSRs.
- */
-static int host_sleeps(void)
-{
-	restore_msrs(this_cpu_ptr(&cpu_msrs));
-	return 0;
-}
-
-LG_DEFINE_SYSCORE(sleeper, host_sleeps);
-
-static void load_msrs(struct lg_cpu *cpu)
-{
-	struct cpu_msrs *msrs = this_cpu_ptr(&cpu_msrs);
-	u64 entry = switcher_address(cpu, switcher_syscall);
-
-	if (msrs->loaded && msrs->ours == entry)
-		return;
-	if (!msrs->loaded) {
-		rdmsrl(MSR_LSTAR, msrs->lstar);
-		rdmsrl(MSR_CSTAR, msrs->cstar);
-		rdmsrl(MSR_IA32_SYSENTER_CS, msrs->sysenter_cs);
-		msrs->notifier.on_user_return = on_user_return;
-		user_return_notifier_register(&msrs->notifier);
-		msrs->loaded = true;
-	}
-	msrs->ours = entry;
-	wrmsrl(MSR_LSTAR, entry);
-	wrmsrl(MSR_CSTAR, switcher_address(cpu, switcher_compat));
-	wrmsrl(MSR_IA32_SYSENTER_CS, 0);
-}
 
 /*H:310
  * Extended state.  The guest runs with the host's XCR0, so what it can touch
@@ -141,39 +35,14 @@ static void load_msrs(struct lg_cpu *cpu)
  */
 #define XFEATURES_NOT_KEPT (XFEATURE_MASK_PKRU | XFEATURE_MASK_XTILE)
 
-/**
- * init_cpu_state() - look what extended state there is; watch CPUs go and sleep
- *
- * Return: 0 or an errno.
- */
-int init_cpu_state(void)
+/* Look what extended state there is. */
+void init_fpu_size(void)
 {
 	u32 eax, ebx, ecx, edx;
 
 	fpu_mask = xgetbv(XCR_XFEATURE_ENABLED_MASK) & ~XFEATURES_NOT_KEPT;
 	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
 	fpu_size = ebx;
-	went_state = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
-					       "lguest:went", NULL, cpu_went);
-	if (went_state < 0)
-		return went_state;
-	came_state = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN,
-					       "lguest:came", cpu_came, NULL);
-	if (came_state < 0) {
-		cpuhp_remove_state_nocalls(went_state);
-		return came_state;
-	}
-	register_syscore(&sleeper);
-	return 0;
-}
-
-/* No vCPU exists; but a CPU that saw no user space since may have our MSRs. */
-void free_cpu_state(void)
-{
-	on_each_cpu(restore_msrs_here, NULL, 1);
-	unregister_syscore(&sleeper);
-	cpuhp_remove_state_nocalls(came_state);
-	cpuhp_remove_state_nocalls(went_state);
 }
 
 int init_fpu(struct lg_cpu *cpu)
@@ -356,15 +225,13 @@ static u16 safe_selector(struct lg_cpu *cpu, u16 sel)
  */
 static void separate_guests(struct lg_cpu *cpu)
 {
-	struct cpu_msrs *msrs = this_cpu_ptr(&cpu_msrs);
-
 #ifdef X86_FEATURE_IBPB_EXIT_TO_USER
 	if (boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
 #endif
-	if (msrs->last == cpu->lg->number)
+	if (this_cpu_read(last_guest) == cpu->lg->number)
 		return;
-	msrs->last = cpu->lg->number;
+	this_cpu_write(last_guest, cpu->lg->number);
 	indirect_branch_prediction_barrier();
 }
 
@@ -383,7 +250,7 @@ void enter_guest(struct lg_cpu *cpu)
 	unsigned long dr7 = this_cpu_read(cpu_dr7);
 	u32 pkru;
 
-	load_msrs(cpu);
+	load_syscall_msrs(cpu);
 	separate_guests(cpu);
 	if (unlikely(dr7))
 		set_debugreg(0, 7);
@@ -426,6 +293,7 @@ void enter_guest(struct lg_cpu *cpu)
 		cpu->pkru = pkru;
 	if (unlikely(dr7))
 		set_debugreg(dr7, 7);
+	leave_syscall_msrs();
 	state->nr_stale = 0;
 	state->flush_all = 0;
 	count(cpu, LG_COUNT_SWITCHES);
