@@ -62,6 +62,7 @@
 #define CPUHP_AP_ONLINE_DYN	0
 #define register_syscore_ops(p)	((void)(p))
 #define unregister_syscore_ops(p) ((void)(p))
+#define cpuhp_remove_state_nocalls(state) ((void)(state))
 #define cpuhp_setup_state_nocalls(state, name, up, down) (going_down = (down), 1)
 
 struct syscore_ops { int (*suspend)(void); };
