@@ -3,8 +3,10 @@
  * The Host: loading and unloading, and the loop that runs a vCPU.
  */
 #include <linux/cpu.h>
+#include <linux/interrupt.h>
 #include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <asm/cpu_entry_area.h>
@@ -15,6 +17,7 @@
 #include <asm/tsc.h>
 #include "lg.h"
 #include "trace.h"
+#include "compat/host_work.h"
 
 /*H:100
  * The life of a vCPU is one loop, in read() on the launcher's file: look
@@ -98,6 +101,42 @@ static void run_guest_once(struct lg_cpu *cpu)
 	take_clockevent(cpu);
 }
 
+/*H:115
+ * A vCPU is a task of the host like any other.  What the kernel wants of a task
+ * before it is in user space again it says by flags: signals, and work (limits of
+ * its cgroup, memory errors, NUMA balancing, live patching).  A guest that computes
+ * must not keep it from that, so read() ends, and if no signal comes the kernel
+ * begins it anew.
+ */
+static bool user_space_calls(void)
+{
+	return read_thread_flags() & LG_TIF_USER_SPACE;
+}
+
+static int go_to_user_space(struct lg_cpu *cpu)
+{
+	if (!signal_pending(current)) {
+		cpu->anew = true;
+		set_thread_flag(TIF_SIGPENDING);
+	}
+	return -ERESTARTSYS;
+}
+
+/*
+ * Where kernel_fpu_begin() keeps softirqs off (from 6.15 on) those that host
+ * interrupts raise wait for us.
+ */
+static bool softirqs_wait(void)
+{
+	return softirq_count() && local_softirq_pending();
+}
+
+static bool called_away(struct lg_cpu *cpu)
+{
+	return user_space_calls() || READ_ONCE(cpu->lg->dead) ||
+	       READ_ONCE(cpu->break_out) || READ_ONCE(cpu->inject) >= 0;
+}
+
 /*
  * With interrupts off.  What is a question to the task and its memory (check_task())
  * is asked before each entry, not once in read(): another thread may give both of
@@ -105,9 +144,15 @@ static void run_guest_once(struct lg_cpu *cpu)
  */
 static bool must_leave(struct lg_cpu *cpu)
 {
-	return need_resched() || signal_pending(current) || check_task() ||
-	       READ_ONCE(cpu->lg->dead) || READ_ONCE(cpu->break_out) ||
-	       cpu->halted || cpu->exit.kind || READ_ONCE(cpu->inject) >= 0;
+	return called_away(cpu) || check_task() || read_thread_flags() & LG_TIF_RESCHED ||
+	       cpu->halted || cpu->exit.kind || softirqs_wait();
+}
+
+/* cond_resched() would not do it for a lazy reschedule. */
+static void let_others_run(void)
+{
+	if (read_thread_flags() & LG_TIF_RESCHED)
+		schedule();
 }
 
 /*H:120
@@ -129,6 +174,8 @@ static void run_guest_atomic(struct lg_cpu *cpu)
 		}
 		if (likely(!cpu->stepping))
 			maybe_deliver_interrupt(cpu);
+		/* RCU need not wait until we leave: nothing here is its reader. */
+		rcu_note_context_switch(false);
 		WRITE_ONCE(cpu->in_guest, smp_processor_id());
 		smp_mb();
 		run_guest_once(cpu);
@@ -179,9 +226,9 @@ static int finish_trap(struct lg_cpu *cpu)
 		next = handle_trap(cpu);
 		if (next != LG_RETRY)
 			break;
-		if (signal_pending(current))
-			return -ERESTARTSYS;
-		cond_resched();
+		if (user_space_calls())
+			return go_to_user_space(cpu);
+		let_others_run();
 	}
 	return 0;
 }
@@ -189,9 +236,7 @@ static int finish_trap(struct lg_cpu *cpu)
 static void sleep_halted(struct lg_cpu *cpu)
 {
 	set_current_state(TASK_INTERRUPTIBLE);
-	if (interrupt_waiting(cpu) || signal_pending(current) ||
-	    READ_ONCE(cpu->lg->dead) || READ_ONCE(cpu->break_out) ||
-	    READ_ONCE(cpu->inject) >= 0) {
+	if (interrupt_waiting(cpu) || called_away(cpu)) {
 		__set_current_state(TASK_RUNNING);
 	} else {
 		count(cpu, LG_COUNT_SLEEPS);
@@ -258,6 +303,7 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 	struct lguest *lg = cpu->lg;
 	int err;
 
+	cpu->anew = false;
 	if (READ_ONCE(cpu->getreg) >= 0)
 		return give_register(cpu, buf, size);
 	if (cpu->exit_given) {
@@ -268,8 +314,8 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 	while (!READ_ONCE(lg->dead)) {
 		if (cpu->exit.kind)
 			return give_exit(cpu, buf, size);
-		if (signal_pending(current))
-			return -ERESTARTSYS;
+		if (user_space_calls())
+			return go_to_user_space(cpu);
 		if (READ_ONCE(cpu->break_out))
 			return -EAGAIN;
 		err = check_task();
@@ -292,7 +338,7 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 			sleep_halted(cpu);
 			continue;
 		}
-		cond_resched();
+		let_others_run();
 		run_guest_atomic(cpu);
 	}
 	return lg->dead == LG_DEAD_RESTART ? -ERESTART : -ENOENT;

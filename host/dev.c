@@ -393,7 +393,8 @@ static ssize_t lguest_read(struct file *file, char __user *buf, size_t size,
 		return -EINVAL;
 	if (current != cpu->tsk || current->mm != lg->mm)
 		return -EPERM;
-	if (READ_ONCE(lg->dead))
+	/* Nobody has heard yet that it is dead if this read() was begun before. */
+	if (READ_ONCE(lg->dead) && !cpu->anew)
 		return give_reason(lg, buf, size);
 	return run_guest(cpu, buf, size);
 }

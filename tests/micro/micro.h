@@ -198,6 +198,8 @@ long request_at(struct guest *g, u64 cpu, u64 a, u64 b, u64 c);
 #define REG(r) offsetof(struct user_regs_struct, r)
 u64 getreg(struct guest *g, u64 offset);
 u64 stat_of(struct guest *g, const char *name);
+/* That of another process; 0 if it has no guest yet. */
+u64 stat_of_process(pid_t pid, const char *name);
 void guest_passes(void (*fn)(void));
 void guest_dies(void (*fn)(void), const char *reason);
 void passes(struct guest *g);
