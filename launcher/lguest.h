@@ -48,6 +48,7 @@ extern bool verbose;
 int cmd_run(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_stop(int argc, char **argv);

@@ -54,6 +54,8 @@
 	  "/proc/sys/kernel/apparmor_restrict_unprivileged_userns")	\
 	F(DOCKER,	EXISTS,	"/.dockerenv")				\
 	F(CONTAINER,	EXISTS,	"/run/.containerenv")			\
+	F(LOADED,	EXISTS,	"/sys/module/lg")			\
+	F(SOURCE,	TEXT,	"/sys/module/lg/srcversion")		\
 	F(DEVICE,	USABLE,	"/dev/lguest")				\
 	F(LOG,		LOG,	"/dev/kmsg")
 

@@ -42,8 +42,8 @@ static const struct command version_command = {
  :*/
 const struct command *const commands[] = {
 	&run_command, &list_command, &console_command, &stop_command, &pause_command,
-	&resume_command, &stat_command, &check_command, &link_command, &help_command,
-	&version_command, NULL,
+	&resume_command, &stat_command, &check_command, &report_command, &link_command,
+	&help_command, &version_command, NULL,
 };
 
 static const struct command *find_command(const char *name)
