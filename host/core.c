@@ -14,6 +14,7 @@
 #include <asm/desc.h>
 #include <asm/fpu/api.h>
 #include <asm/hypervisor.h>
+#include <asm/kvm_para.h>
 #include <asm/tsc.h>
 #include "lg.h"
 #include "trace.h"
@@ -78,27 +79,63 @@ static void count_visit(struct lg_cpu *cpu)
 	cpu->visit_times[min_t(unsigned int, ilog2(ns | 1), LG_VISIT_TIMES - 1)]++;
 }
 
-static void run_guest_once(struct lg_cpu *cpu)
+/*H:112
+ * A host that is itself a guest of KVM may find that a page of its memory is not
+ * there yet: KVM has to bring it from a disk or from another machine.  Rather than
+ * stop the whole machine, KVM raises a page fault, with a word of the kernel's set
+ * and a token in CR2, and an interrupt when the page has come.  It does this only
+ * at ring 3, so also while a guest runs; and that word must be clear before the
+ * host's own next page fault.  To us it is no fault: this task waits for the page,
+ * as any other of the host would, and the guest goes on where it was.
+ *
+ * Interrupts stay off from the fault until the task waits under its token,
+ * so that no other message of KVM can come between.
+ */
+static bool take_async_fault(struct lg_cpu *cpu)
+{
+	u32 why;
+
+	if (cpu->state->trapnum != X86_TRAP_PF)
+		return false;
+	cpu->cr2 = read_cr2();
+	why = kvm_read_and_reset_apf_flags();
+	if (likely(!why))
+		return false;
+	cpu->state->trapnum = LG_TRAP_NONE;
+	return why & KVM_PV_REASON_PAGE_NOT_PRESENT;
+}
+
+static void wait_for_host_page(struct lg_cpu *cpu)
+{
+	count(cpu, LG_COUNT_HOST_PAGES);
+	cpu->visit_began = 0;
+	kvm_async_pf_task_wait_schedule((u32)cpu->cr2);
+	local_irq_enable();
+}
+
+/* Return: true if there is a page to wait for. */
+static bool run_guest_once(struct lg_cpu *cpu)
 {
 	struct lg_state *state = cpu->state;
+	bool wait;
 
 	count_visit(cpu);
 	if (unlikely(cpu->stepping))
 		enter_guest_to_step(cpu);
 	else
 		enter_guest(cpu);
+	wait = take_async_fault(cpu);
 	cpu->visit_began = rdtsc();
 	trace_lguest_exit(current->pid, state->trapnum, state->error,
 			  state->regs.ip, cpu->user);
 	WRITE_ONCE(cpu->in_guest, -1);
 	cpu->trap_pending = true;
 	cpu->hcall_done = false;
-	if (state->trapnum == X86_TRAP_PF)
-		cpu->cr2 = read_cr2();
 	if (state->trapnum < LG_TRAP_SWITCHER)
 		cpu->traps[min_t(u64, state->trapnum, 258)]++;
 	handle_host_interrupt(cpu);
 	take_clockevent(cpu);
+	return wait;
 }
 
 /*H:115
@@ -162,6 +199,8 @@ static void let_others_run(void)
  */
 static void run_guest_atomic(struct lg_cpu *cpu)
 {
+	bool wait = false;
+
 	kernel_fpu_begin();
 	load_guest_fpu(cpu);
 	do {
@@ -178,11 +217,15 @@ static void run_guest_atomic(struct lg_cpu *cpu)
 		rcu_note_context_switch(false);
 		WRITE_ONCE(cpu->in_guest, smp_processor_id());
 		smp_mb();
-		run_guest_once(cpu);
+		wait = run_guest_once(cpu);
+		if (unlikely(wait))
+			break;
 		local_irq_enable();
 	} while (handle_trap(cpu) == LG_RUN);
 	save_guest_fpu(cpu);
 	kernel_fpu_end();
+	if (unlikely(wait))
+		wait_for_host_page(cpu);
 }
 
 /* Do the sleepable thing that handle_trap() asked for. */

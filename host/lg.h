@@ -263,6 +263,7 @@ enum lg_count {
 	LG_COUNT_INTERRUPTS,		/* virtual interrupts given */
 	LG_COUNT_EXITS,			/* returns to the launcher */
 	LG_COUNT_SLEEPS,		/* sleeps in HALT */
+	LG_COUNT_HOST_PAGES,		/* waits for a page of the host's own */
 	LG_COUNT_MAX
 };
 

@@ -24,6 +24,7 @@ static const char *const count_names[LG_COUNT_MAX] = {
 	[LG_COUNT_INTERRUPTS] = "interrupts_given",
 	[LG_COUNT_EXITS] = "launcher_visits",
 	[LG_COUNT_SLEEPS] = "halt_sleeps",
+	[LG_COUNT_HOST_PAGES] = "host_page_waits",
 };
 
 static const char *const direct_names[LG_NR_DIRECT] = {

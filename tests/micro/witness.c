@@ -357,3 +357,41 @@ TEST_S(60, "A6 AT-18 a CPU goes offline and online under running guests")
 	guest_passes(guest_done);
 	same_cpus(before, look(fd));
 }
+
+/* ---- The host's own pages are not there (async page faults) ---- */
+
+#define FRESH_PAGES 600
+
+static void touches_pages(void)
+{
+	u64 va = USER_VA + (1UL << 32), gpa = guest_page(), i;
+
+	for (i = 0; i < FRESH_PAGES; i++) {
+		map(MAIN_CR3, va + i * PAGE, gpa, P_ | W_ | U_ | A_ | D_);
+		*(volatile u64 *)(va + i * PAGE) += i + 1;
+	}
+	EXPECT_EQ(*(volatile u64 *)va, FRESH_PAGES * (FRESH_PAGES + 1) / 2);
+	guest_done();
+}
+
+TEST_S(60, "AT-82 a guest waits while a page of its host's own is brought, and notices nothing")
+{
+	struct guest *g = make_guest(touches_pages);
+	int fd = witness();
+	char *after;
+	u64 sent;
+
+	needs_kprobes();
+	CHECK_EQ(write(fd, "probe", 5), 5);
+	CHECK_EQ(write(fd, "apf", 3), 3);
+	while (go(g) > 0)
+		;
+	if (strcmp(g->reason, "POWEROFF: ok"))
+		fail("the guest ends with \"%s\"", g->reason);
+	after = look(fd);
+	sent = number(after, "apf sent ");
+	CHECK(sent >= 20);
+	CHECK_EQ(number(after, "apf left "), 0);
+	CHECK_EQ(stat_of(g, "host_page_waits"), sent);
+	end_guest(g);
+}

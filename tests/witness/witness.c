@@ -12,6 +12,8 @@
  *	write "ts"	... with CR0.TS set meanwhile, so that the guest's first
  *			floating-point instruction is a #NM
  *	write "no ts"
+ *	write "apf"	... and KVM's part of an async page fault played, at some of
+ *			the guest's page faults
  *
  * Read next: tests/micro/witness.c, which asks.
  */
@@ -27,6 +29,7 @@
 #include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/fpu/xcr.h>
+#include <asm/kvm_para.h>
 #include <asm/msr.h>
 #include <asm/special_insns.h>
 #include "lg.h"
@@ -237,6 +240,82 @@ static void check_guest(struct lg_cpu *cpu)
 	spin_unlock(&lg->lock);
 }
 
+/* ---- What KVM below us does when a page of ours is not there ---- */
+
+/*
+ * Sets the kernel's word before the guest's entry, and if that ends with a page fault
+ * leaves it, with the fault's address for a token: which later is woken.  The
+ * kernel's own handler is not switched on in the lab: who leaves the word set is
+ * told of, and nothing worse.
+ */
+static struct { u32 flags, token, pad[14], enabled; } __percpu *apf_reason;
+static bool __percpu *apf_enabled;	/* where it has moved to */
+static bool want_apf;
+static atomic64_t apf_sent, apf_left;
+static u32 apf_token;
+
+static void wake_apf(struct work_struct *work)
+{
+	kvm_async_pf_task_wake(apf_token);
+}
+
+static DECLARE_DELAYED_WORK(apf_waker, wake_apf);
+
+static void enable_apf(bool on)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (apf_enabled)
+			*per_cpu_ptr(apf_enabled, cpu) = on;
+		else
+			per_cpu_ptr(apf_reason, cpu)->enabled = on;
+	}
+	WRITE_ONCE(want_apf, on);
+}
+
+static int start_apf(void)
+{
+	unsigned long (*lookup)(const char *name);
+	struct kprobe finder = { .symbol_name = "kallsyms_lookup_name" };
+	int err = register_kprobe(&finder);
+
+	if (err)
+		return err;
+	lookup = (void *)finder.addr;
+	unregister_kprobe(&finder);
+	apf_reason = (void __percpu *)lookup("apf_reason");
+	apf_enabled = (void __percpu *)lookup("async_pf_enabled");
+	if (!apf_reason)
+		return -ENOENT;
+	enable_apf(true);
+	return 0;
+}
+
+static void apf_on_entry(void)
+{
+	if (!READ_ONCE(want_apf))
+		return;
+	if (this_cpu_ptr(apf_reason)->flags)
+		atomic64_inc(&apf_left);
+	this_cpu_ptr(apf_reason)->flags = delayed_work_pending(&apf_waker) ? 0 :
+					  KVM_PV_REASON_PAGE_NOT_PRESENT;
+}
+
+/* At once, or in a while: the task may find its page there already. */
+static void apf_on_return(u64 trapnum)
+{
+	if (!READ_ONCE(want_apf) || !this_cpu_ptr(apf_reason)->flags)
+		return;
+	/* Once for each address, or the guest would never get on. */
+	if (trapnum != X86_TRAP_PF || apf_token == (u32)read_cr2()) {
+		this_cpu_ptr(apf_reason)->flags = 0;
+		return;
+	}
+	apf_token = read_cr2();
+	schedule_delayed_work(&apf_waker, atomic64_inc_return(&apf_sent) % 2 ? 2 : 0);
+}
+
 #define SAME(field) do { \
 	if (b->look.field != now.field) \
 		differs(#field, b->look.field, now.field); \
@@ -256,6 +335,7 @@ static int on_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 	b->look = look_around();
 	if (regs->flags & X86_EFLAGS_IF)
 		differs("flags on entry", 0, regs->flags);
+	apf_on_entry();
 	if (READ_ONCE(want_ts))
 		asm volatile("mov %0, %%cr0" : : "r" (b->look.cr0 | X86_CR0_TS));
 	return 0;
@@ -269,6 +349,7 @@ static int on_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (read_cr0() & X86_CR0_TS)
 		asm volatile("clts");
 	now = look_around();
+	apf_on_return(((struct lg_cpu *)b->regs.di)->state->trapnum);
 	if (atomic64_inc_return(&entries) % 128 == 0)
 		check_guest((struct lg_cpu *)b->regs.di);
 	SAME(cr0);
@@ -328,6 +409,9 @@ static int witness_release(struct inode *inode, struct file *file)
 	if (probing)
 		unregister_kretprobe(&probe);
 	probing = false;
+	if (want_apf)
+		enable_apf(false);
+	flush_delayed_work(&apf_waker);
 	return 0;
 }
 
@@ -344,6 +428,8 @@ static ssize_t witness_read(struct file *file, char __user *buf, size_t size,
 	    atomic64_read(&entries), atomic64_read(&roots), atomic64_read(&leaves));
 	put(&t, "missed %d\ndifferences %lld %s\n", probing ? probe.nmissed : 0,
 	    atomic64_read(&differences), first_difference);
+	put(&t, "apf sent %lld\napf left %lld\n", atomic64_read(&apf_sent),
+	    atomic64_read(&apf_left));
 	cpus_read_lock();
 	for_each_online_cpu(cpu)
 		smp_call_function_single(cpu, tell_cpu, &t, 1);
@@ -367,6 +453,8 @@ static ssize_t witness_write(struct file *file, const char __user *buf,
 		return -EFAULT;
 	if (!strcmp(word, "probe"))
 		err = start_probe();
+	else if (!strcmp(word, "apf"))
+		err = start_apf();
 	else
 		WRITE_ONCE(want_ts, !strcmp(word, "ts"));
 	return err ? err : size;
