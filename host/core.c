@@ -442,6 +442,9 @@ static int __init init(void)
 	err = init_syscall_msrs();
 	if (err)
 		goto err_free_switcher;
+	err = init_shrinker();
+	if (err)
+		goto err_free_syscall_msrs;
 	init_stats();
 	/* Last: from here on anyone may open it. */
 	err = init_device();
@@ -451,6 +454,8 @@ static int __init init(void)
 
 err_free_stats:
 	free_stats();
+	free_shrinker();
+err_free_syscall_msrs:
 	free_syscall_msrs();
 err_free_switcher:
 	free_switcher();
@@ -461,6 +466,7 @@ static void __exit fini(void)
 {
 	free_device();
 	free_stats();
+	free_shrinker();
 	free_syscall_msrs();
 	flush_all_cpus();
 	free_switcher();

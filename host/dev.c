@@ -73,8 +73,10 @@ static void free_guest(struct lguest *lg, bool watched)
 	free_irqfds(lg);
 	if (lg->debugfs)
 		remove_stats(lg);
-	if (watched)
+	if (watched) {
+		remove_from_shrinker(lg);
 		unwatch_launcher(lg);
+	}
 	free_shadow(lg);
 	unmap_switcher(lg);
 	for (i = 0; i < ARRAY_SIZE(lg->cpus); i++)
@@ -137,7 +139,7 @@ static struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start,
 	init_waitqueue_head(&lg->changed);
 	init_waitqueue_head(&lg->breakers);
 
-	init_shadow(lg);
+	init_shadow_memory(lg);
 	err = map_switcher(lg);
 	if (!err)
 		err = start_cpu(lg, 0, start);
@@ -150,6 +152,7 @@ static struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start,
 		free_guest(lg, watched);
 		return ERR_PTR(err);
 	}
+	add_to_shrinker(lg);
 	add_stats(lg);
 	return lg;
 }

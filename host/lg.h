@@ -131,12 +131,13 @@ static_assert(sizeof(struct lg_state) < PAGE_SIZE / 2, "the rest is a stack");
  * date later (shadow_tables.c).
  */
 struct shadow_table {
-	struct list_head list;		/* lg->tables or lg->spares */
+	struct list_head list;		/* lg->tables, lg->limbo or lg->spares */
 	u64 *entries;			/* what the CPU walks */
 	u64 *guest;			/* the guest's entries they came from */
 	struct lg_root *root;		/* whose it is; NULL: the kernel half's */
 	int level;			/* 1 (4 KiB entries) to 3 */
 	bool split;			/* pieces of one large guest page */
+	u64 stamp;			/* in limbo: lg->shrinks when it came there */
 	/* The regions that leaves here may point to: a bit for each 512th. */
 	u64 regions[LG_REGIONS / 64];
 };
@@ -148,6 +149,8 @@ struct lg_root {
 	bool linear;			/* virtual = physical, before any CR3 */
 	bool kernel_only;		/* holds supervisor pages below: no user view */
 	bool stale;			/* to be synced before its next use */
+	bool dead;			/* not in lg->roots; waits for its tables */
+	unsigned long nr_tables;	/* that know it, those in limbo too */
 	u64 last_use;
 	u64 shrunk;			/* lg->shrinks when it lost an entry last */
 	u64 *pml4[2];			/* by view */
@@ -305,8 +308,9 @@ struct lguest {
 	u64 root_clock;			/* l */
 	u64 kernel_half[256];		/* l entries that all kernel views share */
 	u64 kernel_guest[256];		/* l guest entries they came from */
-	struct list_head tables;	/* l all shadow tables */
-	unsigned long nr_tables, max_tables;	/* l, i */
+	struct list_head tables;	/* l shadow tables, but those in ... */
+	struct list_head limbo;		/* l taken out, to be freed; oldest first */
+	unsigned long nr_tables, max_tables;	/* l of both; i */
 	u64 shrinks;			/* l entries taken away so far (tlb.c) */
 	u64 kernel_shrunk;		/* l its value when the kernel half lost one */
 	int changing;			/* l invalidations under way */
@@ -328,6 +332,7 @@ struct lguest {
 	unsigned int nr_cpus;		/* i */
 	struct lg_cpu cpus[1];
 	struct dentry *debugfs;
+	struct list_head all_guests;	/* for shrink.c */
 };
 
 /* One dead value is no sentence but an errno for read(). */
@@ -406,6 +411,7 @@ struct lg_pcids {			/* of a physical CPU */
 };
 void shrunk(struct lguest *lg, struct lg_root *root);
 void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids);
+bool passed(struct lguest *lg, u64 stamp);
 
 /* timer.c */
 void init_clockdev(struct lg_cpu *cpu);
@@ -422,8 +428,9 @@ int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new);
 void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
 int fault_in(struct lg_cpu *cpu, unsigned long address, bool write);
 
-/* shadow_tables.c */
-void init_shadow(struct lguest *lg);
+/* shadow_tables.c, shadow_memory.c */
+void init_shadow_memory(struct lguest *lg);
+unsigned long shrink_shadow(struct lguest *lg, unsigned long most);
 void free_shadow(struct lguest *lg);
 int start_linear(struct lg_cpu *cpu);
 enum lg_next load_root(struct lg_cpu *cpu, u64 cr3);
@@ -446,6 +453,13 @@ void flush_everything(struct lg_cpu *cpu);
 /* notifier.c */
 int watch_launcher(struct lguest *lg);
 void unwatch_launcher(struct lguest *lg);
+void flush_running(struct lguest *lg);
+
+/* shrink.c */
+int init_shrinker(void);
+void free_shrinker(void);
+void add_to_shrinker(struct lguest *lg);
+void remove_from_shrinker(struct lguest *lg);
 
 /* eventfd.c */
 int attach_eventfd(struct lguest *lg, const struct lg_notify *what, int fd);

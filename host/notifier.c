@@ -14,7 +14,7 @@ static void nothing(void *unused)
 }
 
 /* Interrupt a vCPU that runs: its next entry keeps nothing that is gone. */
-static void flush_running(struct lguest *lg)
+void flush_running(struct lguest *lg)
 {
 	unsigned int i;
 	int where;

@@ -382,8 +382,7 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 		cpu->need.tables = true;
 		next = LG_RETRY;
 	} else {
-		if (lg->nr_tables > lg->max_tables)
-			drop_all(lg);
+		make_room(lg);
 		next = demand_page_locked(cpu, &w, error, only_try);
 	}
 	spin_unlock(&lg->lock);

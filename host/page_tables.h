@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the shadow tables' files share: shadow_tables.c (the structure),
- * page_walk.c (the guest's tables), page_tables.c (the fill) and page_sync.c
- * (bringing up to date).  All of it under lg->lock.
+ * shadow_memory.c (where tables come from and go), page_walk.c (the guest's
+ * tables), page_tables.c (the fill) and page_sync.c (bringing up to date).  All
+ * of it under lg->lock.
  */
 #ifndef _LG_PAGE_TABLES_H
 #define _LG_PAGE_TABLES_H
@@ -78,16 +79,25 @@ void give_fault(struct lg_cpu *cpu, u64 address, u32 error, u32 why);
 struct shadow_table *table_of(u64 entry);
 u64 entry_to(u64 *table, u64 bits);
 bool leads_to_table(const struct shadow_table *t, u64 entry);
-struct shadow_table *take_spare(struct lg_cpu *cpu, struct lg_root *root,
-				int level);
 u64 top_entry(struct lguest *lg, struct lg_root *root, unsigned int i);
 u64 *top_guest(struct lguest *lg, struct lg_root *root, unsigned int i);
 void set_top(struct lguest *lg, struct lg_root *root, unsigned int i, u64 entry);
 void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i);
 void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i);
 void drop_lower_half(struct lguest *lg, struct lg_root *root);
-void drop_all(struct lguest *lg);
 void make_kernel_only(struct lguest *lg, struct lg_root *root);
+void retire_root(struct lguest *lg, struct lg_root *root);
+
+/* shadow_memory.c */
+u64 *new_table_page(void);
+void free_table_page(u64 *page);
+int refill_spare_tables(struct lguest *lg);
+void free_spare_tables(struct lguest *lg);
+struct shadow_table *take_spare(struct lg_cpu *cpu, struct lg_root *root,
+				int level);
+void send_to_limbo(struct lguest *lg, struct shadow_table *t);
+unsigned long empty_limbo(struct lguest *lg, unsigned long most);
+void make_room(struct lguest *lg);
 
 /* page_tables.c */
 void fill_quietly(struct lg_cpu *cpu, struct walk *w, struct shadow_table *t,

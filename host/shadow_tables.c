@@ -6,15 +6,17 @@
  * forbid that.  Our tables behave like a TLB: filled on demand (demand_page),
  * and brought up to date when the guest says that entries changed (flush_*,
  * load_root) by comparing.  This file has the tables themselves and the roots:
- * making, finding, dropping.  Read next: page_walk.c (the guest's tables),
- * page_tables.c (the fill), page_sync.c (the comparing).
+ * making, finding, dropping.  Read next: shadow_memory.c (where the tables come
+ * from and go), page_walk.c (the guest's tables), page_tables.c (the fill),
+ * page_sync.c (the comparing).
  *
- * Everything in these four files runs under lg->lock and never sleeps: where a
+ * Everything in these five files runs under lg->lock and never sleeps: where a
  * page of the launcher is not present, or memory is needed, it says so in
  * cpu->need and is called again.
  */
 #include <linux/mem_encrypt.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <asm/pgtable.h>
 #include "lg.h"
@@ -40,9 +42,6 @@
  * rights of the path are known when a leaf is made, and go into the leaf: the
  * entries above it allow everything.
 :*/
-#define SPARES_WANTED	8
-#define SPARES_KEPT	16
-
 struct shadow_table *table_of(u64 entry)
 {
 	struct page *page = pfn_to_page((entry & FRAME & ~sme_me_mask)
@@ -62,38 +61,6 @@ bool leads_to_table(const struct shadow_table *t, u64 entry)
 	return (entry & _PAGE_PRESENT) && t->level > 1 && !(entry & _PAGE_PSE);
 }
 
-/*
- * Tables come from the spares, which are filled where sleeping is allowed, and
- * where a process that ends leaves its own for the next.
- */
-
-static void free_one(struct shadow_table *t)
-{
-	if (!t)
-		return;
-	if (t->entries)
-		set_page_private(virt_to_page(t->entries), 0);
-	free_page((unsigned long)t->entries);
-	free_page((unsigned long)t->guest);
-	kfree(t);
-}
-
-static struct shadow_table *make_one(void)
-{
-	struct shadow_table *t = kzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
-
-	if (!t)
-		return NULL;
-	t->entries = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	t->guest = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!t->entries || !t->guest) {
-		free_one(t);
-		return NULL;
-	}
-	set_page_private(virt_to_page(t->entries), (unsigned long)t);
-	return t;
-}
-
 static void free_root_memory(struct lg_root *root)
 {
 	int view;
@@ -102,9 +69,9 @@ static void free_root_memory(struct lg_root *root)
 		return;
 	for (view = 0; view < 2; view++) {
 		if (root->low[view] != root->pml4[view])
-			free_page((unsigned long)root->low[view]);
-		free_page((unsigned long)root->pml4[view]);
-		free_page((unsigned long)root->pml5[view]);
+			free_table_page(root->low[view]);
+		free_table_page(root->pml4[view]);
+		free_table_page(root->pml5[view]);
 	}
 	kfree(root);
 }
@@ -113,12 +80,12 @@ static bool add_tables(struct lg_root *root, int view)
 {
 	bool five = pgtable_l5_enabled();
 
-	root->pml4[view] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	root->pml4[view] = new_table_page();
 	root->low[view] = root->pml4[view];
 	if (!five)
 		return root->pml4[view];
-	root->low[view] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	root->pml5[view] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	root->low[view] = new_table_page();
+	root->pml5[view] = new_table_page();
 	return root->pml4[view] && root->low[view] && root->pml5[view];
 }
 
@@ -143,18 +110,10 @@ static struct lg_root *make_root(void)
 int refill_spares(struct lg_cpu *cpu)
 {
 	struct lguest *lg = cpu->lg;
-	struct shadow_table *t;
 	struct lg_root *root;
 
-	while (READ_ONCE(lg->nr_spares) < SPARES_WANTED) {
-		t = make_one();
-		if (!t)
-			return -ENOMEM;
-		spin_lock(&lg->lock);
-		list_add(&t->list, &lg->spares);
-		lg->nr_spares++;
-		spin_unlock(&lg->lock);
-	}
+	if (refill_spare_tables(lg))
+		return -ENOMEM;
 	if (READ_ONCE(lg->spare_root))
 		return 0;
 	root = make_root();
@@ -167,59 +126,6 @@ int refill_spares(struct lg_cpu *cpu)
 	return 0;
 }
 
-static void free_spares(struct lguest *lg)
-{
-	struct shadow_table *t, *next;
-
-	list_for_each_entry_safe(t, next, &lg->spares, list)
-		free_one(t);
-	free_root_memory(lg->spare_root);
-}
-
-struct shadow_table *take_spare(struct lg_cpu *cpu, struct lg_root *root,
-				int level)
-{
-	struct lguest *lg = cpu->lg;
-	struct shadow_table *t;
-
-	t = list_first_entry(&lg->spares, struct shadow_table, list);
-	list_move(&t->list, &lg->tables);
-	lg->nr_spares--;
-	lg->nr_tables++;
-	t->root = root;
-	t->level = level;
-	t->split = false;
-	memset(t->regions, 0, sizeof(t->regions));
-	count(cpu, LG_COUNT_TABLES);
-	return t;
-}
-
-/* A spare one is empty. */
-static void give_spare(struct lguest *lg, struct shadow_table *t)
-{
-	lg->nr_tables--;
-	if (lg->nr_spares < SPARES_KEPT) {
-		list_move(&t->list, &lg->spares);
-		lg->nr_spares++;
-		return;
-	}
-	list_del(&t->list);
-	free_one(t);
-}
-
-/* Free a table and all below it.  No CPU is in the guest with it loaded. */
-static void free_tree(struct lguest *lg, struct shadow_table *t)
-{
-	unsigned int i;
-
-	for (i = 0; i < 512; i++) {
-		if (leads_to_table(t, t->entries[i]))
-			free_tree(lg, table_of(t->entries[i]));
-		t->entries[i] = 0;
-	}
-	give_spare(lg, t);
-}
-
 /* Drop one shadow entry, with all that hangs below it. */
 void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i)
 {
@@ -228,7 +134,7 @@ void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i)
 	WRITE_ONCE(t->entries[i], 0);
 	shrunk(lg, t->root);
 	if (leads_to_table(t, entry))
-		free_tree(lg, table_of(entry));
+		send_to_limbo(lg, table_of(entry));
 }
 
 /*
@@ -284,7 +190,7 @@ void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i)
 		return;
 	set_top(lg, root, i, 0);
 	shrunk(lg, i < LOWER_HALF ? root : NULL);
-	free_tree(lg, table_of(entry));
+	send_to_limbo(lg, table_of(entry));
 }
 
 void drop_lower_half(struct lguest *lg, struct lg_root *root)
@@ -302,16 +208,6 @@ static void drop_kernel_half(struct lguest *lg)
 
 	for (i = LOWER_HALF; i < 512; i++)
 		drop_top(lg, NULL, i);
-}
-
-void drop_all(struct lguest *lg)
-{
-	unsigned int n;
-
-	for (n = 0; n < LG_ROOTS; n++)
-		if (lg->roots[n])
-			drop_lower_half(lg, lg->roots[n]);
-	drop_kernel_half(lg);
 }
 
 void make_kernel_only(struct lguest *lg, struct lg_root *root)
@@ -338,6 +234,13 @@ static bool in_use(struct lguest *lg, struct lg_root *root)
 	return false;
 }
 
+/* No table is left that was below it: now it can go, or be the next one. */
+void retire_root(struct lguest *lg, struct lg_root *root)
+{
+	swap(root, lg->spare_root);
+	free_root_memory(root);
+}
+
 static void free_root(struct lguest *lg, unsigned int n)
 {
 	struct lg_root *root = lg->roots[n];
@@ -345,8 +248,9 @@ static void free_root(struct lguest *lg, unsigned int n)
 	drop_lower_half(lg, root);
 	lg->roots[n] = NULL;
 	forget_space(lg, n);
-	swap(root, lg->spare_root);
-	free_root_memory(root);
+	root->dead = true;
+	if (!root->nr_tables)
+		retire_root(lg, root);
 }
 
 static int find_root(struct lguest *lg, u64 pfn)
@@ -413,6 +317,7 @@ static struct lg_root *new_root(struct lg_cpu *cpu, u64 pfn, bool linear)
 	lg->spare_root = NULL;
 	root->pfn = pfn;
 	root->linear = linear;
+	root->dead = false;
 	root->stale = false;
 	root->last_use = ++lg->root_clock;
 	memcpy(root->pml4[LG_KERNEL] + LOWER_HALF, lg->kernel_half,
@@ -577,17 +482,6 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 	list_del(&place.list);
 }
 
-/**
- * init_shadow() - prepare the shadow tables of a new guest
- * @lg: the guest
- */
-void init_shadow(struct lguest *lg)
-{
-	INIT_LIST_HEAD(&lg->tables);
-	INIT_LIST_HEAD(&lg->spares);
-	lg->max_tables = 2048 + lg->pfn_limit / 128;
-}
-
 /* vCPU 0's first address space: virtual = physical. */
 int start_linear(struct lg_cpu *cpu)
 {
@@ -598,7 +492,7 @@ int start_linear(struct lg_cpu *cpu)
 	return 0;
 }
 
-/* No vCPU runs, and the notifier is gone. */
+/* No vCPU runs, and neither notifier nor shrinker knows the guest. */
 void free_shadow(struct lguest *lg)
 {
 	unsigned int n;
@@ -607,5 +501,8 @@ void free_shadow(struct lguest *lg)
 		if (lg->roots[n])
 			free_root(lg, n);
 	drop_kernel_half(lg);
-	free_spares(lg);
+	while (empty_limbo(lg, 64))
+		cond_resched();
+	free_spare_tables(lg);
+	free_root_memory(lg->spare_root);
 }

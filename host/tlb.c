@@ -35,6 +35,29 @@ void shrunk(struct lguest *lg, struct lg_root *root)
 	smp_store_release(&lg->shrinks, now);
 }
 
+/**
+ * passed() - can no CPU use any more what was taken out up to @stamp?
+ * @lg: the guest
+ * @stamp: lg->shrinks at that time
+ *
+ * A vCPU that is marked as in the guest has looked at lg->shrinks after that, and
+ * shrinks_seen is what it saw: then, or at an earlier entry.
+ */
+bool passed(struct lguest *lg, u64 stamp)
+{
+	struct lg_cpu *cpu;
+	unsigned int i;
+
+	smp_mb();
+	for (i = 0; i < lg->nr_cpus; i++) {
+		cpu = &lg->cpus[i];
+		if (READ_ONCE(cpu->in_guest) >= 0 &&
+		    READ_ONCE(cpu->shrinks_seen) < stamp)
+			return false;
+	}
+	return true;
+}
+
 /* The first load will flush it. */
 static void give_pcid(u64 *word, struct lg_pcids *pcids)
 {
@@ -81,12 +104,12 @@ void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids)
 	bool kernel;
 	unsigned int i;
 
+	WRITE_ONCE(cpu->shrinks_seen, now);
 	if (!cpu->state->keep)
 		return;		/* no PCIDs: each load flushes */
 	take_pcids(cpu, pcids);
 	if (now == seen)
 		return;
-	cpu->shrinks_seen = now;
 	kernel = READ_ONCE(lg->kernel_shrunk) > seen;
 	for (i = 0; i < LG_NR_SPACES; i++) {
 		struct lg_space *space = &cpu->state->spaces[i];

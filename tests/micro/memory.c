@@ -815,30 +815,3 @@ TEST("AT-26 AT-32 random tables, linked at random: the host is unharmed")
 		end_guest(g);
 	}
 }
-
-static void builds_tables(void)
-{
-	/* Touch one page in each of many 2 MiB ranges: one table each. */
-	u64 page = guest_page(), l1 = guest_page(), l2 = guest_page();
-	volatile u64 *l3;
-
-	((volatile u64 *)AT(l1))[0] = page | P_ | W_ | U_;
-	for (int i = 0; i < 512; i++)
-		((volatile u64 *)AT(l2))[i] = l1 | P_ | W_ | U_;
-	entry_of(MAIN_CR3, VA, 2);
-	l3 = AT(*entry_of(MAIN_CR3, VA, 4) & PTE_FRAME);
-	for (int i = 0; i < 512; i++)
-		l3[i] = l2 | P_ | W_ | U_;
-	for (u64 i = 0; i < 12; i++)
-		for (u64 k = 0; k < 512; k++)
-			(void)*at(VA + (i << 30) + (k << 21));
-}
-
-TEST("AT-48 shadow tables are bounded")
-{
-	struct guest *g = make_guest(builds_tables);
-
-	passes(g);
-	CHECK(stat_of(g, "shadow_tables_made") > 4000);
-	CHECK(stat_of(g, "shadow_tables") < 2048 + 2048 / 128 + 16);
-}

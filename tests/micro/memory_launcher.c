@@ -2,7 +2,7 @@
 /*
  * The launcher's memory, which is the guest's: unmapped, discarded, made read-only
  * or huge, copied by fork(), while the guest has it in its shadow tables.  The
- * tables follow it wherever it goes.
+ * tables follow it wherever it goes.  Read next: spent.c.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -498,20 +498,46 @@ static void check_views(struct lg_root *root)
 	check_five(root, LG_USER);
 }
 
+/* Tables of a tree that was taken out, itself included. */
+static unsigned long tables_in(u64 *table, int level)
+{
+	unsigned long n = 1;
+	unsigned int i;
+
+	for (i = next_entry(table, 0, 512); level > 1 && i < 512;
+	     i = next_entry(table, i + 1, 512))
+		if (!(table[i] & PS))
+			n += tables_in(table_at(table[i]), level - 1);
+	return n;
+}
+
 static void check_counts(void)
 {
+	unsigned long n = 0, roots = w.lg->spare_root ? 1 : 0, limbo = 0;
+	u64 stamp = 0;
 	struct shadow_table *t;
-	unsigned long n = 0;
 
 	list_for_each_entry(t, &w.lg->tables, list)
 		n++;
+	list_for_each_entry(t, &w.lg->limbo, list) {
+		n++;
+		limbo += tables_in(t->entries, t->level);
+		CHECK(t->stamp >= stamp && t->stamp <= w.lg->shrinks);
+		stamp = t->stamp;
+	}
 	CHECK(n == w.lg->nr_tables);
-	CHECK(n == seen_tables);	/* each on one path, none lost */
+	CHECK(n == seen_tables + limbo);	/* each on one path, none lost */
 	CHECK(n <= w.lg->max_tables + 3);
 	n = 0;
 	list_for_each_entry(t, &w.lg->spares, list)
 		n++;
 	CHECK(n == w.lg->nr_spares);
+	/* Every page is counted; dead roots may wait for their tables. */
+	for (n = 0; n < LG_ROOTS; n++)
+		roots += w.lg->roots[n] != NULL;
+	n = 2 * (w.lg->nr_tables + w.lg->nr_spares) +
+	    roots * (shim_five_levels ? 6 : 2);
+	CHECK(shim_secondary == (long)n || (limbo && shim_secondary > (long)n));
 }
 
 /* What the Switcher may load by itself is there, and needs no look. */

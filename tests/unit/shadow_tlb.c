@@ -186,6 +186,49 @@ static void crowd(void)
 	}
 }
 
+/*
+ * A CPU in the guest goes by the upper entries that it has cached without a look
+ * from above: none may lead to a table that is free.
+ */
+void tlb_follow(void)
+{
+	struct tag *tag = &tags[here][loaded & 0xfff];
+	struct shadow_table *t, *spare;
+	unsigned int i;
+
+	for (i = 0; i < tag->used; i++) {
+		struct cached *c = &tag->ways[i];
+
+		if (c->level > 4 || c->level == 1 || c->entry & PS)
+			continue;
+		t = table_of(c->entry);
+		CHECK(t && entry_to(t->entries, 0) == (c->entry & (ADDRESS | sme_me_mask)));
+		list_for_each_entry(spare, &w.lg->spares, list)
+			CHECK(spare != t);
+	}
+}
+
+/*
+ * Others are at the tables while the vCPU runs.  It either has to leave the
+ * guest, or all that it has cached is still right.
+ */
+static bool others_work(void)
+{
+	struct tag *tag = &tags[here][loaded & 0xfff];
+	unsigned int i;
+
+	if (rnd() % 2)
+		shrink_shadow(w.lg, rnd() % 64);
+	else
+		world_disturb();
+	if (w.cpu->in_guest < 0)
+		return false;
+	for (i = 0; i < tag->used; i++)
+		check_cached(&tag->ways[i]);
+	tlb_follow();
+	return true;
+}
+
 /* One stay in the guest, direct switches included. */
 void tlb_run(u64 (*address)(void))
 {
@@ -201,11 +244,14 @@ void tlb_run(u64 (*address)(void))
 		crowd();
 	w.cpu->user = !linear && rnd() % 2;
 	prepare_direct(w.cpu);
+	w.cpu->in_guest = here;
 	prepare_tlb(w.cpu, &pcids[here]);
 	load_ours(state->load);
 	while (steps--) {
 		u64 space = state->space;
 
+		if (rnd() % 32 == 0 && !others_work())
+			break;
 		switch (linear ? 2 : rnd() % 6) {
 		case 0:
 			state->user = !state->user;
@@ -223,6 +269,7 @@ void tlb_run(u64 (*address)(void))
 			touch(address(), rnd() % 2);
 		}
 	}
+	w.cpu->in_guest = -1;
 	note_direct(w.cpu);
 	CHECK(w.cpu->root && w.cpu->user == !!state->user);
 }

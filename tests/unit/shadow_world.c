@@ -157,20 +157,40 @@ pmd_t *shim_pmd(unsigned long address)
 
 /* ---- the launcher's pages come and go */
 
+static struct mmu_notifier_range range;
+
 static void invalidate(u64 first, u64 count)
 {
-	struct lguest *lg = w.lg;
+	struct mmu_notifier *mn = &w.lg->notifier;
 
-	spin_lock(&lg->lock);
-	lg->changing++;
-	zap_launcher_range(lg, lg->base + first * PAGE_SIZE,
-			   lg->base + (first + count) * PAGE_SIZE, true);
-	spin_unlock(&lg->lock);
+	range = (struct mmu_notifier_range) {
+		.start = w.lg->base + first * PAGE_SIZE,
+		.end = w.lg->base + (first + count) * PAGE_SIZE,
+		.blockable = true,
+	};
+	CHECK(mn->ops->invalidate_range_start(mn, &range) == 0);
+	CHECK(!w.lg->lock.held);
 }
 
 static void invalidate_end(void)
 {
-	w.lg->changing--;
+	w.lg->notifier.ops->invalidate_range_end(&w.lg->notifier, &range);
+}
+
+/*
+ * The vCPU that runs there comes out of the guest.  Before it does, another one
+ * makes room, and this one's CPU may go on by all that it has cached.
+ */
+void smp_call_function_single(int cpu, void (*fn)(void *), void *arg, int wait)
+{
+	CHECK(wait && !w.lg->lock.held && cpu == w.cpu->in_guest);
+	spin_lock(&w.lg->lock);
+	make_room(w.lg);
+	spin_unlock(&w.lg->lock);
+	tlb_follow();
+	fn(arg);
+	w.interrupted++;
+	w.cpu->in_guest = -1;
 }
 
 /* A new page for a frame. */
@@ -280,7 +300,7 @@ void world_create(u64 seed, bool five_levels, u64 mask, u64 misalign)
 	u64 i;
 
 	memset(&w, 0, sizeof(w));
-	shim_allocated = 0;
+	shim_allocated = shim_secondary = 0;
 	w.seed = seed;
 	rnd();
 	w.op = 1;
@@ -306,7 +326,11 @@ void world_create(u64 seed, bool five_levels, u64 mask, u64 misalign)
 	for (i = 0; i < FRAMES; i++)
 		if (rnd() % 2)
 			replace(i);
-	init_shadow(w.lg);
+	w.cpu->in_guest = -1;
+	w.lg->mm = &w.mm;
+	w.mm.rss = FRAMES;
+	init_shadow_memory(w.lg);
+	CHECK(watch_launcher(w.lg) == 0);
 	CHECK(start_linear(w.cpu) == 0);
 	/* It cannot happen before there are tables. */
 	collapse(0);
@@ -317,7 +341,7 @@ void world_destroy(void)
 {
 	free_shadow(w.lg);
 	CHECK(w.lg->nr_tables == 0);
-	CHECK(shim_allocated == 0);
+	CHECK(shim_allocated == 0 && shim_secondary == 0);
 	free(w.cpu->state);
 	free(w.cpu->shared);
 	free(w.lg);

@@ -22,6 +22,7 @@
 struct world {
 	struct lguest *lg;
 	struct lg_cpu *cpu;
+	struct mm_struct mm;		/* the launcher's */
 	u64 *ram;			/* what guest-physical memory holds */
 	u64 *twin;			/* what the tables in it should hold */
 	struct page host[FRAMES];	/* the launcher's page behind a frame */
@@ -33,6 +34,7 @@ struct world {
 	/* What the Host did since these were cleared. */
 	bool trapped, killed, device;
 	bool lost_race;			/* a table entry was not as walked */
+	unsigned long interrupted;	/* CPUs were, on behalf of others */
 	unsigned int vector;
 	u64 trap_error, device_at;
 	char reason[128];
@@ -72,6 +74,7 @@ extern unsigned long tlb_loads, tlb_kept, tlb_rounds;
 void tlb_create(bool have_pcids);
 void tlb_destroy(void);
 void tlb_run(u64 (*address)(void));
+void tlb_follow(void);
 
 /* shadow_model.c */
 enum kind { FILLED, FAULT, GENERAL, DEVICE, KILLED };

@@ -1,5 +1,5 @@
-// SOURCES: tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shadow_tlb.c tests/unit/shim/shim.c host/shadow_tables.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c host/tlb.c
-// CFLAGS: -Itests/unit/shim -O2
+// SOURCES: tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shadow_tlb.c tests/unit/shim/shim.c host/shadow_tables.c host/shadow_memory.c host/notifier.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c host/tlb.c
+// CFLAGS: -Itests/unit/shim -O2 -Wno-unused-parameter
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The shadow tables, as the module has them, against a reference: random guest
@@ -34,6 +34,10 @@
  *    narrowed, by a flush, a fill or the notifier, in one view or both, or in
  *    the kernel half; or after a move to another CPU, with PCIDs that others
  *    had since, with PCIDs shared by views or spaces, by a new space
+ *  - a table freed while a CPU that runs the guest may still walk through it:
+ *    without a look at the stamp, with that of a child not its parent's, without
+ *    the interrupt; a root freed before its tables; a table lost or freed twice
+ *  - no limit by what is there; pages that are not counted
  * Two more made no difference, and cannot with one vCPU: eviction that does not
  * spare the root in use (it is the youngest), and a narrowed leaf whose guest
  * entry is not noted (it is narrowed again).
@@ -210,7 +214,7 @@ static void fault_again(u64 address, u32 error)
 {
 	u64 before = w.cpu->counts[LG_COUNT_SPURIOUS], old, leaf;
 
-	if (w.lg->nr_tables > w.lg->max_tables)
+	if (w.lg->nr_tables > min(w.lg->max_tables, 2048UL))
 		return;
 	CHECK(refill_spares(w.cpu) == 0);
 	CHECK(cpu_may(address, error, &old));
@@ -571,7 +575,9 @@ static void others(void)
 	if (rnd() % 64)
 		return;
 	shim_rest = NULL;
-	if (rnd() % 2)
+	if (rnd() % 4 == 0)
+		shrink_shadow(w.lg, rnd() % 64);
+	else if (rnd() % 2)
 		drop_a_space(rnd() % cr3_frames);
 	else
 		world_zap(rnd() % FRAMES, rnd() % 100);
@@ -588,6 +594,15 @@ static void with_others(void (*operation)(void))
 static void zap_somewhere(void)
 {
 	world_zap(rnd() % (2 * FRAMES), rnd() % 2000);
+}
+
+static void host_needs_memory(void)
+{
+	unsigned long had = w.lg->nr_tables, most = rnd() % 100, freed;
+
+	freed = shrink_shadow(w.lg, most);
+	/* Nobody runs in the guest, so nothing has to wait. */
+	CHECK(freed == min(most, had) && w.lg->nr_tables == had - freed);
 }
 
 static void one_operation(void)
@@ -624,8 +639,10 @@ static void one_operation(void)
 		access_while_changing();
 	else if (r < 978)
 		with_others(zap_somewhere);
-	else if (r < 985)
+	else if (r < 984)
 		change_leaf();
+	else if (r < 985)
+		host_needs_memory();
 	else
 		read_somewhere();
 }
@@ -768,7 +785,7 @@ static void test_out_of_memory(void **state)
 		lg->cpus[0].state = calloc(1, sizeof(struct lg_state));
 		shim_five_levels = true;
 		shim_fail_after = fail;
-		init_shadow(lg);
+		init_shadow_memory(lg);
 		err = start_linear(&lg->cpus[0]);
 		shim_fail_after = -1;
 		free_shadow(lg);
@@ -817,12 +834,109 @@ static void test_user_in_upper_half(void **state)
 	world_destroy();
 }
 
+/* Three pages of tables that lead to one page by 2^27 ways. */
+static void alias(void)
+{
+	unsigned int i;
+
+	guest_write(1, 0, 2 << 12 | 7);
+	for (i = 0; i < 512; i++) {
+		guest_write(2, i, 3 << 12 | 7);
+		guest_write(3, i, 4 << 12 | 7);
+		guest_write(4, i, 5 << 12 | 7);
+	}
+	load_cr3(1, false);
+}
+
+static void touch_ways(u64 nr)
+{
+	u64 i;
+
+	for (i = 0; i < nr; i++) {
+		access_page(i << 21, true, 2);
+		CHECK(w.lg->nr_tables <= 2048 + w.mm.rss / 128 + 3);
+		CHECK(shim_secondary < 2 * 2048 + 2 * (long)w.mm.rss / 128 + 64);
+	}
+}
+
+/* However much the launcher says it has, what counts is what is there. */
+static void test_tables_are_bounded(void **state)
+{
+	unsigned long made;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	w.lg->max_tables = 1UL << 40;
+	alias();
+	w.mm.rss = 0;
+	touch_ways(4000);
+	made = w.cpu->counts[LG_COUNT_TABLES];
+	CHECK(made > 4000 && w.lg->nr_tables > 1900);
+	w.mm.rss = 128 * 500;
+	touch_ways(4000);
+	CHECK(w.lg->nr_tables > 2400);
+	/* Mapped more often than there is memory. */
+	shim_ram = 128 * 100;
+	touch_ways(4000);
+	CHECK(w.lg->nr_tables <= 2148 + 3);
+	shim_ram = 1UL << 20;
+	check_everything();
+	world_destroy();
+}
+
+/* A process that has many tables ends: no visit has much to do. */
+static void test_many_go_in_pieces(void **state)
+{
+	unsigned long before;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	alias();
+	touch_ways(1500);
+	load_cr3(6, false);
+	before = w.lg->nr_tables;
+	CHECK(before > 1500);
+	drop_space(w.cpu, 1 << 12);
+	CHECK(w.lg->nr_tables == before && !list_empty(&w.lg->limbo));
+	for (; !list_empty(&w.lg->limbo); before = w.lg->nr_tables) {
+		hint_page(rnd() % 4 << 39, true, 2);
+		CHECK(w.lg->nr_tables < before && w.lg->nr_tables + 16 >= before);
+		check_everything();
+	}
+	world_destroy();
+}
+
+/* All that the host wants it gets, and the guest goes on. */
+static void test_shrink(void **state)
+{
+	unsigned long had;
+	u64 leaf;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	alias();
+	touch_ways(1500);
+	had = w.lg->nr_tables;
+	CHECK(shrink_shadow(w.lg, 100) == 100);
+	CHECK(w.lg->nr_tables == had - 100);
+	CHECK(shrink_shadow(w.lg, ULONG_MAX) == had - 100);
+	CHECK(w.lg->nr_tables == 0 && shim_secondary < 50);
+	CHECK(shrink_shadow(w.lg, ULONG_MAX) == 0);
+	access_page(7UL << 21, true, 2);
+	CHECK(cpu_may(7UL << 21, 2, &leaf));
+	check_everything();
+	world_destroy();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_zap_large_page_with_pat),
 		cmocka_unit_test(test_user_in_upper_half),
+		cmocka_unit_test(test_tables_are_bounded),
+		cmocka_unit_test(test_many_go_in_pieces),
+		cmocka_unit_test(test_shrink),
 		cmocka_unit_test(test_few_spaces),
 		cmocka_unit_test(test_five_levels),
 		cmocka_unit_test(test_memory_encryption),

@@ -8,6 +8,8 @@ struct shim_cpu boot_cpu_data = { .x86_phys_bits = 46 };
 pgd_t shim_upper = { _PAGE_PRESENT };
 void (*shim_rest)(void);
 long shim_allocated;
+long shim_secondary;
+unsigned long shim_ram = 1UL << 20;
 long shim_fail_after = -1;
 
 void *shim_alloc(size_t size, size_t align)

@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,8 @@ typedef unsigned int gfp_t;
 #define __aligned(n)	__attribute__((aligned(n)))
 #define likely(x)	(x)
 #define unlikely(x)	(x)
+#define BUILD_BUG_ON(what) _Static_assert(!(what), #what)
+#define smp_mb()	((void)0)
 #define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
 #define smp_load_acquire(p)	(*(p))
 #define smp_store_release(p, value) (*(p) = (value))
@@ -107,6 +110,17 @@ static inline void list_move(struct list_head *item, struct list_head *head)
 	list_add(item, head);
 }
 
+static inline bool list_empty(const struct list_head *head)
+{
+	return head->next == head;
+}
+
+static inline void list_move_tail(struct list_head *item, struct list_head *head)
+{
+	list_del(item);
+	list_add(item, head->prev);
+}
+
 static inline bool list_is_last(const struct list_head *item, const struct list_head *head)
 {
 	return item->next == head;
@@ -139,6 +153,8 @@ static inline void cond_resched_lock(spinlock_t *lock)
 	spin_lock(lock);
 }
 
+#define cond_resched()	((void)0)
+
 #define local_irq_save(flags)	((flags) = 1)
 #define local_irq_restore(flags) ((void)(flags))
 
@@ -146,14 +162,14 @@ static inline void cond_resched_lock(spinlock_t *lock)
 	do { __typeof__(a) old_ = (a); (a) = (b); (b) = old_; } while (0)
 
 struct mutex { int unused; };
-struct mmu_notifier { int unused; };
 struct hrtimer { int unused; };
 struct rcu_head { int unused; };
-struct mm_struct { int unused; };
+struct mm_struct { unsigned long rss; };
 struct task_struct;
 struct eventfd_ctx;
 struct dentry;
 typedef struct { int unused; } wait_queue_head_t;
+#define wake_up_all(queue) ((void)(queue))
 struct desc_struct { u64 value; };
 struct desc_ptr { u16 size; u64 address; } __attribute__((packed));
 
@@ -162,6 +178,24 @@ struct user_regs_struct {
 		      si, di, orig_ax, ip, cs, flags, sp, ss, fs_base, gs_base,
 		      ds, es, fs, gs;
 };
+
+/* Notifiers: who registers one is called by the test, in the kernel's place. */
+struct mmu_notifier { const struct mmu_notifier_ops *ops; };
+struct mmu_notifier_range { unsigned long start, end; bool blockable; };
+struct mmu_notifier_ops {
+	int (*invalidate_range_start)(struct mmu_notifier *mn,
+				      const struct mmu_notifier_range *range);
+	void (*invalidate_range_end)(struct mmu_notifier *mn,
+				     const struct mmu_notifier_range *range);
+	void (*release)(struct mmu_notifier *mn, struct mm_struct *mm);
+};
+#define mmu_notifier_range_blockable(range) ((range)->blockable)
+#define mmu_notifier_register(mn, mm) ((void)(mn), (void)(mm), 0)
+#define mmu_notifier_unregister(mn, mm) ((void)(mn), (void)(mm))
+
+/* Another CPU is interrupted: the test says what happens there. */
+#define raw_smp_processor_id() (-2)
+void smp_call_function_single(int cpu, void (*fn)(void *), void *arg, int wait);
 
 #define X86_TRAP_GP	13
 #define X86_TRAP_PF	14
@@ -251,6 +285,13 @@ extern long shim_fail_after;	/* allocations until one fails; -1: none */
 
 #define kzalloc(size, gfp)	shim_alloc(size, 16)
 #define kfree(p)		shim_free(p)
+extern long shim_secondary;	/* pages counted as SecPageTables */
+extern unsigned long shim_ram;	/* pages */
+#define NR_SECONDARY_PAGETABLE 0
+#define mod_lruvec_page_state(page, what, n) \
+	((void)(page), (void)(what), (void)(shim_secondary += (n)))
+#define get_mm_rss(mm)	((mm)->rss)
+#define totalram_pages() shim_ram
 #define get_zeroed_page(gfp) \
 	((unsigned long)shim_alloc(PAGE_SIZE + sizeof(struct page), PAGE_SIZE))
 #define free_page(address)	shim_free((void *)(address))
