@@ -9,11 +9,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <asm/cpu_entry_area.h>
-#include <asm/cpufeature.h>
-#include <asm/desc.h>
 #include <asm/fpu/api.h>
-#include <asm/hypervisor.h>
 #include <asm/kvm_para.h>
 #include <asm/tsc.h>
 #include "lg.h"
@@ -207,6 +203,8 @@ static void run_guest_atomic(struct lg_cpu *cpu)
 		if (unlikely(cpu->stepping))
 			look_at_step(cpu);
 		local_irq_disable();
+		if (unlikely(!cpu_is_good()))
+			kill_guest(cpu, "this CPU cannot run guests; the host's log says why");
 		if (must_leave(cpu)) {
 			local_irq_enable();
 			break;
@@ -387,47 +385,6 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 	return lg->dead == LG_DEAD_RESTART ? -ERESTART : -ENOENT;
 }
 
-/*H:050
- * What we cannot run on.  Each refusal is a sentence in the log.
- */
-static int check_host(void)
-{
-	unsigned long cr4 = __read_cr4();
-	struct desc_ptr idt;
-
-	if (cpu_feature_enabled(X86_FEATURE_XENPV)) {
-		pr_err("lguest is afraid of being a guest of a paravirtual hypervisor: ring 0 is not ours\n");
-		return -EPERM;
-	}
-	if (!boot_cpu_has(X86_FEATURE_FSGSBASE) || !(cr4 & X86_CR4_FSGSBASE)) {
-		pr_err("lguest needs a CPU with FSGSBASE (and no nofsgsbase parameter)\n");
-		return -ENODEV;
-	}
-	if (!boot_cpu_has(X86_FEATURE_NX)) {
-		pr_err("lguest needs a CPU with NX\n");
-		return -ENODEV;
-	}
-	if (!boot_cpu_has(X86_FEATURE_XSAVE)) {
-		pr_err("lguest needs a CPU with XSAVE (and no noxsave parameter)\n");
-		return -ENODEV;
-	}
-	if (cr4 & BIT_ULL(32)) {
-		pr_err("lguest cannot work with FRED yet: boot the host with fred=off\n");
-		return -ENODEV;
-	}
-	if (cr4 & BIT_ULL(27)) {
-		pr_err("lguest cannot work with LASS yet: boot the host with clearcpuid=lass\n");
-		return -ENODEV;
-	}
-	store_idt(&idt);
-	if (idt.address != CPU_ENTRY_AREA_RO_IDT) {
-		pr_err("lguest finds the interrupt table at %#lx, not in the CPU entry area\n",
-		       idt.address);
-		return -ENODEV;
-	}
-	return 0;
-}
-
 static int __init init(void)
 {
 	int err;
@@ -437,7 +394,7 @@ static int __init init(void)
 		return err;
 	err = init_switcher();
 	if (err)
-		return err;
+		goto err_forget_host;
 	init_fpu_size();
 	err = init_syscall_msrs();
 	if (err)
@@ -459,6 +416,8 @@ err_free_syscall_msrs:
 	free_syscall_msrs();
 err_free_switcher:
 	free_switcher();
+err_forget_host:
+	forget_host();
 	return err;
 }
 
@@ -470,6 +429,7 @@ static void __exit fini(void)
 	free_syscall_msrs();
 	flush_all_cpus();
 	free_switcher();
+	forget_host();
 }
 
 module_init(init);

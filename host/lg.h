@@ -343,6 +343,11 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size);
 __printf(2, 3) void kill_guest(struct lg_cpu *cpu, const char *fmt, ...);
 void kick_cpu(struct lg_cpu *cpu);
 
+/* check_host.c */
+int check_host(void);
+void forget_host(void);
+bool cpu_is_good(void);
+
 /* switcher_map.c */
 int init_switcher(void);
 void free_switcher(void);

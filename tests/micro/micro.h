@@ -232,6 +232,7 @@ void skip(const char *why) __attribute__((noreturn));
 
 void on_cpu(int cpu);
 int host_has_kprobes(void);
+int witness(void);		/* its device, open (../witness/witness.c) */
 u64 now_ns(void);
 extern unsigned int slow;	/* this host is so many times slower: for limits */
 

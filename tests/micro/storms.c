@@ -401,6 +401,24 @@ TEST_S(40, "A13 AT-59 the module is unloaded and loaded while guests come and go
 	guest_passes(guest_done);
 }
 
+TEST("A1 a host with a CPU unlike the others is refused, whoever loads the module")
+{
+	int fd;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+	on_cpu(0);
+	fd = witness();
+	CHECK(unload());
+	CHECK_EQ(write(fd, "odd", 3), 3);
+	CHECK(!load());
+	CHECK_EQ(errno, ENODEV);
+	CHECK(access("/dev/lguest", F_OK));
+	CHECK_EQ(write(fd, "even", 4), 4);
+	CHECK(load());
+	guest_passes(guest_done);
+}
+
 static void put_online(const char *to)
 {
 	put_text("/sys/devices/system/cpu/cpu1/online", to);

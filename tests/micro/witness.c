@@ -24,7 +24,7 @@ static void needs_kprobes(void)
 		skip("this host has no kprobes");
 }
 
-static int witness(void)
+int witness(void)
 {
 	int ko = open("/proc/self/exe", O_PATH), fd;
 	char path[300];

@@ -28,4 +28,5 @@ refused() {
 refused "a CPU without FSGSBASE" "needs a CPU with FSGSBASE" --cpu max,fsgsbase=off
 refused "a host that does not use FSGSBASE" "needs a CPU with FSGSBASE" --append nofsgsbase
 refused "a host that does not use XSAVE" "needs a CPU with XSAVE" --append noxsave
+refused "a CPU without a TSC" "needs a CPU with a TSC" --cpu max,tsc=off
 finish

@@ -14,6 +14,8 @@
  *	write "no ts"
  *	write "apf"	... and KVM's part of an async page fault played, at some of
  *			the guest's page faults
+ *	write "odd"	CPU 1's CR4 is unlike that of the others (while this file is
+ *			open, or until "even")
  *
  * Read next: tests/micro/witness.c, which asks.
  */
@@ -32,6 +34,7 @@
 #include <asm/kvm_para.h>
 #include <asm/msr.h>
 #include <asm/special_insns.h>
+#include <asm/tlbflush.h>
 #include "lg.h"
 
 #define TEXT_SIZE (1 << 18)
@@ -403,6 +406,27 @@ static int start_probe(void)
 
 /* ---- /dev/witness ---- */
 
+/* ---- A CPU that is not like the others ---- */
+
+/* By the kernel's own function, so that it stays so. */
+static void set_pge(void *to)
+{
+	if (to)
+		cr4_update_irqsoff(X86_CR4_PGE, 0);
+	else
+		cr4_update_irqsoff(0, X86_CR4_PGE);
+}
+
+static int make_cpu_odd(bool odd)
+{
+	static bool is_odd;
+
+	if (odd == is_odd)
+		return 0;
+	is_odd = odd;
+	return smp_call_function_single(1, set_pge, odd ? NULL : &is_odd, 1);
+}
+
 static int witness_release(struct inode *inode, struct file *file)
 {
 	WRITE_ONCE(want_ts, false);
@@ -412,7 +436,7 @@ static int witness_release(struct inode *inode, struct file *file)
 	if (want_apf)
 		enable_apf(false);
 	flush_delayed_work(&apf_waker);
-	return 0;
+	return make_cpu_odd(false);
 }
 
 static ssize_t witness_read(struct file *file, char __user *buf, size_t size,
@@ -455,6 +479,8 @@ static ssize_t witness_write(struct file *file, const char __user *buf,
 		err = start_probe();
 	else if (!strcmp(word, "apf"))
 		err = start_apf();
+	else if (!strcmp(word, "odd") || !strcmp(word, "even"))
+		err = make_cpu_odd(word[0] == 'o');
 	else
 		WRITE_ONCE(want_ts, !strcmp(word, "ts"));
 	return err ? err : size;
