@@ -93,7 +93,6 @@ static bool take_async_fault(struct lg_cpu *cpu)
 
 	if (cpu->state->trapnum != X86_TRAP_PF)
 		return false;
-	cpu->cr2 = read_cr2();
 	why = kvm_read_and_reset_apf_flags();
 	if (likely(!why))
 		return false;

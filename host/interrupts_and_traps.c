@@ -366,16 +366,12 @@ static enum lg_next handle_gp(struct lg_cpu *cpu)
 
 static enum lg_next handle_debug(struct lg_cpu *cpu)
 {
-	unsigned long dr6;
-
 	if (cpu->stepped)	/* called again */
 		return finish_step(cpu);
-	get_debugreg(dr6, 6);
-	set_debugreg(DR6_RESERVED, 6);
-	if (cpu->stepping && !cpu->step_tf && dr6 & DR_STEP)
+	if (cpu->stepping && !cpu->step_tf && cpu->dr6 & DR_STEP)
 		return finish_step(cpu);
 	if (cpu->shared)
-		cpu->shared->dr6 = dr6;
+		cpu->shared->dr6 = cpu->dr6;
 	deliver_trap(cpu, X86_TRAP_DB, 0);
 	return LG_RUN;
 }

@@ -219,6 +219,7 @@ struct lg_cpu {
 	u64 pcid_round;			/* o ... if that is still in this round */
 	u64 shrinks_seen;		/* o lg->shrinks at the last entry */
 	u64 cr2;			/* o of the last hardware page fault */
+	u64 dr6;			/* o of the last debug exception */
 	u64 last_stale;			/* o spurious fault address, ... */
 	unsigned int stale_tries;	/* o ... and how often in a row */
 	struct desc_struct tls[3];	/* o */

@@ -168,7 +168,7 @@ int load_tls_entries(struct lg_cpu *cpu, const u64 desc[3])
 	return 0;
 }
 
-static void write_tls(const struct desc_struct tls[3])
+static __always_inline void write_tls(const struct desc_struct tls[3])
 {
 	struct desc_struct *gdt = get_current_gdt_rw();
 
@@ -179,7 +179,7 @@ struct selectors {
 	u16 ds, es, fs, gs;
 };
 
-static void read_selectors(struct selectors *s)
+static __always_inline void read_selectors(struct selectors *s)
 {
 	savesegment(ds, s->ds);
 	savesegment(es, s->es);
@@ -187,12 +187,16 @@ static void read_selectors(struct selectors *s)
 	savesegment(gs, s->gs);
 }
 
-/*
- * Only those that differ.  The bases of FS and GS go wrong with it: the guest's
- * are loaded by the Switcher afterwards, the host's by our caller.
+/*H:330
+ * Only those that differ.  The base of FS goes wrong with it, which is put right
+ * later; that of GS must not be wrong for one instruction of C: it is how the
+ * kernel finds its data, and a tracer's call, a return thunk or a sanitizer may be
+ * anywhere that the compiler likes.  So it comes back in the same breath.  (An NMI
+ * in between finds its own GS base: paranoid_entry in arch/x86/entry/entry_64.S.)
  */
-static void load_selectors(const struct selectors *now,
-			   const struct selectors *want)
+static __always_inline void load_selectors(const struct selectors *now,
+					   const struct selectors *want,
+					   u64 gs_base)
 {
 	if (now->ds != want->ds)
 		loadsegment(ds, want->ds);
@@ -201,7 +205,36 @@ static void load_selectors(const struct selectors *now,
 	if (now->fs != want->fs)
 		asm volatile("movw %0, %%fs" : : "rm" (want->fs));
 	if (now->gs != want->gs)
-		asm volatile("movw %0, %%gs" : : "rm" (want->gs));
+		asm volatile("movw %0, %%gs; wrgsbase %1" : :
+			     "r" (want->gs), "r" (gs_base));
+}
+
+/*
+ * From the host's selectors to the guest and back, where no tracer or probe may
+ * be.  What the CPU has of the trap is taken at once, before anything of the host
+ * can trap: @guest has the guest's selectors afterwards.
+ */
+static noinstr void cross(struct lg_cpu *cpu, struct selectors *guest,
+			  unsigned long enter)
+{
+	struct lg_state *state = cpu->state;
+	struct selectors host;
+
+	read_selectors(&host);
+	load_selectors(&host, guest, state->host_gs);
+	switch_worlds(enter);
+	if (state->trapnum == X86_TRAP_PF)
+		cpu->cr2 = native_read_cr2();
+	if (unlikely(state->trapnum == X86_TRAP_DB)) {
+		cpu->dr6 = native_get_debugreg(6);
+		native_set_debugreg(6, DR6_RESERVED);
+	}
+	/* Before the task's own selectors: one may be of these. */
+	if (cpu->tls_used)
+		write_tls(current->thread.tls_array);
+	read_selectors(guest);
+	load_selectors(guest, &host, state->host_gs);
+	wrfsbase(state->host_fs);
 }
 
 /* Null, the user data segment, or a live TLS entry: what cannot fault. */
@@ -246,7 +279,7 @@ void enter_guest(struct lg_cpu *cpu)
 {
 	struct lg_state *state = cpu->state;
 	struct user_regs_struct *regs = &state->regs;
-	struct selectors host, guest, after;
+	struct selectors guest;
 	unsigned long dr7 = this_cpu_read(cpu_dr7);
 	u32 pkru;
 
@@ -266,26 +299,15 @@ void enter_guest(struct lg_cpu *cpu)
 	prepare_direct(cpu);
 	prepare_tlb(cpu, this_cpu_ptr(&pcids));
 
-	read_selectors(&host);
 	guest.ds = safe_selector(cpu, regs->ds);
 	guest.es = safe_selector(cpu, regs->es);
 	guest.fs = safe_selector(cpu, regs->fs);
 	guest.gs = safe_selector(cpu, regs->gs);
-	load_selectors(&host, &guest);
-	wrgsbase(state->host_gs);
-
-	switch_worlds(switcher_address(cpu, switcher_enter));
-
-	if (cpu->tls_used)
-		write_tls(current->thread.tls_array);
-	read_selectors(&after);
-	load_selectors(&after, &host);
-	wrfsbase(state->host_fs);
-	wrgsbase(state->host_gs);
-	regs->ds = after.ds;
-	regs->es = after.es;
-	regs->fs = after.fs;
-	regs->gs = after.gs;
+	cross(cpu, &guest, switcher_address(cpu, switcher_enter));
+	regs->ds = guest.ds;
+	regs->es = guest.es;
+	regs->fs = guest.fs;
+	regs->gs = guest.gs;
 
 	note_direct(cpu);
 	pkru = swap_pkru(pkru);

@@ -177,7 +177,9 @@ TEST("L7 STEP: no interrupt while stepping, all of them afterwards")
 	STEP_KERNEL(g, plain);
 	CHECK_EQ(IN_GUEST(g, interrupts), 0);
 	skip_to(g, (char *)spins);
-	run_a_while(g);
+	/* A busy machine may not let it take all of them in so short a while. */
+	for (int i = 0; i < 100 && IN_GUEST(g, interrupts) < 64; i++)
+		run_a_while(g);
 	CHECK_EQ(IN_GUEST(g, interrupts), 64);
 	CHECK_EQ(getreg(g, REG(eflags)) & TF, 0);
 }
