@@ -21,7 +21,15 @@
 
 #define REPORT_VERSION	1
 
-static const struct option report_options[] = { { .name = NULL } };
+struct report_settings {
+	const char *kernel;
+};
+
+static const struct option report_options[] = {
+	{ 'k', "kernel", OPTION_TEXT, offsetof(struct report_settings, kernel), "VMLINUZ",
+	  "kernel of the guest that is measured (as with `lguest run`)" },
+	{ .name = NULL },
+};
 
 const struct command report_command = {
 	"report", "",
@@ -191,7 +199,7 @@ static json_t *counters_json(const struct counters *c)
 }
 
 /* What went wrong is told by a status: a message may have paths in it. */
-static void report_guest(json_t *report, const struct machine *m)
+static void report_guest(json_t *report, const struct machine *m, const char *kernel)
 {
 	struct script_result result;
 	json_t *guest;
@@ -201,7 +209,7 @@ static void report_guest(json_t *report, const struct machine *m)
 				    json_pack("{s:s}", "why", "/dev/lguest cannot be used"));
 		return;
 	}
-	measure_guest(&result);
+	measure_guest(kernel, &result);
 	guest = script_json(&result);
 	if (result.status)
 		put(guest, "why", "try `lguest run -- true`");
@@ -212,7 +220,8 @@ static void report_guest(json_t *report, const struct machine *m)
 	json_object_set_new(report, "guest", guest);
 }
 
-static void report_measurements(json_t *report, const struct machine *m)
+static void report_measurements(json_t *report, const struct machine *m,
+				const char *kernel)
 {
 	const char *busybox = find_busybox();
 	json_t *here = measure_here();
@@ -223,10 +232,10 @@ static void report_measurements(json_t *report, const struct machine *m)
 		json_object_update_new(here, script_json(&result));
 	}
 	json_object_set_new(report, "here", here);
-	report_guest(report, m);
+	report_guest(report, m, kernel);
 }
 
-static json_t *make_report(void)
+static json_t *make_report(const char *kernel)
 {
 	unsigned int counts[VERDICT_COUNT] = { 0 };
 	json_t *report = json_object();
@@ -242,14 +251,15 @@ static json_t *make_report(void)
 			    report_mitigations(m.text[FILE_VULNERABILITIES]));
 	json_object_set_new(report, "check", check_deep(&m, counts));
 	json_object_set_new(report, "module", report_module(&m));
-	report_measurements(report, &m);
+	report_measurements(report, &m, kernel);
 	machine_free(&m);
 	return report;
 }
 
 int cmd_report(int argc, char **argv)
 {
-	int first = parse_options(&report_command, argc, argv, NULL, NULL);
+	struct report_settings set = { .kernel = NULL };
+	int first = parse_options(&report_command, argc, argv, &set, NULL);
 	json_t *report;
 
 	if (first == OPTIONS_HELP)
@@ -259,7 +269,7 @@ int cmd_report(int argc, char **argv)
 			problem("report: it takes no argument; leave out '%s'", argv[first]);
 		return STATUS_USAGE;
 	}
-	report = make_report();
+	report = make_report(set.kernel);
 	if (json_dumpf(report, stdout, JSON_INDENT(2)) || putchar('\n') == EOF) {
 		problem("report: cannot write it; is there room for it?");
 		return STATUS_FAILED;

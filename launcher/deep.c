@@ -138,7 +138,7 @@ const struct condition conditions[] = {
 	  "end KVM's machines, then modprobe -r kvm_intel" },
 	{ "kvm-amd", "/sys/module/kvm_amd", is_loaded, "kvm_amd", VERDICT_OK,
 	  "kvm_amd is not loaded",
-	  "kvm_amd is loaded, and does not touch what lguest does", NULL },
+	  "kvm_amd is loaded: the two have been tried beside each other, in an emulator", NULL },
 	{ "kvm-used", "/proc/modules, /sys/kernel/debug/kvm", kvm_is_used, NULL, VERDICT_WARN,
 	  "no machine of KVM's runs",
 	  "machines of KVM's run: they would go down with this one",

@@ -196,8 +196,12 @@ void measure_script(const char *busybox, struct script_result *result)
 	    result);
 }
 
-void measure_guest(struct script_result *result)
+void measure_guest(const char *kernel, struct script_result *result)
 {
-	run((char *[]){ "/proc/self/exe", "run", "--time-limit", GUEST_SECONDS, "--",
-			"sh", "-c", (char *)script, "/bin/busybox", NULL }, result);
+	char *argv[] = { "/proc/self/exe", "run", "--time-limit", GUEST_SECONDS, "--kernel",
+			 (char *)kernel, "--", "sh", "-c", (char *)script, "/bin/busybox", NULL };
+
+	if (!kernel)	/* leave those two words out */
+		memmove(&argv[4], &argv[6], sizeof(argv) - 6 * sizeof(argv[0]));
+	run(argv, result);
 }

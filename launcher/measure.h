@@ -19,6 +19,7 @@ struct script_result {
 };
 
 void measure_script(const char *busybox, struct script_result *result);
-void measure_guest(struct script_result *result);
+/* With this kernel; NULL: as `lguest run` chooses. */
+void measure_guest(const char *kernel, struct script_result *result);
 
 #endif /* LGUEST_MEASURE_H */
