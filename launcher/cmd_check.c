@@ -260,7 +260,7 @@ static void print_deep(const struct machine *m, unsigned int *counts)
 		counts[f.verdict]++;
 		print_finding(&f);
 	}
-	printf("%u ok, %u warn, %u refuse, %u unknown.\n",
+	printf("%u ok, %u warn, %u refuse, %u unknown.  docs/HARDWARE.md says how to go on.\n",
 	       counts[VERDICT_OK], counts[VERDICT_WARN], counts[VERDICT_REFUSE],
 	       counts[VERDICT_UNKNOWN]);
 }
