@@ -35,6 +35,8 @@ help:
 	@echo "make bochs      micro guests and a stock kernel on a host in Bochs, which has"
 	@echo "                global TLB entries, CR4.PCIDE and Intel's SYSRET"
 	@echo "make soak SECONDS=600  hostile guests, launchers and hosts for so long"
+	@echo "make test-long  all of these, and tiny guests on ten kinds of host more: hours,"
+	@echo "                unattended, then one table"
 	@echo "make fuzz       make up inputs for the launcher, FUZZ_SECONDS=60 for each part"
 	@echo "make mutants    make holes on purpose: the tests must notice each one"
 	@echo "make all        build the module, the guest layer and the launcher"
@@ -104,6 +106,10 @@ bochs: all
 
 test-debug: all
 	$(Q)tests/run -d
+
+test-long: all
+	$(Q)lab/install-packages bochs
+	$(Q)tests/long-run $(PARTS)
 
 soak: all
 	$(Q)HOSTILE_SECONDS=$(or $(SECONDS),600) tests/system/hostile.sh
@@ -202,6 +208,6 @@ clean:
 distclean: clean
 	$(Q)rm -rf $(build)
 
-.PHONY: help all packages parts module layer launcher linked run test test-debug bochs soak fuzz \
+.PHONY: help all packages parts module layer launcher linked run test test-long test-debug bochs soak fuzz \
 	mutants bench lab debian book Puppy check \
 	install install-program install-dkms uninstall clean distclean
