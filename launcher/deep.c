@@ -11,7 +11,7 @@
 #define NOTHING		"nothing mends this: another machine is needed"
 
 /*L:065
- * REFUSE: the module does not load there, or no guest starts.  WARN: it has not
+ * REFUSE: the module does not load there (host/host_rules.h), or cannot be built.  WARN: it has not
  * been tried on such a machine, or something is lost.  With neither, the
  * condition is only told: it has mattered once, or is good to know.
  :*/
@@ -28,6 +28,10 @@ const struct condition conditions[] = {
 	  "the CPU has XSAVE",
 	  "the CPU has no XSAVE, or it is off",
 	  "drop noxsave from the kernel's parameters; else " NOTHING },
+	{ "cpu-tsc", CPUINFO, lacks_flag, "tsc", VERDICT_REFUSE,
+	  "the CPU has a TSC",
+	  "the CPU has no TSC, or it is off",
+	  "drop notsc and clearcpuid=tsc from the kernel's parameters" },
 	{ "cpu-fred", CPUINFO, has_flag, "fred", VERDICT_REFUSE,
 	  "the kernel does not use FRED",
 	  "the kernel uses FRED, with which lguest cannot run yet",
@@ -64,7 +68,7 @@ const struct condition conditions[] = {
 	  "update the microcode; else run trusted guests" },
 	{ "cpus-alike", "/proc/cpuinfo", cpus_differ, NULL, VERDICT_WARN,
 	  "all CPUs are alike",
-	  "the CPUs are not alike, and lguest goes by the first one",
+	  "the CPUs are not alike, and the module may refuse them",
 	  "update the microcode in the firmware or early in the boot" },
 	{ "split-locks", CPUINFO ", kernel parameters", split_locks, NULL, VERDICT_WARN,
 	  "split locks are not watched",

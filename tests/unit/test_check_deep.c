@@ -19,9 +19,10 @@
 #include <cmocka.h>
 
 #include "deep.h"
+#include "host_rules.h"
 
 #define GOOD_FLAGS \
-	"fpu nx smep smap umip fsgsbase xsave pcid ibpb constant_tsc nonstop_tsc"
+	"fpu tsc nx smep smap umip fsgsbase xsave pcid ibpb constant_tsc nonstop_tsc"
 #define CPUS(flags_0, flags_1) \
 	"processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Made Up\n" \
 	"microcode\t: 0x1\nflags\t\t: " flags_0 "\nbugs\t\t: fred lass\n\n" \
@@ -198,6 +199,7 @@ static const struct spoilt {
 	{ "cpu-fsgsbase", VERDICT_REFUSE, FILE_CPUINFO, CPU("nx xsave") },
 	{ "cpu-fsgsbase", VERDICT_REFUSE, FILE_CPUINFO, CPU("nx xsave nofsgsbase fsgsbase2") },
 	{ "cpu-xsave", VERDICT_REFUSE, FILE_CPUINFO, CPU("nx fsgsbase xsaveopt") },
+	{ "cpu-tsc", VERDICT_REFUSE, FILE_CPUINFO, CPU("nx rdtscp constant_tsc") },
 	{ "cpu-fred", VERDICT_REFUSE, FILE_CPUINFO, GOOD_AND("fred") },
 	{ "cpu-lass", VERDICT_REFUSE, FILE_CPUINFO, GOOD_AND("lass") },
 	{ "cpu-smap", VERDICT_WARN, FILE_CPUINFO, CPU("nx smep") },
@@ -460,6 +462,45 @@ static void records(void **state)
 	expect("panic-record", VERDICT_OK);
 }
 
+static const struct condition *condition(const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < condition_count; i++)
+		if (!strcmp(conditions[i].id, id))
+			return &conditions[i];
+	fail_msg("there is no row %s", id);
+	return NULL;
+}
+
+/* What the module refuses has a row that says so; a new rule needs a line here. */
+static void rules_of_the_module(void **state)
+{
+	const struct host_facts good = {
+		.fsgsbase = true, .nx = true, .xsave = true, .tsc = true
+	};
+	static const char *const rows[] = {	/* in the order of struct host_facts */
+		"kernel-xen-pv", "kernel-rt", "guest-sev-es", "guest-tdx",
+		"cpu-fsgsbase", "cpu-nx", "cpu-xsave", "cpu-tsc",
+	};
+	size_t i;
+
+	(void)state;
+	assert_null(host_trouble(&good));
+	assert_int_equal(sizeof(good), sizeof(rows) / sizeof(rows[0]));
+	for (i = 0; i < sizeof(good); i++) {
+		struct host_facts facts = good;
+
+		((unsigned char *)&facts)[i] ^= 1;
+		assert_non_null(host_trouble(&facts));
+		assert_int_equal(condition(rows[i])->verdict, VERDICT_REFUSE);
+	}
+	assert_non_null(cpu_trouble(&(struct cpu_facts){ .cr4 = CR4_IS_FSGSBASE | CR4_IS_FRED },
+				    &(struct cpu_facts){ .cr4 = 0 }));
+	assert_int_equal(condition("cpu-fred")->verdict, VERDICT_REFUSE);
+	assert_int_equal(condition("cpu-lass")->verdict, VERDICT_REFUSE);
+}
+
 static void an_empty_root(void **state)
 {
 	size_t i, unknown = 0;
@@ -487,7 +528,8 @@ int main(void)
 		TEST(all_is_well), TEST(one_thing_spoilt), TEST(split_locks_off),
 		TEST(secure_boot), TEST(no_layer), TEST(async_faults),
 		TEST(names_of_hypervisors), TEST(encrypted_state), TEST(kvm_in_use),
-		TEST(vulnerabilities), TEST(landlock), TEST(records), TEST(an_empty_root),
+		TEST(vulnerabilities), TEST(landlock), TEST(records), TEST(rules_of_the_module),
+		TEST(an_empty_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
