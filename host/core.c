@@ -398,9 +398,12 @@ static int __init init(void)
 	err = init_syscall_msrs();
 	if (err)
 		goto err_free_switcher;
-	err = init_shrinker();
+	err = init_predictions();
 	if (err)
 		goto err_free_syscall_msrs;
+	err = init_shrinker();
+	if (err)
+		goto err_free_predictions;
 	init_stats();
 	/* Last: from here on anyone may open it. */
 	err = init_device();
@@ -411,6 +414,8 @@ static int __init init(void)
 err_free_stats:
 	free_stats();
 	free_shrinker();
+err_free_predictions:
+	free_predictions();
 err_free_syscall_msrs:
 	free_syscall_msrs();
 err_free_switcher:
@@ -425,6 +430,7 @@ static void __exit fini(void)
 	free_device();
 	free_stats();
 	free_shrinker();
+	free_predictions();
 	free_syscall_msrs();
 	flush_all_cpus();
 	free_switcher();

@@ -369,6 +369,7 @@ int init_fpu(struct lg_cpu *cpu);
 void free_fpu(struct lg_cpu *cpu);
 void load_guest_fpu(struct lg_cpu *cpu);
 void save_guest_fpu(struct lg_cpu *cpu);
+void forget_nm(void);
 void enter_guest(struct lg_cpu *cpu);
 int load_tls_entries(struct lg_cpu *cpu, const u64 desc[3]);
 int check_task(void);
@@ -378,6 +379,11 @@ int init_syscall_msrs(void);
 void free_syscall_msrs(void);
 void load_syscall_msrs(struct lg_cpu *cpu);
 void leave_syscall_msrs(void);
+
+/* predictions.c */
+int init_predictions(void);
+void free_predictions(void);
+void separate_predictions(struct lg_cpu *cpu);
 
 /* interrupts_and_traps.c */
 enum lg_next handle_trap(struct lg_cpu *cpu);

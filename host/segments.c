@@ -15,32 +15,41 @@
 #include <asm/fpu/xcr.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
-#include <asm/nospec-branch.h>
 #include <asm/pgtable.h>
 #include <asm/special_insns.h>
 #include "lg.h"
 #include "compat/shadow_stack.h"
 
-/* Number of the guest that ran here last. */
-static DEFINE_PER_CPU(u64, last_guest);
 static DEFINE_PER_CPU(struct lg_pcids, pcids);
-static u64 fpu_mask;
 static unsigned int fpu_size;
 
 /*H:310
  * Extended state.  The guest runs with the host's XCR0, so what it can touch
  * is what XCR0 enables: we keep all of that apart for it, except protection
- * keys, which are handled by hand below, and AMX, which the host arms only for
- * tasks that asked (and an ordinary launcher never does).
+ * keys, which are handled by hand below, and AMX.
+ *
+ * AMX's tiles are 8 KiB that few tasks have, and Linux arms XFD for all others, so
+ * that their first use is a #NM.  But it does so when a task returns to user space,
+ * and here none has: another task's tiles may still be in the CPU, and XFD as for
+ * that one.  So the tiles are emptied, as the guest's area never has any, and XFD is
+ * armed: for a guest there is no AMX.
  */
 #define XFEATURES_NOT_KEPT (XFEATURE_MASK_PKRU | XFEATURE_MASK_XTILE)
+
+static u64 load_mask, save_mask;
+static bool has_xfd;
+static DEFINE_PER_CPU(u64, host_xfd);
 
 /* Look what extended state there is. */
 void init_fpu_size(void)
 {
 	u32 eax, ebx, ecx, edx;
 
-	fpu_mask = xgetbv(XCR_XFEATURE_ENABLED_MASK) & ~XFEATURES_NOT_KEPT;
+	u64 xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+
+	save_mask = xcr0 & ~XFEATURES_NOT_KEPT;
+	load_mask = save_mask | (xcr0 & XFEATURE_MASK_XTILE);
+	has_xfd = boot_cpu_has(X86_FEATURE_XFD);
 	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
 	fpu_size = ebx;
 }
@@ -65,6 +74,16 @@ void free_fpu(struct lg_cpu *cpu)
 	cpu->fpu = NULL;
 }
 
+/* Linux remembers what it has set: it is put back before it looks again. */
+static void arm_xfd(void)
+{
+	u64 xfd;
+
+	rdmsrl(MSR_IA32_XFD, xfd);
+	this_cpu_write(host_xfd, xfd);
+	wrmsrl(MSR_IA32_XFD, xfd | XFEATURE_MASK_XTILE_DATA);
+}
+
 /*
  * Both between kernel_fpu_begin() and kernel_fpu_end(): the launcher's own state is
  * loaded before it runs again.  That includes its shadow stack; the CPU may still use
@@ -74,15 +93,26 @@ void load_guest_fpu(struct lg_cpu *cpu)
 {
 	user_shadow_stack_off();
 	asm volatile("xrstor64 %0" : : "m" (*(char *)cpu->fpu),
-		     "a" ((u32)fpu_mask), "d" ((u32)(fpu_mask >> 32))
+		     "a" ((u32)load_mask), "d" ((u32)(load_mask >> 32))
 		     : "memory");
+	if (has_xfd)
+		arm_xfd();
 }
 
 void save_guest_fpu(struct lg_cpu *cpu)
 {
 	asm volatile("xsave64 %0" : "+m" (*(char *)cpu->fpu)
-		     : "a" ((u32)fpu_mask), "d" ((u32)(fpu_mask >> 32))
+		     : "a" ((u32)save_mask), "d" ((u32)(save_mask >> 32))
 		     : "memory");
+	if (has_xfd)
+		wrmsrl(MSR_IA32_XFD, this_cpu_read(host_xfd));
+}
+
+/* The guest took a #NM.  KVM would find why, and think that its guest did. */
+void forget_nm(void)
+{
+	if (has_xfd)
+		wrmsrl(MSR_IA32_XFD_ERR, 0);
 }
 
 /*H:320
@@ -251,23 +281,6 @@ static u16 safe_selector(struct lg_cpu *cpu, u16 sel)
 	return 0;
 }
 
-/*
- * What one guest has taught the branch predictors is not for another one, nor
- * for the launcher: the kernel sees to the latter on CPUs where it does so for
- * any virtual machine.
- */
-static void separate_guests(struct lg_cpu *cpu)
-{
-#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
-	if (boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER))
-		this_cpu_write(x86_ibpb_exit_to_user, true);
-#endif
-	if (this_cpu_read(last_guest) == cpu->lg->number)
-		return;
-	this_cpu_write(last_guest, cpu->lg->number);
-	indirect_branch_prediction_barrier();
-}
-
 /**
  * enter_guest() - the world switch: run the guest until anything happens
  * @cpu: vCPU with its registers, root and mode set
@@ -284,7 +297,7 @@ void enter_guest(struct lg_cpu *cpu)
 	u32 pkru;
 
 	load_syscall_msrs(cpu);
-	separate_guests(cpu);
+	separate_predictions(cpu);
 	if (unlikely(dr7))
 		set_debugreg(0, 7);
 	if (cpu->tls_used)

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -193,6 +194,67 @@ TEST("AT-62 a new guest starts with empty extended state")
 	have_avx = detect_avx();
 	fill_vectors(0x6666666666666600);
 	guest_passes(starts_clean);
+}
+
+/* ---- AMX ---- */
+
+SNIPPET(loads_tiles, "ldtilecfg (%rdi)\n");
+SNIPPET(stores_tiles, "tilezero %tmm0\n");
+
+static u8 tile_config[64] __attribute__((aligned(64)));
+static u8 tile[16][64] __attribute__((aligned(64)));
+
+static void wants_tiles(void)
+{
+	for (u64 i = 0; i < 2000; i++) {
+		void (*code)(void) = (void (*)(void))(i & 1 ? loads_tiles : stores_tiles);
+		struct frame f = i & 2 ? kernel_at(code) : user_at(code);
+
+		f.rdi = i & 2 ? (u64)tile_config : TO_USER(tile_config);
+		run(&f);
+		EXPECT_EQ(f.vector, 6);
+	}
+}
+
+/* One tile of 16 rows, on the CPU that the guest runs on. */
+static void keeps_a_tile(void)
+{
+	u8 out[16][64] __attribute__((aligned(64)));
+
+	memset(tile, 0x5a, sizeof(tile));
+	asm volatile("ldtilecfg %0" : : "m" (tile_config));
+	asm volatile("tileloadd (%0,%1,1), %%tmm0" : : "r" (tile), "r" (64UL) : "memory");
+	for (;;) {
+		memset(out, 0, sizeof(out));
+		asm volatile("tilestored %%tmm0, (%0,%1,1)" : : "r" (out), "r" (64UL)
+			     : "memory");
+		if (memcmp(out, tile, sizeof(out)))
+			fail("the program's tile has changed");
+	}
+}
+
+TEST("AT-62 AMX is #UD for a guest, and a program beside it keeps its tiles")
+{
+	int status;
+	pid_t pid;
+	u32 a, b, c, d;
+
+	__cpuid_count(7, 0, a, b, c, d);
+	/* ARCH_REQ_XCOMP_PERM */
+	if (!(d >> 24 & 1) || syscall(SYS_arch_prctl, 0x1023, 18))
+		skip("this CPU, or its kernel, has no AMX");
+	tile_config[0] = 1;	/* palette */
+	tile_config[16] = 64;	/* bytes of a row of tile 0 ... */
+	tile_config[48] = 16;	/* ... and its rows */
+	on_cpu(0);
+	pid = fork();
+	if (pid == 0)
+		keeps_a_tile();
+	usleep(100000);
+	for (int i = 0; i < 20; i++)
+		guest_passes(wants_tiles);
+	CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
+	kill(pid, SIGKILL);
 }
 
 /* ---- Segments ---- */

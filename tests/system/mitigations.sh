@@ -9,7 +9,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 
 cat > "$work/inside.sh" <<'END'
 [ ! -d forced ] || { rmmod lg && insmod forced/lg.ko || exit 1; }
-grep -wE 'switch_worlds|raise_vector_stubs|entry_untrain_ret|entry_ibpb|clear_bhb_loop' /proc/kallsyms
+grep -wE 'switch_worlds|raise_vector_stubs|forget_predictions|separate_predictions|init_predictions|entry_untrain_ret|entry_ibpb|clear_bhb_loop' /proc/kallsyms
 dmesg | grep RETBleed
 exec ./micro/run "$@"
 END
@@ -21,6 +21,14 @@ way_back() {
 		/callq|lfence|wrmsr/ { seen[$1 " " (/callq/ ? "callq " \
 			($NF in name ? name[$NF] : $NF) : $NF)] = 1 }
 		END { for (line in seen) print line }' "$work/out" "$work/log" | sort
+}
+
+# How many writes to MSRs were run between the beginnings of two functions.
+msr_writes() {	# FUNCTION NEXT-FUNCTION
+	awk -v from="$1" -v to="$2" '
+		FNR == NR { at[$3] = "0x" $1 ":"; next }
+		$1 >= at[from] && $1 < at[to] && /wrmsr/ { seen[$1] = 1 }
+		END { for (line in seen) n++; print n + 0 }' "$work/out" "$work/log"
 }
 
 run() {		# NAME TESTS...: in the lab, with what it ran in $work/ran
@@ -43,6 +51,8 @@ check "a Zen CPU: the kernel untrains its return predictions" \
 	grep -q 'RETBleed: Mitigation: untrained return thunk' "$work/out"
 check "a Zen CPU: ... and so do we" grep -q 'callq entry_untrain_ret' "$work/ran"
 check "a Zen CPU: the return stack is filled" grep -q lfence "$work/ran"
+is "a Zen CPU without IBPB: none" "0 0" "$(msr_writes forget_predictions separate_predictions) \
+$(msr_writes separate_predictions init_predictions)"
 is "a Zen CPU: nothing else is done" "" \
 	"$(grep -E 'wrmsr|entry_ibpb|clear_bhb_loop' "$work/ran")"
 
@@ -69,6 +79,11 @@ run "all forced on" traps.c privileged.c frames.c direct
 for target in entry_untrain_ret entry_ibpb clear_bhb_loop; do
 	check "all forced on: $target" grep -q "callq $target" "$work/ran"
 done
+# The first test's guests run one after the other, on one CPU.
+is "all forced on: a barrier (IBPB) before user space runs again" 1 \
+	"$(msr_writes forget_predictions separate_predictions)"
+is "all forced on: ... and between two guests" 1 \
+	"$(msr_writes separate_predictions init_predictions)"
 is "all forced on: IBRS off on the way in, on on the way out" 2 \
 	"$(grep -c ' wrmsr' "$work/ran")"
 finish
