@@ -233,9 +233,11 @@ static int satisfy_need(struct lg_cpu *cpu)
 	int err;
 
 	memset(&cpu->need, 0, sizeof(cpu->need));
-	if (need.wait)
+	if (need.wait) {
+		count(cpu, LG_COUNT_WAITS);
 		return wait_event_interruptible(lg->changed,
-						!READ_ONCE(lg->changing));
+						!page_is_changing(lg, need.page));
+	}
 	if (need.tables && refill_spares(cpu))
 		kill_guest(cpu, "out of memory for shadow tables");
 	if (need.page) {

@@ -184,7 +184,7 @@ struct lg_need {
 	unsigned long page;		/* launcher address to fault in */
 	bool write;
 	bool tables;			/* spare shadow tables */
-	bool wait;			/* the launcher's memory is changing */
+	bool wait;			/* it is changing: wait until that is over */
 	bool call;			/* hypercall that sleeps */
 };
 
@@ -267,6 +267,7 @@ enum lg_count {
 	LG_COUNT_INTERRUPTS,		/* virtual interrupts given */
 	LG_COUNT_EXITS,			/* returns to the launcher */
 	LG_COUNT_SLEEPS,		/* sleeps in HALT */
+	LG_COUNT_WAITS,			/* for a change of the launcher's memory */
 	LG_COUNT_HOST_PAGES,		/* waits for a page of the host's own */
 	LG_COUNT_MAX
 };
@@ -314,7 +315,9 @@ struct lguest {
 	unsigned long nr_tables, max_tables;	/* l of both; i */
 	u64 shrinks;			/* l entries taken away so far (tlb.c) */
 	u64 kernel_shrunk;		/* l its value when the kernel half lost one */
-	int changing;			/* l invalidations under way */
+	int changing;			/* l changes under way, all of them ... */
+	unsigned long changing_start, changing_end;	/* l ... in here */
+	atomic64_t interrupted;		/* vCPUs were, on behalf of TLBs */
 	struct list_head spares;	/* l tables for the next fills */
 	unsigned int nr_spares;		/* l */
 	struct lg_root *spare_root;	/* l for the next address space, or NULL */
@@ -423,6 +426,7 @@ struct lg_pcids {			/* of a physical CPU */
 };
 void shrunk(struct lguest *lg, struct lg_root *root);
 void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids);
+bool cpu_passed(struct lg_cpu *cpu, u64 stamp);
 bool passed(struct lguest *lg, u64 stamp);
 
 /* timer.c */
@@ -465,7 +469,9 @@ void flush_everything(struct lg_cpu *cpu);
 /* notifier.c */
 int watch_launcher(struct lguest *lg);
 void unwatch_launcher(struct lguest *lg);
-void flush_running(struct lguest *lg);
+void flush_running(struct lguest *lg, u64 stamp);
+bool is_changing(struct lguest *lg, unsigned long start, unsigned long size);
+bool page_is_changing(struct lguest *lg, unsigned long page);
 
 /* shrink.c */
 int init_shrinker(void);

@@ -3,7 +3,8 @@
  * The launcher's memory is the guest's memory, and stays under the rule of the
  * host's memory management: pages may be swapped, moved, merged or unmapped at
  * any time.  Before that happens the kernel tells us, and we take every shadow
- * entry for them away and make sure that no CPU still uses one.
+ * entry for them away and make sure that no CPU still uses one.  Until it tells
+ * us that the change is done, none is made for them.
  */
 #include <linux/mmu_notifier.h>
 #include <linux/smp.h>
@@ -13,8 +14,18 @@ static void nothing(void *unused)
 {
 }
 
-/* Interrupt a vCPU that runs: its next entry keeps nothing that is gone. */
-void flush_running(struct lguest *lg)
+/**
+ * flush_running() - no CPU uses any more what was taken out up to @stamp
+ * @lg: the guest
+ * @stamp: lg->shrinks after that
+ *
+ * Interrupts vCPUs that are in the guest since before: their next entry keeps
+ * nothing that is gone.  Who entered after it has nothing of it.
+ *
+ * Not only when something was taken out just now: another may have done it who
+ * has not come to this yet, and the page is in some TLB all the same.
+ */
+void flush_running(struct lguest *lg, u64 stamp)
 {
 	unsigned int i;
 	int where;
@@ -22,22 +33,80 @@ void flush_running(struct lguest *lg)
 	smp_mb();
 	for (i = 0; i < lg->nr_cpus; i++) {
 		where = READ_ONCE(lg->cpus[i].in_guest);
-		if (where >= 0 && where != raw_smp_processor_id())
-			smp_call_function_single(where, nothing, NULL, 1);
+		if (where < 0 || where == raw_smp_processor_id() ||
+		    cpu_passed(&lg->cpus[i], stamp))
+			continue;
+		atomic64_inc(&lg->interrupted);
+		smp_call_function_single(where, nothing, NULL, 1);
 	}
+}
+
+/*
+ * Most of the launcher's memory is not the guest's: what becomes of it does not
+ * matter.  The kernel gives the same range at the beginning and at the end of a
+ * change, so both times the answer is the same.
+ */
+static bool is_guests(struct lguest *lg, unsigned long start, unsigned long end)
+{
+	return end > lg->base && start < lg->base + (lg->pfn_limit << PAGE_SHIFT);
+}
+
+/*
+ * Changes under way: how many, and the range that holds them all.  It shrinks
+ * when the last of them ends.
+ */
+static void begin_change(struct lguest *lg, unsigned long start,
+			 unsigned long end)
+{
+	if (!lg->changing++) {
+		lg->changing_start = start;
+		lg->changing_end = end;
+		return;
+	}
+	lg->changing_start = min(lg->changing_start, start);
+	lg->changing_end = max(lg->changing_end, end);
+}
+
+/**
+ * is_changing() - is the launcher's memory there about to change?
+ * @lg: the guest; lg->lock is held
+ * @start: launcher address
+ * @size: in bytes
+ *
+ * Then nothing may be believed that its tables say of it.
+ */
+bool is_changing(struct lguest *lg, unsigned long start, unsigned long size)
+{
+	return lg->changing && start < lg->changing_end &&
+	       start + size > lg->changing_start;
+}
+
+/* The same for one page, to wait for. */
+bool page_is_changing(struct lguest *lg, unsigned long page)
+{
+	bool changing;
+
+	spin_lock(&lg->lock);
+	changing = is_changing(lg, page, PAGE_SIZE);
+	spin_unlock(&lg->lock);
+	return changing;
 }
 
 static int invalidate_start(struct mmu_notifier *mn,
 			    const struct mmu_notifier_range *range)
 {
 	struct lguest *lg = container_of(mn, struct lguest, notifier);
+	u64 stamp;
 
+	if (!is_guests(lg, range->start, range->end))
+		return 0;
 	spin_lock(&lg->lock);
-	lg->changing++;
+	begin_change(lg, range->start, range->end);
 	zap_launcher_range(lg, range->start, range->end,
 			   mmu_notifier_range_blockable(range));
+	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	flush_running(lg);
+	flush_running(lg, stamp);
 	return 0;
 }
 
@@ -46,6 +115,8 @@ static void invalidate_end(struct mmu_notifier *mn,
 {
 	struct lguest *lg = container_of(mn, struct lguest, notifier);
 
+	if (!is_guests(lg, range->start, range->end))
+		return;
 	spin_lock(&lg->lock);
 	lg->changing--;
 	spin_unlock(&lg->lock);
@@ -56,11 +127,13 @@ static void invalidate_end(struct mmu_notifier *mn,
 static void launcher_gone(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct lguest *lg = container_of(mn, struct lguest, notifier);
+	u64 stamp;
 
 	spin_lock(&lg->lock);
 	zap_launcher_range(lg, 0, ULONG_MAX, true);
+	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	flush_running(lg);
+	flush_running(lg, stamp);
 }
 
 static const struct mmu_notifier_ops ops = {

@@ -171,7 +171,7 @@ static void renew(struct lg_cpu *cpu, struct shadow_table *t, struct walk *w,
 	unsigned int i = index_of(w->address, t->level);
 
 	correct(cpu, t, i, guest);
-	if (t->level == 1 && !t->entries[i] && !cpu->lg->changing)
+	if (t->level == 1 && !t->entries[i])
 		fill_quietly(cpu, w, t, i, guest);
 }
 

@@ -28,8 +28,8 @@ static void mark_dirty(struct page *page)
 }
 
 /*
- * The host's frame behind a guest frame, or 0.  lg->lock is held and nothing
- * is being invalidated, so it stays right until the notifier tells us.
+ * The host's frame behind a guest frame, or 0.  lg->lock is held and the page is
+ * not about to change, so it stays right until the notifier tells us.
  * @write: it must be one that the launcher may write, @dirty: and the guest will.
  */
 static u64 host_pfn(struct lg_cpu *cpu, u64 pfn, bool write, bool dirty)
@@ -38,7 +38,8 @@ static u64 host_pfn(struct lg_cpu *cpu, u64 pfn, bool write, bool dirty)
 	struct page *page;
 	u64 found;
 
-	if (get_user_pages_fast_only(address, 1, write ? FOLL_WRITE : 0,
+	if (is_changing(cpu->lg, address, PAGE_SIZE) ||
+	    get_user_pages_fast_only(address, 1, write ? FOLL_WRITE : 0,
 				     &page) != 1)
 		return 0;
 	found = page_to_pfn(page);
@@ -89,7 +90,8 @@ static bool huge_possible(struct lg_cpu *cpu, struct walk *w, bool write)
 		   (write ? _PAGE_RW : 0);
 
 	if (w->leaf < 2 || first + 512 > lg->pfn_limit ||
-	    !IS_ALIGNED(address, PMD_SIZE))
+	    !IS_ALIGNED(address, PMD_SIZE) ||
+	    is_changing(lg, address, PMD_SIZE))
 		return false;
 	return (launcher_pmd(lg->mm, address) & want) == want;
 }
@@ -261,6 +263,7 @@ static bool fill(struct lg_cpu *cpu, struct walk *w, bool faulted)
 		cpu->need.page = launcher_address(cpu->lg,
 						  GPA(pfn << PAGE_SHIFT));
 		cpu->need.write = may_write;
+		cpu->need.wait = is_changing(cpu->lg, cpu->need.page, PAGE_SIZE);
 		return false;
 	}
 	if (huge_possible(cpu, w, may_write)) {
@@ -375,10 +378,7 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 		return LG_RUN;
 	}
 	spin_lock(&lg->lock);
-	if (lg->changing) {
-		cpu->need.wait = true;
-		next = LG_RETRY;
-	} else if (lg->nr_spares < SPARES_NEEDED) {
+	if (lg->nr_spares < SPARES_NEEDED) {
 		cpu->need.tables = true;
 		next = LG_RETRY;
 	} else {

@@ -304,13 +304,15 @@ void make_room(struct lguest *lg)
 unsigned long shrink_shadow(struct lguest *lg, unsigned long most)
 {
 	unsigned long freed;
+	u64 stamp;
 
 	spin_lock(&lg->lock);
 	freed = empty_limbo(lg, most);
 	if (list_empty(&lg->limbo))
 		prune(lg, most - freed);
+	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	flush_running(lg);
+	flush_running(lg, stamp);
 	spin_lock(&lg->lock);
 	freed += empty_limbo(lg, most - freed);
 	spin_unlock(&lg->lock);

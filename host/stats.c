@@ -24,6 +24,7 @@ static const char *const count_names[LG_COUNT_MAX] = {
 	[LG_COUNT_INTERRUPTS] = "interrupts_given",
 	[LG_COUNT_EXITS] = "launcher_visits",
 	[LG_COUNT_SLEEPS] = "halt_sleeps",
+	[LG_COUNT_WAITS] = "memory_waits",
 	[LG_COUNT_HOST_PAGES] = "host_page_waits",
 };
 
@@ -89,6 +90,8 @@ static int stats_show(struct seq_file *m, void *unused)
 	unsigned int i;
 
 	seq_printf(m, "shadow_tables %lu\n", READ_ONCE(lg->nr_tables));
+	seq_printf(m, "tlb_interrupts %llu\n",
+		   (u64)atomic64_read(&lg->interrupted));
 	for (i = 0; i < lg->nr_cpus; i++) {
 		seq_printf(m, "vcpu %u\n", i);
 		show_cpu(m, &lg->cpus[i]);

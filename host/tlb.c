@@ -35,26 +35,30 @@ void shrunk(struct lguest *lg, struct lg_root *root)
 	smp_store_release(&lg->shrinks, now);
 }
 
+/*
+ * Can a vCPU use nothing any more that was taken out up to @stamp?  Marked as in
+ * the guest, it has looked at lg->shrinks after that, and shrinks_seen is what
+ * it saw: then, or at an earlier entry.  The caller sees to the order.
+ */
+bool cpu_passed(struct lg_cpu *cpu, u64 stamp)
+{
+	return READ_ONCE(cpu->in_guest) < 0 ||
+	       READ_ONCE(cpu->shrinks_seen) >= stamp;
+}
+
 /**
  * passed() - can no CPU use any more what was taken out up to @stamp?
  * @lg: the guest
  * @stamp: lg->shrinks at that time
- *
- * A vCPU that is marked as in the guest has looked at lg->shrinks after that, and
- * shrinks_seen is what it saw: then, or at an earlier entry.
  */
 bool passed(struct lguest *lg, u64 stamp)
 {
-	struct lg_cpu *cpu;
 	unsigned int i;
 
 	smp_mb();
-	for (i = 0; i < lg->nr_cpus; i++) {
-		cpu = &lg->cpus[i];
-		if (READ_ONCE(cpu->in_guest) >= 0 &&
-		    READ_ONCE(cpu->shrinks_seen) < stamp)
+	for (i = 0; i < lg->nr_cpus; i++)
+		if (!cpu_passed(&lg->cpus[i], stamp))
 			return false;
-	}
 	return true;
 }
 

@@ -5,8 +5,10 @@
  * tables follow it wherever it goes.  Read next: spent.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -245,4 +247,100 @@ TEST("F10 forks of another thread while the guest runs: nothing is lost")
 	CHECK(last > 0);
 	stop = true;
 	pthread_join(thread, NULL);
+}
+
+/* ---- Memory of the launcher that is not the guest's ---- */
+
+static volatile u64 fills;
+
+/* A fill after each flush, and a page that is always in use. */
+static void fills_on(void)
+{
+	u64 page[2] = { guest_page(), guest_page() };
+
+	for (fills = 0; ; fills++) {
+		map(MAIN_CR3, VA, page[fills & 1], P_ | W_ | U_);
+		HCALL(FLUSH_TLB, LGUEST_FLUSH_ONE, VA);
+		*at(VA) = fills;
+		*(volatile u64 *)AT(AREA) = fills;
+	}
+}
+
+static volatile u64 changes;
+
+static void *maps_elsewhere(void *arg)
+{
+	size_t size = 64 * PAGE;
+
+	(void)arg;
+	for (; !stop; changes++) {
+		u8 *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			fail("mmap: %s", strerror(errno));
+		for (size_t i = 0; i < size; i += PAGE)
+			p[i] = 1;
+		mprotect(p, size, PROT_READ);
+		munmap(p, size);
+	}
+	return NULL;
+}
+
+static void *discards_one(void *arg)
+{
+	struct guest *g = arg;
+
+	for (; !stop; changes++) {
+		madvise(g->mem + AREA, PAGE, MADV_DONTNEED);
+		usleep(100);
+	}
+	return NULL;
+}
+
+static void run_beside(struct guest *g, void *(*thread)(void *))
+{
+	u64 from = IN_GUEST(g, fills);
+	pthread_t t;
+
+	stop = false;
+	changes = 0;
+	pthread_create(&t, NULL, thread, g);
+	for (int i = 0; i < 400 && (changes < 100 || IN_GUEST(g, fills) < from + 100); i++)
+		runs_for(g, 50);
+	stop = true;
+	pthread_join(t, NULL);
+	CHECK(changes >= 100 && IN_GUEST(g, fills) >= from + 100);
+}
+
+/*
+ * Whether the host looks which node a page is used on, by changes of its own: the
+ * value so far, or 0 where it has no such thing.
+ */
+static char numa_balancing(char to)
+{
+	int fd = open("/proc/sys/kernel/numa_balancing", O_RDWR);
+	char was = '0';
+
+	if (fd >= 0 && (read(fd, &was, 1) != 1 || pwrite(fd, &to, 1, 0) != 1))
+		fail("numa_balancing: %s", strerror(errno));
+	close(fd);
+	return was;
+}
+
+TEST_S(60, "F10 L5 the launcher's other memory changes: the guest neither waits nor is interrupted")
+{
+	struct guest *g = make_guest(fills_on);
+	char balancing = numa_balancing('0');
+
+	madvise(g->mem, g->size, MADV_NOHUGEPAGE);
+	runs_for(g, 50);
+	run_beside(g, maps_elsewhere);
+	CHECK_EQ(stat_of(g, "memory_waits"), 0);
+	CHECK_EQ(stat_of(g, "tlb_interrupts"), 0);
+	/* That the counter counts: this page is the guest's. */
+	run_beside(g, discards_one);
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		CHECK(stat_of(g, "tlb_interrupts") > 0);
+	numa_balancing(balancing);
 }

@@ -115,7 +115,10 @@ static struct outcome filled(const struct look *l, u64 va, u32 error)
 		     l->entry[l->level] & D;
 
 	o.gpa = frame << 12 | (va & 4095);
-	if (l->level > 1 && w.huge[block]) {
+	/* One that is partly about to change is filled in pieces. */
+	if (l->level > 1 && w.huge[block] &&
+	    !(w.change_end && w.around_first < (s64)((block + 1) * BLOCK) &&
+	      w.around_end > (s64)(block * BLOCK))) {
 		o.level = 2;
 		frame = block * BLOCK;
 		o.leaf = PS;

@@ -59,6 +59,7 @@ void tlb_destroy(void)
 	for (i = 0; i < CPUS; i++) {
 		tlb_rounds += pcids[i].round;
 		free(tags[i]);
+		tags[i] = NULL;
 	}
 	for (i = 0; i < OTHERS; i++)
 		free(others[i]);
@@ -192,10 +193,13 @@ static void crowd(void)
  */
 void tlb_follow(void)
 {
-	struct tag *tag = &tags[here][loaded & 0xfff];
 	struct shadow_table *t, *spare;
+	struct tag *tag;
 	unsigned int i;
 
+	if (!tags[here])
+		return;
+	tag = &tags[here][loaded & 0xfff];
 	for (i = 0; i < tag->used; i++) {
 		struct cached *c = &tag->ways[i];
 

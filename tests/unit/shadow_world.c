@@ -137,7 +137,8 @@ int get_user_pages_fast_only(unsigned long address, int n, unsigned int flags,
 {
 	u64 frame = frame_at(address);
 
-	CHECK(n == 1 && w.lg->lock.held && !w.lg->changing);
+	CHECK(n == 1 && w.lg->lock.held);
+	CHECK(frame < w.change_first || frame >= w.change_end);
 	if (!w.present[frame] || ((flags & FOLL_WRITE) && !w.writable[frame]))
 		return 0;
 	*pages = &w.host[frame];
@@ -149,6 +150,7 @@ pmd_t *shim_pmd(unsigned long address)
 	static pmd_t pmd;
 	u64 frame = frame_at(address);
 
+	CHECK(frame + BLOCK <= w.change_first || frame >= w.change_end);
 	pmd.value = _PAGE_PRESENT | _PAGE_USER | _PAGE_RW;
 	if (w.huge[frame / BLOCK])
 		pmd.value |= _PAGE_PSE;
@@ -157,24 +159,64 @@ pmd_t *shim_pmd(unsigned long address)
 
 /* ---- the launcher's pages come and go */
 
-static struct mmu_notifier_range range;
-
-static void invalidate(u64 first, u64 count)
+static struct mmu_notifier_range range_of(s64 first, u64 count)
 {
-	struct mmu_notifier *mn = &w.lg->notifier;
-
-	range = (struct mmu_notifier_range) {
+	return (struct mmu_notifier_range) {
 		.start = w.lg->base + first * PAGE_SIZE,
 		.end = w.lg->base + (first + count) * PAGE_SIZE,
 		.blockable = true,
 	};
+}
+
+/* Also of memory that is not the guest's. */
+void world_begin(s64 first, u64 count)
+{
+	struct mmu_notifier_range range = range_of(first, count);
+	struct mmu_notifier *mn = &w.lg->notifier;
+
 	CHECK(mn->ops->invalidate_range_start(mn, &range) == 0);
+	CHECK(!w.lg->lock.held);
+	/* All that is under way counts as one range. */
+	if (w.change_end) {
+		w.around_first = min(w.around_first, first);
+		w.around_end = max(w.around_end, first + (s64)count);
+	}
+}
+
+void world_end(s64 first, u64 count)
+{
+	struct mmu_notifier_range range = range_of(first, count);
+	struct mmu_notifier *mn = &w.lg->notifier;
+
+	mn->ops->invalidate_range_end(mn, &range);
 	CHECK(!w.lg->lock.held);
 }
 
-static void invalidate_end(void)
+/* One that takes its time: what is there meanwhile is nobody's to look at. */
+void world_begin_long(u64 first, u64 count)
 {
-	w.lg->notifier.ops->invalidate_range_end(&w.lg->notifier, &range);
+	if (w.change_end)
+		return;
+	world_begin(first, count);
+	w.change_first = first;
+	w.change_end = min(first + count, FRAMES);
+	w.around_first = first;
+	w.around_end = first + count;
+}
+
+static void replace(u64 frame);
+
+void world_end_long(void)
+{
+	u64 first = w.change_first, end = w.change_end, i;
+
+	if (!end)
+		return;
+	for (i = first; i < end; i++)
+		if (rnd() % 2)
+			replace(i);
+	w.change_first = w.change_end = 0;
+	world_end(first, end - first);
 }
 
 /*
@@ -204,25 +246,25 @@ static void replace(u64 frame)
 
 static void swap_out(u64 frame)
 {
-	invalidate(frame, 1);
+	world_begin(frame, 1);
 	w.present[frame] = false;
 	w.huge[frame / BLOCK] = false;
-	invalidate_end();
+	world_end(frame, 1);
 }
 
 static void move(u64 frame)
 {
-	invalidate(frame, 1);
+	world_begin(frame, 1);
 	replace(frame);
-	invalidate_end();
+	world_end(frame, 1);
 }
 
 static void share(u64 frame)
 {
-	invalidate(frame, 1);
+	world_begin(frame, 1);
 	w.writable[frame] = false;
 	w.huge[frame / BLOCK] = false;
-	invalidate_end();
+	world_end(frame, 1);
 }
 
 /* The block becomes one 2 MiB page. */
@@ -230,7 +272,7 @@ static void collapse(u64 block)
 {
 	u64 i, base = (w.next_pfn + BLOCK) & ~(BLOCK - 1);
 
-	invalidate(block * BLOCK, BLOCK);
+	world_begin(block * BLOCK, BLOCK);
 	w.next_pfn = base + BLOCK;
 	for (i = 0; i < BLOCK; i++) {
 		w.host[block * BLOCK + i].pfn = base + i;
@@ -238,7 +280,7 @@ static void collapse(u64 block)
 		w.writable[block * BLOCK + i] = true;
 	}
 	w.huge[block] = !(w.lg->base & (PMD_SIZE - 1));
-	invalidate_end();
+	world_end(block * BLOCK, BLOCK);
 }
 
 void world_disturb(void)
@@ -259,8 +301,8 @@ void world_disturb(void)
 /* A notification that changes nothing; also for what is not guest memory. */
 void world_zap(u64 first, u64 count)
 {
-	invalidate(first, count);
-	invalidate_end();
+	world_begin(first, count);
+	world_end(first, count);
 }
 
 void world_fault_in(unsigned long address, bool write)

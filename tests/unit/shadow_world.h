@@ -34,6 +34,8 @@ struct world {
 	/* What the Host did since these were cleared. */
 	bool trapped, killed, device;
 	bool lost_race;			/* a table entry was not as walked */
+	u64 change_first, change_end;	/* frames that change for a while, ... */
+	s64 around_first, around_end;	/* ... with what changed meanwhile */
 	unsigned long interrupted;	/* CPUs were, on behalf of others */
 	unsigned int vector;
 	u64 trap_error, device_at;
@@ -66,6 +68,10 @@ void world_forget(void);
 void world_fault_in(unsigned long address, bool write);
 void world_disturb(void);
 void world_zap(u64 first, u64 count);
+void world_begin(s64 first, u64 count);
+void world_end(s64 first, u64 count);
+void world_begin_long(u64 first, u64 count);
+void world_end_long(void);
 void guest_write(u64 frame, unsigned int index, u64 value);
 u64 guest_read(u64 frame, unsigned int index);
 

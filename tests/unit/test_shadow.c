@@ -38,6 +38,8 @@
  *    without a look at the stamp, with that of a child not its parent's, without
  *    the interrupt; a root freed before its tables; a table lost or freed twice
  *  - no limit by what is there; pages that are not counted
+ *  - an entry for a page that is about to change; a wait for one that is not; no
+ *    interrupt for who entered before, or one for who entered after
  * Two more made no difference, and cannot with one vCPU: eviction that does not
  * spare the root in use (it is the youngest), and a narrowed leaf whose guest
  * entry is not noted (it is narrowed again).
@@ -175,7 +177,17 @@ static bool satisfy(void)
 	struct lg_need need = w.cpu->need;
 
 	memset(&w.cpu->need, 0, sizeof(w.cpu->need));
-	CHECK(!need.wait && !need.call);
+	CHECK(!need.call);
+	/* It waits only for what it has to. */
+	if (need.wait) {
+		s64 frame = (need.page - w.lg->base) >> PAGE_SHIFT;
+
+		CHECK(w.change_end && frame >= w.around_first && frame < w.around_end);
+		CHECK(page_is_changing(w.lg, need.page));
+		world_end_long();
+		CHECK(!page_is_changing(w.lg, need.page));
+		return true;
+	}
 	if (need.tables) {
 		shim_fail_after = rnd() % 4 ? -1 : (long)(rnd() % 6);
 		if (refill_spares(w.cpu)) {
@@ -328,21 +340,12 @@ static void any_access(void)
 		hint_page(an_address(), user, kinds[rnd() % 4]);
 }
 
+/* Memory changes that the guest uses, and some that it does not. */
 static void access_while_changing(void)
 {
-	u64 address = an_address();
-	unsigned int slot = address >> 39 & 511;
-
-	if (!canonical(address) || slot == 256 || slot == 508)
-		return;
-	world_forget();
-	CHECK(refill_spares(w.cpu) == 0);
-	w.lg->changing++;
-	w.cpu->user = false;
-	CHECK(demand_page(w.cpu, address, 0, rnd() % 2) == LG_RETRY);
-	CHECK(w.cpu->need.wait && !w.trapped && !w.killed && !w.device);
-	w.lg->changing--;
-	world_forget();
+	world_begin_long(rnd() % FRAMES, 1 + rnd() % (rnd() % 2 ? 8 : 1000));
+	if (rnd() % 2)
+		any_access();
 }
 
 static void no_need(void)
@@ -464,9 +467,9 @@ static void change_leaf(void)
 	for (n = rnd() % 3; n >= 0; n--)
 		guest_write(table, index, guest_read(table, index) ^
 			    1ULL << bits[rnd() % ARRAY_SIZE(bits)]);
-	w.lg->changing = rnd() % 4 == 0;	/* then nothing may be filled */
+	if (rnd() % 4 == 0)		/* then it may not be filled */
+		world_begin_long((guest_read(table, index) & FRAME) >> 12 & (FRAMES - 1), 1);
 	flush_a_page(va);
-	w.lg->changing = 0;
 }
 
 /*
@@ -637,6 +640,8 @@ static void one_operation(void)
 		change_page();
 	else if (r < 976)
 		access_while_changing();
+	else if (r < 977)
+		world_end_long();
 	else if (r < 978)
 		with_others(zap_somewhere);
 	else if (r < 984)
@@ -714,6 +719,7 @@ static void run(const struct setting *s)
 		if (rnd() % 32 == 0)
 			check_everything();
 	}
+	world_end_long();
 	check_everything();
 	world_destroy();
 	tlb_destroy();
@@ -884,6 +890,85 @@ static void test_tables_are_bounded(void **state)
 	world_destroy();
 }
 
+/* The vCPU runs, and has seen all that was taken out so far. */
+static void goes_in(void)
+{
+	w.cpu->in_guest = 1;
+	w.cpu->shrinks_seen = w.lg->shrinks;
+	w.interrupted = 0;
+}
+
+static enum lg_next fills(u64 address)
+{
+	world_forget();
+	CHECK(refill_spares(w.cpu) == 0);
+	return demand_page(w.cpu, address, 6, false);
+}
+
+/*
+ * What becomes of the launcher's other memory stops nothing and interrupts
+ * nobody; a change of the guest's stops what needs it, and interrupts whoever may
+ * have it in the TLB.
+ */
+static void test_changes_elsewhere(void **state)
+{
+	u64 leaf;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	guest_write(1, 0, 2 << 12 | 7);
+	guest_write(2, 0, 3 << 12 | 7);
+	guest_write(3, 0, 4 << 12 | 7);
+	guest_write(4, 0, 700 << 12 | 7);
+	guest_write(4, 64, 701 << 12 | 7);
+	guest_write(4, 128, 720 << 12 | 7);
+	load_cr3(1, false);
+	w.cpu->user = true;
+	access_page(0, true, 2);
+	world_fault_in(w.lg->base + 701 * PAGE_SIZE, true);
+	world_fault_in(w.lg->base + 720 * PAGE_SIZE, true);
+
+	goes_in();
+	world_begin(-50, 50);		/* right below, right above */
+	world_begin(FRAMES, 50);
+	CHECK(!w.lg->changing && !w.interrupted);
+	CHECK(fills(64 << 12) == LG_RUN && cpu_may(64 << 12, 2, &leaf));
+	world_end(-50, 50);
+	world_end(FRAMES, 50);
+	CHECK(!w.lg->changing);
+
+	/* Two at once, and what lies between; but no more than that. */
+	world_begin(710, 2);
+	world_begin(725, 1);
+	CHECK(!w.interrupted);		/* nothing of it was ever in a TLB */
+	CHECK(cpu_may(0, 2, &leaf) && cpu_may(64 << 12, 2, &leaf));
+	CHECK(fills(128 << 12) == LG_RETRY && w.cpu->need.wait);
+	CHECK(w.cpu->need.page == w.lg->base + 720 * PAGE_SIZE);
+	CHECK(fills(64 << 12) == LG_RUN);
+	world_zap(701, 1);
+	CHECK(w.interrupted == 1 && !cpu_may(64 << 12, 2, &leaf));
+	CHECK(fills(64 << 12) == LG_RETRY && w.cpu->need.wait);
+	world_end(710, 2);
+	CHECK(fills(128 << 12) == LG_RETRY && w.cpu->need.wait);
+	world_end(725, 1);
+	CHECK(fills(64 << 12) == LG_RUN && cpu_may(64 << 12, 2, &leaf));
+	CHECK(fills(128 << 12) == LG_RUN && cpu_may(128 << 12, 2, &leaf));
+
+	/* Out of the tables already, but perhaps not out of the TLB. */
+	goes_in();
+	world_zap(700, 1);
+	CHECK(w.interrupted == 1 && !cpu_may(0, 0, &leaf));
+	w.cpu->in_guest = 1;		/* and has still not looked */
+	world_zap(700, 1);
+	CHECK(w.interrupted == 2);
+	goes_in();
+	world_zap(700, 1);
+	world_zap(0, FRAMES);
+	CHECK(w.interrupted == 1);
+	w.cpu->in_guest = -1;
+	world_destroy();
+}
+
 /* A process that has many tables ends: no visit has much to do. */
 static void test_many_go_in_pieces(void **state)
 {
@@ -934,6 +1019,7 @@ int main(void)
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_zap_large_page_with_pat),
 		cmocka_unit_test(test_user_in_upper_half),
+		cmocka_unit_test(test_changes_elsewhere),
 		cmocka_unit_test(test_tables_are_bounded),
 		cmocka_unit_test(test_many_go_in_pieces),
 		cmocka_unit_test(test_shrink),

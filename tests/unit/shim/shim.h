@@ -28,6 +28,9 @@
 #include <linux/types.h>
 
 typedef struct { int counter; } atomic_t;
+typedef struct { __s64 counter; } atomic64_t;
+#define atomic64_inc(v)	((v)->counter++)
+#define atomic64_read(v) ((v)->counter)
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
