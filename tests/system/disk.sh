@@ -30,7 +30,7 @@ echo "scheduler: $(cat /sys/block/vda/queue/scheduler)"
 dd if=/dev/zero of=/dev/vdb bs=512 count=1 conv=fsync 2>/dev/null && echo wrote to a read-only disk
 dd if=/dev/vda of=/dev/null bs=4k skip=1 count=1 iflag=direct 2>/dev/null || echo cannot read
 echo shrink
-sleep 3
+read -r line
 dd if=/dev/vdc of=/dev/null bs=4k skip=1000 count=1 iflag=direct 2>/dev/null && echo read what is gone
 dd if=/dev/vda of=/dev/null bs=4k skip=1 count=1 iflag=direct 2>/dev/null && echo the other disk still works
 dmesg | grep -c 'I/O error, dev vdc'
@@ -66,35 +66,32 @@ echo "half: $(dd if=/dev/vda bs=512 skip=3 count=1 iflag=direct 2>/dev/null | he
 echo "after: $(dd if=/dev/vda bs=64k count=128 iflag=direct 2>/dev/null | md5sum)"
 END
 
-# Restarts while 32 reads of a slow disk are on their way; it has a bad block.
-cat >"$work/slow" <<'END'
+# Restarts while 32 reads of a disk that holds them are on their way; it has a bad block.
+cat >"$work/held-reads" <<'END'
 get() { dd if=/dev/vda of=/dev/null bs=4k count=1 skip="$1" iflag=direct 2>/dev/null; }
-if [ "$(head -c 6 /dev/vdb)" = slowly ]; then
+if [ "$(head -c 5 /dev/vdb)" = again ]; then
 	get 1024 || echo cannot read
 	get 1025 && echo reads the next
 	exit 0
 fi
-echo slowly | dd of=/dev/vdb conv=fsync,notrunc 2>/dev/null
+echo again | dd of=/dev/vdb conv=fsync,notrunc 2>/dev/null
 echo 4 >/sys/block/vda/queue/max_sectors_kb
-dd if=/dev/vda of=/dev/null bs=128k count=16 iflag=direct 2>/dev/null &
-until read -r reads writes </sys/block/vda/inflight && [ "$reads" -ge 8 ]; do :; done
+dd if=/dev/vda of=/dev/null bs=128k skip=8 count=1 iflag=direct 2>/dev/null &
+until read -r reads writes </sys/block/vda/inflight && [ "$reads" = 32 ]; do :; done
 reboot -f
 sleep 60
 END
 
 # Disks of the lab's host: /dev/vda, ...
-host_disks=(--modprobe virtio_blk)
+host_disks=(--modprobe virtio_blk --modprobe nbd)
 host_disk() {	# ID OPTIONS
 	host_disks+=(--qemu-arg -drive --qemu-arg "if=none,id=$1,format=raw,$2"
 		--qemu-arg -device --qemu-arg "virtio-blk-pci,drive=$1")
 }
 mkdir -p "$built/tests"
 check "K7 there is an image with fio" "$lib/fio_image" "$built/tests/fio.img"
-truncate -s 8M "$work/slow.img"
+program "$(dirname "$0")/held.c" "$work/held" || { not_ok "held.c compiles"; finish; exit; }
 host_disk fio "readonly=on,file.filename=$built/tests/fio.img"
-host_disk slow "throttling.iops-total=1,file.driver=blkdebug,file.image.driver=file,\
-file.image.filename=$work/slow.img,file.inject-error.0.event=read_aio,\
-file.inject-error.0.errno=5,file.inject-error.0.sector=8192"
 
 disks() {
 	cat <<'END'
@@ -125,14 +122,18 @@ truncate -s 16M "$work/device.img"
 host_disk device "file.filename=$work/device.img"
 host_disks[-1]+=,logical_block_size=4096,physical_block_size=4096
 
-inside "one CPU" --timeout 400 "${host_disks[@]}" --with "$work/device" --with "$work/fio" --with "$work/slow" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
+inside "one CPU" --timeout 400 "${host_disks[@]}" --with "$work/device" --with "$work/fio" --with "$work/held" --with "$work/held-reads" --with "$work/write-and-reboot" --with "$work/errors" --with "$work/rng" \
 	--with "$work/full" < <(disks; cat <<'END'
 truncate -s 8M /tmp/c.img
-lguest run -d /tmp/a.img -d /tmp/b.img,ro -d /tmp/c.img -- sh -c "$(words errors)" >/tmp/out 2>/tmp/err &
+mkfifo /tmp/in
+lguest run -d /tmp/a.img -d /tmp/b.img,ro -d /tmp/c.img -- sh -c "$(words errors)" </tmp/in >/tmp/out 2>/tmp/err &
 pid=$!
+exec 9>/tmp/in
 wait_for 60 grep -q shrink /tmp/out
 truncate -s 4096 /tmp/c.img
+echo shrunk >&9
 wait $pid
+exec 9>&-
 has "K7 the sizes are those of the files" '^sizes: 163840 2048 16384' /tmp/out
 has "K7 a read-only disk says so" '^ro: 0 1' /tmp/out
 has "K7 the serial is the file's name" '^serial: a.img' /tmp/out
@@ -149,37 +150,56 @@ is "K7 a guest on a full host file system ends well" 0 $?
 is "K7 no space left is an I/O error for the guest" "reads still work" "$(cat /tmp/out)"
 umount /tmp/small
 
-lguest run -v -d /tmp/a.img -d /dev/vda,ro -- sh -c "$(words fio)" >/tmp/out 2>/tmp/err
+# hold DEVICE WORD...: a disk of 8 MiB by held.c
+hold() {
+	local device=/dev/$1
+	shift
+	./held $device 8 "$@" &
+	holder=$!
+	wait_for 20 test -e /sys/block/${device#/dev/}/pid
+}
+# Each 32 writes are answered when all of them have come: so many must be on their way.
+hold nbd0 write 0 131072 -1
+lguest run -v -d /dev/nbd0 -d /dev/vda,ro -- sh -c "$(words fio)" >/tmp/out 2>/tmp/err
 is "K7 fio ends well" 0 $?
 has "K7 4 MiB at random, 32 requests at a time, are read back as written" 'err= 0' /tmp/out
-between "K7 ... so many were on their way" 24 32 "$(count /tmp/a.img 'at once')"
-between "K7 ... 1024 writes and 1024 reads" 2048 3000 "$(count /tmp/a.img requests)"
-between "K11 a notification serves several requests" 1 1024 "$(count /tmp/a.img notifications)"
-between "K11 an interrupt serves several requests" 1 1024 "$(count /tmp/a.img interrupts)"
-grep '^lguest: /tmp/a.img, queue 0' /tmp/err
+is "K7 ... so many were on their way" 32 "$(count /dev/nbd0 'at once')"
+between "K7 ... 1024 writes and 1024 reads" 2048 3000 "$(count /dev/nbd0 requests)"
+between "K11 a notification serves several requests" 1 1024 "$(count /dev/nbd0 notifications)"
+between "K11 an interrupt serves several requests" 1 1024 "$(count /dev/nbd0 interrupts)"
+grep '^lguest: /dev/nbd0, queue 0' /tmp/err
+kill $holder
 
+# Reads from the second MiB on are answered when the launcher has said that it waits.
+hold nbd1 read 1048576 -1 4194304
 echo none | dd of=/tmp/b.img conv=notrunc 2>/dev/null
-lguest run -v --time-limit 200 -d /dev/vdb -d /tmp/b.img -- sh -c "$(words slow)" >/tmp/out 2>/tmp/err
-is "K7 K12 a restart with requests on their way" 0 $?
-has "K7 K12 ... waits for them" '^lguest: /dev/vdb: waiting for [0-9]+ requests' /tmp/err
-has "K7 the host's error is told with -v" '^lguest: /dev/vdb: cannot read at byte 4194304: Input/output error' /tmp/err
+lguest run -v --time-limit 200 -d /dev/nbd1 -d /tmp/b.img -- sh -c "$(words held-reads)" >/tmp/out 2>/tmp/err &
+pid=$!
+wait_for 150 grep -q '^lguest: /dev/nbd1: waiting' /tmp/err
+has "K7 K12 a restart with requests on their way waits for them" \
+	'^lguest: /dev/nbd1: waiting for 32 requests' /tmp/err
+kill -USR1 $holder
+wait $pid
+is "K7 K12 ... and goes on then" 0 $?
+has "K7 the host's error is told with -v" '^lguest: /dev/nbd1: cannot read at byte 4194304: Input/output error' /tmp/err
 is "K7 what the host cannot read is an error, for that block alone" \
 	"cannot read reads the next" "$(echo $(cat /tmp/out))"
+kill $holder
 
 buffers() { awk '$1 == "Buffers:" { print $2 }' /proc/meminfo; }
 before=$(buffers)
-lguest run -v -d /dev/vdc -- sh -c "$(words device)" >/tmp/out 2>/tmp/err
+lguest run -v -d /dev/vdb -- sh -c "$(words device)" >/tmp/out 2>/tmp/err
 is "K7 a guest on a device ends well" 0 $?
 between "K7 ... which leaves nothing in the host's page cache" -4096 2048 $(($(buffers) - before))
 hasnt "K7 ... and says nothing of it" 'through the page cache' /tmp/err
 has "K7 less than a block of the device is written and read back" '^half: half' /tmp/out
 is "K7 8 MiB on a device are what the guest read" \
-	"after: $(head -c 8388608 /dev/vdc | md5sum)" "$(grep ^after /tmp/out)"
+	"after: $(head -c 8388608 /dev/vdb | md5sum)" "$(grep ^after /tmp/out)"
 
 lguest run -- sh -c "$(words rng)" >/tmp/out 2>/tmp/err
 is "K8 the guest's random numbers come from the host" "virtio_rng.0 4096 different" "$(echo $(cat /tmp/out))"
 
-lguest run -d /tmp/a.img -- sh -c 'echo up; sleep 20' >/tmp/out 2>/tmp/err &
+lguest run -d /tmp/a.img -- sh -c 'echo up; sleep 1000' >/tmp/out 2>/tmp/err &
 pid=$!
 wait_for 60 grep -q up /tmp/out
 lguest run -d /tmp/a.img -- true 2>/tmp/err2
