@@ -15,14 +15,16 @@ is "L7 the kernel's symbols for gdb" 0 $?
 entry=$(cat entry)
 
 # debug [OPTION...] <COMMANDS: what gdb says goes to /tmp/gdb
-gdb() { kill -$1 $(pidof gdb); }	# SIGNAL
+gdb() { kill -$1 $(cat /tmp/gdb.pid); }	# SIGNAL
 debug() {
 	{
 		echo 'set pagination off'
 		echo 'set confirm off'
 		cat
 	} >/tmp/commands
-	LD_LIBRARY_PATH=gdb/lib timeout 90 gdb/bin/gdb -nx -q -batch -x /tmp/commands /tmp/kernel >/tmp/gdb 2>&1
+	timeout 90 sh -c 'echo $$ >/tmp/gdb.pid; exec "$@"' - \
+		gdb/lib/ld-linux-x86-64.so.2 --library-path gdb/lib gdb/bin/gdb \
+		-nx -q -batch -x /tmp/commands /tmp/kernel >/tmp/gdb 2>&1
 }
 # The same beside us; going waits until it says so, and a little longer.
 debug_aside() {
