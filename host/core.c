@@ -120,6 +120,7 @@ static bool run_guest_once(struct lg_cpu *cpu)
 	else
 		enter_guest(cpu);
 	wait = take_async_fault(cpu);
+	raise_nmi(cpu);
 	cpu->visit_began = rdtsc();
 	trace_lguest_exit(current->pid, state->trapnum, state->error,
 			  state->regs.ip, cpu->user);

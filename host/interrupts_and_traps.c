@@ -8,6 +8,7 @@
 #include <linux/sched/signal.h>
 #include <asm/debugreg.h>
 #include <asm/irq_vectors.h>
+#include <asm/mce.h>
 #include <asm/processor-flags.h>
 #include <asm/segment.h>
 #include "lg.h"
@@ -31,29 +32,58 @@ static bool is_host_vector(u64 trap)
 		trap != IA32_SYSCALL_VECTOR);
 }
 
+/*
+ * A machine check that struck the guest is an error of this process, as it would
+ * be if a program of its own had met it: the host's handler must not take it for
+ * one of the kernel, from which there often is no way on.  What it wants done to the
+ * process is done on the way to user space.
+ */
+static void raise_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
+}
+
 /**
- * handle_host_interrupt() - give the host what is the host's
+ * raise_nmi() - give the host the NMI that struck the guest or the Switcher
+ * @cpu: vCPU just left; interrupts are off
+ *
+ * Before all else, and before any IRET: NMIs are blocked until the next one, which
+ * has to be that of the host's own NMI handler.
+ */
+void raise_nmi(struct lg_cpu *cpu)
+{
+	struct lg_state *state = cpu->state;
+
+	if (likely(!state->nmis && state->trapnum != X86_TRAP_NMI))
+		return;
+	state->nmis = 0;
+	raise_host_vector(X86_TRAP_NMI);
+}
+
+/**
+ * handle_host_interrupt() - give the host what is the host's, after raise_nmi()
  * @cpu: vCPU that was interrupted; interrupts are still off
  *
  * The CPU has acknowledged the interrupt to the guest-side IDT, so nobody but
- * us can tell the host.  NMIs are blocked until the next IRET, which here is
- * that of the host's own NMI handler.
+ * us can tell the host.
  */
 void handle_host_interrupt(struct lg_cpu *cpu)
 {
 	struct lg_state *state = cpu->state;
 	u64 vector = state->trapnum;
 
-	while (unlikely(state->nmis)) {
-		state->nmis--;
-		raise_host_vector(X86_TRAP_NMI);
-	}
 	state->come_home = 0;
-	while (unlikely(state->mces)) {
-		state->mces--;
+	if (unlikely(state->mces)) {
+		state->mces = 0;
 		raise_host_vector(X86_TRAP_MC);
 	}
-	if (is_host_vector(vector))
+	if (vector == X86_TRAP_MC)
+		raise_machine_check();
+	else if (vector != X86_TRAP_NMI && is_host_vector(vector))
 		raise_host_vector(vector);
 }
 

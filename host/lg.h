@@ -396,6 +396,7 @@ bool maybe_deliver_interrupt(struct lg_cpu *cpu);
 bool interrupt_waiting(struct lg_cpu *cpu);
 void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
 enum lg_next return_from_event(struct lg_cpu *cpu);
+void raise_nmi(struct lg_cpu *cpu);
 void handle_host_interrupt(struct lg_cpu *cpu);
 enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error);
 

@@ -281,6 +281,9 @@ static u16 safe_selector(struct lg_cpu *cpu, u16 sel)
 	return 0;
 }
 
+/* From 6.16 on the kernel keeps it in cpu_dr7; it is no watchpoint to turn off. */
+#define DR7_ALWAYS_SET	0x400
+
 /**
  * enter_guest() - the world switch: run the guest until anything happens
  * @cpu: vCPU with its registers, root and mode set
@@ -293,7 +296,7 @@ void enter_guest(struct lg_cpu *cpu)
 	struct lg_state *state = cpu->state;
 	struct user_regs_struct *regs = &state->regs;
 	struct selectors guest;
-	unsigned long dr7 = this_cpu_read(cpu_dr7);
+	unsigned long dr7 = this_cpu_read(cpu_dr7) & ~DR7_ALWAYS_SET;
 	u32 pkru;
 
 	load_syscall_msrs(cpu);
@@ -329,7 +332,9 @@ void enter_guest(struct lg_cpu *cpu)
 	if (unlikely(dr7))
 		set_debugreg(dr7, 7);
 	leave_syscall_msrs();
-	state->nr_stale = 0;
-	state->flush_all = 0;
+	if (likely(state->trapnum != LG_TRAP_NONE)) {
+		state->nr_stale = 0;
+		state->flush_all = 0;
+	}
 	count(cpu, LG_COUNT_SWITCHES);
 }

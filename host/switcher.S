@@ -26,7 +26,11 @@
 #define DIRECT(which) \
 	(switcher_start + LG_STATE_OFFSET + LGST_DIRECT + 8 * LG_DIRECT_##which)(%rip)
 
+#define OWN_STACK (switcher_start + LG_STATE_OFFSET + 4096)(%rip)
+
 #define REAL_FLAGS	0x202		/* IF and the bit that is always set */
+#define DR6_CLEAR	0xffff0ff0
+#define MCG_RIPV	1		/* of MSR_IA32_MCG_STATUS */
 #define HOST_CS		0x10
 #define KERNEL_DS	0x18
 #define GUEST_KERNEL_CS	0x10
@@ -93,7 +97,8 @@ trap_entry:
 switcher_syscall:
 	endbr64
 	movq	%rsp, STATE(RSP)
-	leaq	switcher_start + LG_STATE_OFFSET + 4096(%rip), %rsp
+	leaq	OWN_STACK, %rsp
+syscall_on_stack:
 	movq	%rcx, STATE(RIP)
 	movq	%rcx, STATE(RCX)
 	movq	%r11, STATE(RFLAGS)
@@ -213,7 +218,7 @@ to_entry_code:
 maybe_direct_fault:
 	movq	%rax, STATE(RAX)
 	movq	%rdx, STATE(RDX)
-	leaq	switcher_start + LG_STATE_OFFSET + 4096(%rip), %rsp
+	leaq	OWN_STACK, %rsp
 	cmpq	$0, SHARED(DIRECT_FAULTS)
 	je	fault_to_host
 	cmpq	$0, SHARED(BUSY)
@@ -392,8 +397,8 @@ direct_cr3:
  * The two ways back to the guest.  All of its state is in the state page, but
  * for the registers that no direct switch touches.  If an NMI or a machine
  * check came meanwhile, it goes to the host at once.  One that comes between
- * that test and the last instruction finds the test's address put into its
- * return frame (turn_round), so that none is left waiting.
+ * that test and the last instruction goes on at come_home, as if it had come
+ * before, so that none is left waiting.
  *
  * sysret takes rip from rcx and flags from r11, whatever they are: a rip that is
  * not canonical faults at CPL 0 on Intel, on the guest's stack, and IOPL is
@@ -435,6 +440,8 @@ come_home:
 switcher_compat:
 	endbr64
 	movq	%rsp, STATE(RSP)
+	leaq	OWN_STACK, %rsp
+compat_on_stack:
 	movq	%rcx, STATE(RIP)
 	movq	%rcx, STATE(RCX)
 	movq	%r11, STATE(RFLAGS)
@@ -546,6 +553,7 @@ flushed:
 	/* rip, cs, rflags, rsp, ss lie there in the order that iretq pops. */
 	leaq	STATE(RIP), %rsp
 	iretq
+	int3
 
 /*S:150
  * The host's own kernel mappings may be global, and then survive the CR3 load:
@@ -561,6 +569,7 @@ flush_stale:
 	movq	%rax, %rbx
 	xorq	$0x80, %rax
 	movq	%rax, %cr4
+pge_changed:
 	movq	%rbx, %cr4
 	jmp	flushed
 1:	movq	STATE(STALE), %rax
@@ -578,60 +587,134 @@ entered:
  * A trap at CPL 0, so in the Switcher itself.
  *
  * An NMI or a machine check belongs to the host, and may not be handled on a
- * guest's CR3: count it, and let C raise it again when we are home.  If it came
- * on the way in we turn round at once; else we are nearly home anyway.
+ * guest's CR3: count it, and let C raise it again when we are home.  A debug
+ * exception can only be left over from guest tricks (`mov ss` and a breakpoint,
+ * then `syscall`): it is dropped.  After these three the Switcher goes on, by
+ * where they struck:
  *
- * A debug exception can only be left over from guest tricks (`mov ss` and a
- * breakpoint, then `syscall`): it is dropped.
+ *  - On the way in: it turns round at once.
+ *  - Between the last test of a direct switch and its last instruction: as if
+ *    that test had sent it to the host.
+ *  - In `syscall` before it has a stack: its own end of the state page; rsp is
+ *    still the guest's, and nothing may be written there.
+ *  - Elsewhere: right there.  Its stack is ours then, the state page or one of
+ *    the host's, and what lies below rsp is free.
+ *
+ * None of this is an IRET, because that would let the next NMI in: the last NMI's
+ * frame might be in use still, and the `int $2` by which C raises the first
+ * one has to find NMIs blocked, as a real one does.  They are so until the
+ * host's own handler returns.
  *
  * Anything else is a fault of the last instructions of the way in, which loaded
- * what the guest gave us: back to C, which ends the guest.
-:*/
-.macro TURN_ROUND from to where
+ * what the guest gave us: back to C, which ends the guest.  So is a machine check
+ * that says that rip is not where to go on (RIPV clear): C raises it first.
+ */
+#define TRAP_RCX	(%rsp)
+#define TRAP_RAX	8(%rsp)
+#define TRAP_VECTOR	16(%rsp)
+#define TRAP_ERROR	24(%rsp)
+#define TRAP_RIP	32(%rsp)
+#define TRAP_CS		40(%rsp)
+#define TRAP_RFLAGS	48(%rsp)
+#define TRAP_RSP	56(%rsp)
+#define TRAP_SS		64(%rsp)
+
+.macro JUMP_IF_IN from to target
 	leaq	\from(%rip), %rax
-	cmpq	%rax, 24(%rsp)
+	cmpq	%rax, %rcx
 	jb	.Lnot\@
 	leaq	\to(%rip), %rax
-	cmpq	%rax, 24(%rsp)
-	jae	.Lnot\@
-	leaq	\where(%rip), %rax
-	movq	%rax, 24(%rsp)
+	cmpq	%rax, %rcx
+	jb	\target
 .Lnot\@:
+.endm
+
+/* Do what is left to do before there is a stack. */
+.macro TAKE_STACK_FOR target
+	movq	TRAP_RSP, %rax
+	movq	%rax, STATE(RSP)
+	popq	%rcx
+	popq	%rax
+	leaq	OWN_STACK, %rsp
+	jmp	\target
 .endm
 
 trap_in_switcher:
 	pushq	%rax
-	movq	8(%rsp), %rax
+	pushq	%rcx
+	movq	TRAP_VECTOR, %rax
 	cmpl	$2, %eax
 	je	nmi_in_switcher
 	cmpl	$18, %eax
 	je	mce_in_switcher
 	cmpl	$1, %eax
 	je	debug_in_switcher
+lost_in_switcher:
+	movq	TRAP_VECTOR, %rax
 	addl	$LG_TRAP_SWITCHER, %eax
 	movq	%rax, STATE(TRAPNUM)
-	movq	16(%rsp), %rax
+	movq	TRAP_ERROR, %rax
 	movq	%rax, STATE(ERROR)
 	jmp	to_host
 
 nmi_in_switcher:
 	incq	STATE(NMIS)
-	jmp	turn_round
+	movl	$1, STATE(COME_HOME)
+	jmp	go_on
 mce_in_switcher:
 	incq	STATE(MCES)
-turn_round:
 	movl	$1, STATE(COME_HOME)
-	TURN_ROUND entering, entered, never_entered
-	TURN_ROUND sysret_test, sysret_done, sysret_test
-	TURN_ROUND iret_test, iret_done, iret_test
-back_to_switcher:
-	popq	%rax
-	addq	$16, %rsp
-	iretq
+	pushq	%rdx
+	movl	$MSR_IA32_MCG_STATUS, %ecx
+	rdmsr
+	popq	%rdx
+	testl	$MCG_RIPV, %eax
+	jz	lost_in_switcher
+	jmp	go_on
 debug_in_switcher:
-	andq	$~0x100, 40(%rsp)	/* TF */
-	jmp	back_to_switcher
+	andq	$~0x100, TRAP_RFLAGS	/* TF */
+	movl	$DR6_CLEAR, %eax
+	movq	%rax, %dr6
+go_on:
+	movq	TRAP_RIP, %rcx
+	JUMP_IF_IN entering, entered, turn_round
+	JUMP_IF_IN sysret_test, sysret_done, trap_come_home
+	JUMP_IF_IN iret_test, iret_done, trap_come_home
+	movl	TRAP_SS, %eax		/* the trap may have left a null ss */
+	movl	%eax, %ss
+	JUMP_IF_IN switcher_syscall, syscall_on_stack, trap_in_syscall
+	JUMP_IF_IN switcher_compat, compat_on_stack, trap_in_compat
 
+	movq	TRAP_RSP, %rax
+	movq	TRAP_CS, %rcx
+	movq	%rcx, -8(%rax)
+	movq	TRAP_RIP, %rcx
+	movq	%rcx, -16(%rax)
+	movq	TRAP_RFLAGS, %rcx
+	movq	%rcx, -24(%rax)
+	movq	TRAP_RAX, %rcx
+	movq	%rcx, -32(%rax)
+	popq	%rcx
+	leaq	-32(%rax), %rsp
+	popq	%rax
+	popfq
+	lretq
+	int3
+
+trap_come_home:
+	popq	%rcx
+	popq	%rax
+	jmp	come_home
+trap_in_syscall:
+	TAKE_STACK_FOR syscall_on_stack
+trap_in_compat:
+	TAKE_STACK_FOR compat_on_stack
+
+turn_round:
+	leaq	pge_changed(%rip), %rax
+	cmpq	%rax, %rcx
+	jne	never_entered
+	movq	%rbx, %cr4
 never_entered:
 	movq	$LG_TRAP_NONE, STATE(TRAPNUM)
 	jmp	to_host
