@@ -266,7 +266,9 @@ static int finish_trap(struct lg_cpu *cpu)
 			return err;
 		if (!cpu->trap_pending)
 			break;
+		cpu->may_rest = true;
 		next = handle_trap(cpu);
+		cpu->may_rest = false;
 		if (next != LG_RETRY)
 			break;
 		if (user_space_calls())

@@ -119,11 +119,9 @@ static enum lg_next flush(struct lg_cpu *cpu, u64 kind, u64 address)
 		flush_one(cpu, address);
 		break;
 	case LGUEST_FLUSH_USER:
-		flush_user(cpu);
-		break;
+		return flush_user(cpu);
 	case LGUEST_FLUSH_ALL:
-		flush_everything(cpu);
-		break;
+		return flush_everything(cpu);
 	default:
 		kill_guest(cpu, "Bad hypercall %d: no flush kind %llu",
 			   LHCALL_FLUSH_TLB, kind);

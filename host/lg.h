@@ -227,6 +227,7 @@ struct lg_cpu {
 
 	bool trap_pending;		/* o state->trapnum is not yet handled */
 	bool hcall_done;		/* o ... but its ring of calls is */
+	bool may_rest;			/* o preemption is on: what is long may rest */
 	bool halted;			/* o */
 	struct lg_need need;		/* o */
 	struct lguest_exit exit;	/* o record for the launcher, if kind */
@@ -464,8 +465,8 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 			 bool only_try);
 void fill_stack(struct lg_cpu *cpu);
 void flush_one(struct lg_cpu *cpu, u64 address);
-void flush_user(struct lg_cpu *cpu);
-void flush_everything(struct lg_cpu *cpu);
+enum lg_next flush_user(struct lg_cpu *cpu);
+enum lg_next flush_everything(struct lg_cpu *cpu);
 
 /* notifier.c */
 int watch_launcher(struct lguest *lg);

@@ -91,74 +91,129 @@ static bool group_is_empty(const u64 *entries)
 		 entries[4] | entries[5] | entries[6] | entries[7]);
 }
 
-static void sync_table(struct lg_cpu *cpu, struct shadow_table *t, u64 pfn);
+/*
+ * A process may have thousands of tables.  So many are looked at in one go; more
+ * only where the lock can be given up between.  Others may do anything to the
+ * tables then, so what is kept is not a place in them but the address up to which
+ * all is done.  (The unit test takes fewer.)
+ */
+#ifndef TABLES_AT_ONCE
+#define TABLES_AT_ONCE 64
+#endif
 
-static void sync_entry(struct lg_cpu *cpu, struct shadow_table *t,
-		       unsigned int i, u64 guest)
+struct progress {
+	u64 address;		/* below it, in 48 bits, all is done */
+	unsigned int left;	/* tables until the next rest */
+};
+
+static bool sync_table(struct lg_cpu *cpu, struct shadow_table *t, u64 pfn,
+		       u64 address, struct progress *p);
+
+static bool sync_entry(struct lg_cpu *cpu, struct shadow_table *t,
+		       unsigned int i, u64 guest, u64 address, struct progress *p)
 {
 	if (!t->entries[i])
-		return;
+		return true;
 	if (entry_stale(t->guest[i], guest))
 		correct(cpu, t, i, guest);
 	else if (leads_to_table(t, t->entries[i]))
-		sync_table(cpu, table_of(t->entries[i]),
-			   (guest & FRAME) >> PAGE_SHIFT);
+		return sync_table(cpu, table_of(t->entries[i]),
+				  (guest & FRAME) >> PAGE_SHIFT, address, p);
+	return true;
 }
 
 /*
- * @pfn: the guest's table that @t shadows.  Pieces of a large page (split) have
- * no guest table: the entry above them has been compared.
+ * @pfn: the guest's table that @t shadows, @address: of its first entry.  Pieces
+ * of a large page (split) have no guest table: the entry above them has been
+ * compared.  False: not done, it is time for a rest.
  */
-static void sync_table(struct lg_cpu *cpu, struct shadow_table *t, u64 pfn)
+static bool sync_table(struct lg_cpu *cpu, struct shadow_table *t, u64 pfn,
+		       u64 address, struct progress *p)
 {
-	u64 guest[GROUP];
+	unsigned int start = p->address > address ?
+			     index_of(p->address, t->level) : 0;
+	u64 guest[GROUP], size = pages_of(t->level) << PAGE_SHIFT;
 	unsigned int i, k;
 
-	for (i = 0; !t->split && i < 512; i += GROUP) {
+	if (t->split)
+		return true;
+	if (!p->left) {
+		p->address = max(p->address, address);
+		return false;
+	}
+	p->left--;
+	for (i = start & ~(GROUP - 1); i < 512; i += GROUP) {
 		if (group_is_empty(t->entries + i))
 			continue;
 		read_entries(cpu, guest, pfn, i, GROUP);
 		for (k = 0; k < GROUP; k++)
-			sync_entry(cpu, t, i + k, guest[k]);
+			if (i + k >= start &&
+			    !sync_entry(cpu, t, i + k, guest[k],
+					address + (i + k) * size, p))
+				return false;
 	}
+	return true;
 }
 
-static void sync_top(struct lg_cpu *cpu, struct lg_root *root, unsigned int i,
-		     u64 guest)
+static bool sync_top(struct lg_cpu *cpu, struct lg_root *root, unsigned int i,
+		     u64 guest, struct progress *p)
 {
 	u64 entry = top_entry(cpu->lg, root, i);
 
 	if (!entry)
-		return;
-	if (entry_stale(*top_guest(cpu->lg, root, i), guest)) {
-		drop_top(cpu->lg, root, i);
-		count(cpu, LG_COUNT_DROPS);
-	} else {
-		sync_table(cpu, table_of(entry), (guest & FRAME) >> PAGE_SHIFT);
-	}
+		return true;
+	if (!entry_stale(*top_guest(cpu->lg, root, i), guest))
+		return sync_table(cpu, table_of(entry),
+				  (guest & FRAME) >> PAGE_SHIFT, (u64)i << 39, p);
+	drop_top(cpu->lg, root, i);
+	count(cpu, LG_COUNT_DROPS);
+	return true;
 }
 
 /* Half of the top level: @entries are ours, and stand for entries @first on. */
-static void sync_half(struct lg_cpu *cpu, struct lg_root *root,
-		      const u64 *entries, unsigned int first)
+static bool sync_some(struct lg_cpu *cpu, struct lg_root *root,
+		      const u64 *entries, unsigned int first, struct progress *p)
 {
+	unsigned int start = index_of(p->address, 4) - first, i, k;
 	u64 guest[GROUP];
-	unsigned int i, k;
 
-	for (i = 0; !root->linear && i < 256; i += GROUP) {
+	for (i = start & ~(GROUP - 1); i < 256; i += GROUP) {
 		if (group_is_empty(entries + i))
 			continue;
 		read_entries(cpu, guest, root->pfn, first + i, GROUP);
 		for (k = 0; k < GROUP; k++)
-			sync_top(cpu, root, first + i + k, guest[k]);
+			if (i + k >= start &&
+			    !sync_top(cpu, root, first + i + k, guest[k], p))
+				return false;
 	}
+	return true;
+}
+
+static void sync_half(struct lg_cpu *cpu, struct lg_root *root,
+		      const u64 *entries, unsigned int first)
+{
+	struct progress p = { (u64)first << 39, TABLES_AT_ONCE };
+
+	if (root->linear)
+		return;
+	while (!sync_some(cpu, root, entries, first, &p)) {
+		p.left = TABLES_AT_ONCE;
+		if (cpu->may_rest)
+			cond_resched_lock(&cpu->lg->lock);
+	}
+}
+
+/* Has @nr tables to be looked at from where that may last? */
+bool sync_needs_rest(struct lg_cpu *cpu, unsigned long nr)
+{
+	return nr > TABLES_AT_ONCE && !cpu->may_rest;
 }
 
 /* The part of an address space that is its own. */
 void sync_lower_half(struct lg_cpu *cpu, struct lg_root *root)
 {
-	sync_half(cpu, root, root->low[LG_KERNEL], 0);
 	root->stale = false;
+	sync_half(cpu, root, root->low[LG_KERNEL], 0);
 }
 
 /*
@@ -227,19 +282,24 @@ void flush_one(struct lg_cpu *cpu, u64 address)
 }
 
 /* FLUSH_TLB(USER). */
-void flush_user(struct lg_cpu *cpu)
+enum lg_next flush_user(struct lg_cpu *cpu)
 {
+	if (sync_needs_rest(cpu, READ_ONCE(cpu->root->nr_tables)))
+		return LG_RETRY;
 	spin_lock(&cpu->lg->lock);
 	sync_lower_half(cpu, cpu->root);
 	spin_unlock(&cpu->lg->lock);
+	return LG_RUN;
 }
 
 /* FLUSH_TLB(ALL): other address spaces when they are next loaded. */
-void flush_everything(struct lg_cpu *cpu)
+enum lg_next flush_everything(struct lg_cpu *cpu)
 {
 	struct lguest *lg = cpu->lg;
 	unsigned int n;
 
+	if (sync_needs_rest(cpu, READ_ONCE(lg->nr_tables)))
+		return LG_RETRY;
 	spin_lock(&lg->lock);
 	for (n = 0; n < LG_ROOTS; n++)
 		if (lg->roots[n])
@@ -248,4 +308,5 @@ void flush_everything(struct lg_cpu *cpu)
 	sync_lower_half(cpu, cpu->root);
 	sync_half(cpu, cpu->root, lg->kernel_half, LOWER_HALF);
 	spin_unlock(&lg->lock);
+	return LG_RUN;
 }

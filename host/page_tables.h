@@ -105,6 +105,7 @@ void fill_quietly(struct lg_cpu *cpu, struct walk *w, struct shadow_table *t,
 
 /* page_sync.c */
 bool entry_stale(u64 then, u64 now);
+bool sync_needs_rest(struct lg_cpu *cpu, unsigned long nr);
 void sync_lower_half(struct lg_cpu *cpu, struct lg_root *root);
 
 #endif /* _LG_PAGE_TABLES_H */

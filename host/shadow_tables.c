@@ -365,14 +365,18 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
 {
 	struct lguest *lg = cpu->lg;
 	struct lg_root *root, *old = cpu->root;
+	bool sync;
 
 	if (!directory_ok(cpu, cr3))
 		return LG_RUN;
 	spin_lock(&lg->lock);
 	root = root_for(cpu, (cr3 & FRAME) >> PAGE_SHIFT);
+	sync = root && (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale);
+	if (sync && sync_needs_rest(cpu, root->nr_tables))
+		root = NULL;
 	if (root) {
 		use_root(cpu, root);
-		if (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale)
+		if (sync)
 			sync_lower_half(cpu, root);
 		if (old->linear)
 			free_root(lg, old->index);
@@ -451,11 +455,12 @@ static void zap_in_table(struct lguest *lg, struct shadow_table *t, u64 first,
  * @lg: the guest
  * @start: launcher address
  * @end: first address after it
- * @may_rest: whether lg->lock may be given up meanwhile
+ * @may_rest: whether it may sleep meanwhile, without lg->lock
  *
  * Called under lg->lock by the notifier, while no leaf can be made.  A guest of
  * 4 GiB may have ten thousand tables, too many to look at without a rest; what
- * others do then to the list of tables leaves our place in it alone.  A host that
+ * others do then to the list of tables leaves our place in it alone.  Where it may
+ * not sleep (the OOM reaper) others at least get the lock now and then.  A host that
  * swaps calls this for each page: tables that cannot map it cost one look.
  */
 void zap_launcher_range(struct lguest *lg, unsigned long start,
@@ -463,6 +468,7 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 {
 	unsigned long size = lg->pfn_limit << PAGE_SHIFT;
 	struct shadow_table place = {}, *t;	/* it maps nothing */
+	unsigned long seen = 0;
 	u64 first, last;
 
 	if (end <= lg->base || start >= lg->base + size)
@@ -476,8 +482,13 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 		list_move(&place.list, &t->list);
 		if (in_regions(t, first, last))
 			zap_in_table(lg, t, first, last);
-		if (may_rest)
+		if (may_rest) {
 			cond_resched_lock(&lg->lock);
+		} else if (++seen % 64 == 0) {
+			spin_unlock(&lg->lock);
+			cpu_relax();
+			spin_lock(&lg->lock);
+		}
 	}
 	list_del(&place.list);
 }

@@ -1,5 +1,5 @@
 // SOURCES: tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shadow_tlb.c tests/unit/shim/shim.c host/shadow_tables.c host/shadow_memory.c host/notifier.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c host/tlb.c
-// CFLAGS: -Itests/unit/shim -O2 -Wno-unused-parameter
+// CFLAGS: -Itests/unit/shim -O2 -Wno-unused-parameter -DTABLES_AT_ONCE=6
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The shadow tables, as the module has them, against a reference: random guest
@@ -56,7 +56,7 @@
 static const unsigned int indexes[] = { 0, 1, 255, 256, 257, 300, 508, 511 };
 static u64 hot[HOT];
 static unsigned int cr3_frames;	/* address spaces begin at frames below */
-static unsigned long outcomes[5], renewed;
+static unsigned long outcomes[5], renewed, rests;
 
 static unsigned int any_index(void)
 {
@@ -368,10 +368,48 @@ static void flush_a_page(u64 address)
 	renewed += note_renewed(address, before);
 }
 
+/* Other tasks, while a long look through the tables rests. */
+static void others(void);
+
+static void with_others(void (*operation)(void))
+{
+	shim_rest = others;
+	operation();
+	shim_rest = NULL;
+}
+
+static void (*do_again)(void);
+
+/* A call that wants to rest is done again from where it may. */
+static void done_again(void)
+{
+	w.cpu->may_rest = true;
+	do_again();
+	w.cpu->may_rest = false;
+}
+
+static void flush_with(enum lg_next (*flush)(struct lg_cpu *cpu))
+{
+	CHECK(flush(w.cpu) == LG_RUN);
+}
+
+static void user_again(void)
+{
+	flush_with(flush_user);
+}
+
+static void everything_again(void)
+{
+	flush_with(flush_everything);
+}
+
 static void flush_lower(void)
 {
 	world_forget();
-	flush_user(w.cpu);
+	if (flush_user(w.cpu) == LG_RETRY) {
+		do_again = user_again;
+		with_others(done_again);
+	}
 	no_need();
 	check_fresh_half(w.cpu->root, false);
 }
@@ -381,7 +419,10 @@ static void flush_all(void)
 	unsigned int n;
 
 	world_forget();
-	flush_everything(w.cpu);
+	if (flush_everything(w.cpu) == LG_RETRY) {
+		do_again = everything_again;
+		with_others(done_again);
+	}
 	no_need();
 	check_fresh_half(w.cpu->root, false);
 	if (!w.cpu->root->linear)
@@ -402,8 +443,16 @@ static void load_cr3(u64 frame, bool keep)
 		if (w.lg->roots[n] && w.lg->roots[n]->pfn == frame)
 			was_stale = w.lg->roots[n]->stale;
 	world_forget();
-	while (load_root(w.cpu, cr3) == LG_RETRY)
-		CHECK(satisfy());
+	while (load_root(w.cpu, cr3) == LG_RETRY) {
+		/* If it lacks nothing, then only a place to rest. */
+		if (!satisfy()) {
+			CHECK(!w.cpu->may_rest);
+			w.cpu->may_rest = true;
+			shim_rest = others;
+		}
+	}
+	w.cpu->may_rest = false;
+	shim_rest = NULL;
 	if (frame >= FRAMES) {
 		CHECK(w.killed && w.cpu->root == old);
 		return;
@@ -572,7 +621,6 @@ static void read_somewhere(void)
 	CHECK(!memcmp(bytes, right, got));
 }
 
-/* Other tasks, while a long look through the tables rests. */
 static void others(void)
 {
 	if (rnd() % 64)
@@ -585,13 +633,6 @@ static void others(void)
 	else
 		world_zap(rnd() % FRAMES, rnd() % 100);
 	shim_rest = others;
-}
-
-static void with_others(void (*operation)(void))
-{
-	shim_rest = others;
-	operation();
-	shim_rest = NULL;
 }
 
 static void zap_somewhere(void)
@@ -991,6 +1032,38 @@ static void test_many_go_in_pieces(void **state)
 	world_destroy();
 }
 
+static void rested(void)
+{
+	rests++;
+}
+
+/* A look through many tables is none with preemption off, and rests. */
+static void test_long_looks_rest(void **state)
+{
+	unsigned long n, drops;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	alias();
+	touch_ways(1500);
+	drops = w.cpu->counts[LG_COUNT_DROPS];
+	for (n = 0; n < 512; n++)
+		guest_write(4, n, 6 << 12 | 7);
+	CHECK(flush_user(w.cpu) == LG_RETRY);
+	CHECK(flush_everything(w.cpu) == LG_RETRY);
+	CHECK(load_root(w.cpu, 1 << 12) == LG_RETRY);
+	CHECK(w.cpu->counts[LG_COUNT_DROPS] == drops);
+	rests = 0;
+	w.cpu->may_rest = true;
+	shim_rest = rested;
+	CHECK(flush_user(w.cpu) == LG_RUN);
+	shim_rest = NULL;
+	CHECK(w.cpu->counts[LG_COUNT_DROPS] >= drops + 1400);
+	CHECK(rests > 1400 / 6);
+	check_everything();
+	world_destroy();
+}
+
 /* All that the host wants it gets, and the guest goes on. */
 static void test_shrink(void **state)
 {
@@ -1022,6 +1095,7 @@ int main(void)
 		cmocka_unit_test(test_changes_elsewhere),
 		cmocka_unit_test(test_tables_are_bounded),
 		cmocka_unit_test(test_many_go_in_pieces),
+		cmocka_unit_test(test_long_looks_rest),
 		cmocka_unit_test(test_shrink),
 		cmocka_unit_test(test_few_spaces),
 		cmocka_unit_test(test_five_levels),

@@ -157,6 +157,7 @@ static inline void cond_resched_lock(spinlock_t *lock)
 }
 
 #define cond_resched()	((void)0)
+#define cpu_relax()	((void)0)
 
 #define local_irq_save(flags)	((flags) = 1)
 #define local_irq_restore(flags) ((void)(flags))
