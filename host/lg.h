@@ -48,8 +48,9 @@ struct lg_state {
 	u64 stale[LG_NR_STALE];		/* addresses to flush on the way in */
 	u32 nr_stale;			/* non-zero: look at stale, flush_all */
 	u32 flush_all;
-	u32 verw;			/* non-zero: clear CPU buffers */
+	u16 verw;			/* non-zero: clear CPU buffers */
 	u16 verw_sel;
+	u32 host_cr4;
 	/* Direct switches; see direct.c. */
 	u32 user;			/* mode: in guest user */
 	u32 not_direct;			/* non-zero: always go to the host */
@@ -108,6 +109,7 @@ LGST_CHECK(LGST_NR_STALE, nr_stale);
 LGST_CHECK(LGST_FLUSH_ALL, flush_all);
 LGST_CHECK(LGST_VERW, verw);
 LGST_CHECK(LGST_VERW_SEL, verw_sel);
+LGST_CHECK(LGST_HOST_CR4, host_cr4);
 LGST_CHECK(LGST_USER, user);
 LGST_CHECK(LGST_NOT_DIRECT, not_direct);
 LGST_CHECK(LGST_COME_HOME, come_home);

@@ -311,6 +311,7 @@ void enter_guest(struct lg_cpu *cpu)
 	state->host_fs = rdfsbase();
 	state->host_gs = rdgsbase();
 	store_idt(&state->host_idt);
+	state->host_cr4 = __read_cr4();
 	pkru = swap_pkru(cpu->user ? cpu->pkru : 0);
 	prepare_direct(cpu);
 	prepare_tlb(cpu, this_cpu_ptr(&pcids));

@@ -531,7 +531,7 @@ flushed:
 	wrfsbase %rax
 	movq	STATE(GS_BASE), %rax
 	wrgsbase %rax
-	cmpl	$0, STATE(VERW)
+	cmpw	$0, STATE(VERW)
 	je	1f
 	verw	STATE(VERW_SEL)
 1:
@@ -561,16 +561,26 @@ flushed:
  * entry is right.  C puts such addresses here, and they are flushed now, when
  * nothing can bring the host's entry back; if that does not help, everything
  * is, by turning global pages off and on.
+ *
+ * CR4 is written from memory, and read again.  Whoever could make the CPU jump to
+ * the middle of this with a value of his own would find the host's a moment later.
 :*/
+.macro RESTORE_CR4
+.Lagain\@:
+	movl	STATE(HOST_CR4), %eax
+	movq	%rax, %cr4
+	movq	%cr4, %rax
+	cmpl	STATE(HOST_CR4), %eax
+	jne	.Lagain\@
+.endm
+
 flush_stale:
 	cmpl	$0, STATE(FLUSH_ALL)
 	je	1f
-	movq	%cr4, %rax
-	movq	%rax, %rbx
-	xorq	$0x80, %rax
+	movl	STATE(HOST_CR4), %eax
+	xorl	$0x80, %eax
 	movq	%rax, %cr4
-pge_changed:
-	movq	%rbx, %cr4
+	RESTORE_CR4
 	jmp	flushed
 1:	movq	STATE(STALE), %rax
 	invlpg	(%rax)
@@ -711,10 +721,9 @@ trap_in_compat:
 	TAKE_STACK_FOR compat_on_stack
 
 turn_round:
-	leaq	pge_changed(%rip), %rax
-	cmpq	%rax, %rcx
-	jne	never_entered
-	movq	%rbx, %cr4
+	cmpl	$0, STATE(FLUSH_ALL)
+	je	never_entered
+	RESTORE_CR4
 never_entered:
 	movq	$LG_TRAP_NONE, STATE(TRAPNUM)
 	jmp	to_host

@@ -73,7 +73,8 @@
 #define LGST_NR_STALE	352
 #define LGST_FLUSH_ALL	356
 #define LGST_VERW	360
-#define LGST_VERW_SEL	364
+#define LGST_VERW_SEL	362
+#define LGST_HOST_CR4	364
 
 #define LGST_USER	368
 #define LGST_NOT_DIRECT	372
