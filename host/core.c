@@ -87,7 +87,7 @@ static void count_visit(struct lg_cpu *cpu)
  * Interrupts stay off from the fault until the task waits under its token,
  * so that no other message of KVM can come between.
  */
-static bool take_async_fault(struct lg_cpu *cpu)
+bool take_async_fault(struct lg_cpu *cpu)
 {
 	u32 why;
 
@@ -100,7 +100,7 @@ static bool take_async_fault(struct lg_cpu *cpu)
 	return why & KVM_PV_REASON_PAGE_NOT_PRESENT;
 }
 
-static void wait_for_host_page(struct lg_cpu *cpu)
+void wait_for_host_page(struct lg_cpu *cpu)
 {
 	count(cpu, LG_COUNT_HOST_PAGES);
 	cpu->visit_began = 0;
@@ -389,6 +389,10 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 	return lg->dead == LG_DEAD_RESTART ? -ERESTART : -ENOENT;
 }
 
+static bool selftest;
+module_param(selftest, bool, 0444);
+MODULE_PARM_DESC(selftest, "make no device, but try all that guests need on each CPU");
+
 static int __init init(void)
 {
 	int err;
@@ -411,7 +415,7 @@ static int __init init(void)
 		goto err_free_predictions;
 	init_stats();
 	/* Last: from here on anyone may open it. */
-	err = init_device();
+	err = selftest ? run_selftest() : init_device();
 	if (err)
 		goto err_free_stats;
 	return 0;
@@ -432,7 +436,8 @@ err_forget_host:
 
 static void __exit fini(void)
 {
-	free_device();
+	if (!selftest)
+		free_device();
 	free_stats();
 	free_shrinker();
 	free_predictions();

@@ -66,7 +66,7 @@ static void free_cpu(struct lg_cpu *cpu)
 		put_task_struct(cpu->tsk);
 }
 
-static void free_guest(struct lguest *lg, bool watched)
+void free_guest(struct lguest *lg, bool watched)
 {
 	unsigned int i;
 
@@ -116,8 +116,7 @@ static int start_cpu(struct lguest *lg, unsigned int id, u64 start)
 
 static atomic64_t guests_made;
 
-static struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start,
-				u64 device_limit)
+struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
 {
 	bool watched = false;
 	struct lguest *lg;

@@ -25,7 +25,7 @@ static void raise_host_vector(unsigned int vector)
 }
 
 /* Vectors that are the host's business, whoever runs. */
-static bool is_host_vector(u64 trap)
+bool is_host_vector(u64 trap)
 {
 	return trap == X86_TRAP_NMI || trap == X86_TRAP_MC ||
 	       (trap >= FIRST_EXTERNAL_VECTOR && trap < 256 &&

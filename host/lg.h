@@ -349,6 +349,8 @@ struct lguest {
 ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size);
 __printf(2, 3) void kill_guest(struct lg_cpu *cpu, const char *fmt, ...);
 void kick_cpu(struct lg_cpu *cpu);
+bool take_async_fault(struct lg_cpu *cpu);
+void wait_for_host_page(struct lg_cpu *cpu);
 
 /* check_host.c */
 int check_host(void);
@@ -363,6 +365,7 @@ void unmap_switcher(struct lguest *lg);
 int map_vcpu(struct lg_cpu *cpu);
 void unmap_vcpu(struct lg_cpu *cpu);
 void map_shared(struct lg_cpu *cpu, struct page *page);
+unsigned int ist_of(unsigned int vector);
 void flush_all_cpus(void);
 unsigned long switcher_address(struct lg_cpu *cpu, const char *label);
 extern const char switcher_start[], switcher_end[];
@@ -385,6 +388,7 @@ int init_syscall_msrs(void);
 void free_syscall_msrs(void);
 void load_syscall_msrs(struct lg_cpu *cpu);
 void leave_syscall_msrs(void);
+void end_msr_laziness_here(void);
 
 /* predictions.c */
 int init_predictions(void);
@@ -401,6 +405,7 @@ void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
 enum lg_next return_from_event(struct lg_cpu *cpu);
 void raise_nmi(struct lg_cpu *cpu);
 void handle_host_interrupt(struct lg_cpu *cpu);
+bool is_host_vector(u64 trap);
 enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error);
 
 /* step.c */
@@ -500,8 +505,13 @@ int attach_irqfd(struct lg_cpu *cpu, unsigned int irq, int fd);
 void free_irqfds(struct lguest *lg);
 
 /* dev.c */
+struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start, u64 device_limit);
+void free_guest(struct lguest *lg, bool watched);
 int init_device(void);
 void free_device(void);
+
+/* selftest.c */
+int run_selftest(void);
 
 /* stats.c */
 void init_stats(void);

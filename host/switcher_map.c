@@ -187,7 +187,7 @@ static u64 *slot_pte(struct lg_cpu *cpu, unsigned long offset)
 }
 
 /* Which of the host's IST stacks a vector uses; 0 for the entry stack. */
-static unsigned int ist_of(unsigned int vector)
+unsigned int ist_of(unsigned int vector)
 {
 	switch (vector) {
 	case X86_TRAP_DF:

@@ -114,6 +114,12 @@ static void on_user_return(struct user_return_notifier *notifier)
 	end_laziness(container_of(notifier, struct cpu_msrs, notifier));
 }
 
+/* In a task of our own that stays on this CPU: now, not at its return to user space. */
+void end_msr_laziness_here(void)
+{
+	end_laziness(this_cpu_ptr(&cpu_msrs));
+}
+
 /* In the hotplug task of a CPU that goes offline, or when the module goes. */
 static int cpu_goes(unsigned int cpu)
 {
