@@ -2,7 +2,7 @@
 /*
  * What a guest teaches the branch predictors is for nobody else.  To the CPU guest,
  * launcher and other guests are all user space, so nothing but a barrier (IBPB) keeps
- * them apart.  Whether there is one is the kernel's choice (X86_FEATURE_USE_IBPB).
+ * them apart.  Whether there is one is the kernel's choice (lg_wants_ibpb()).
  */
 #include <linux/cpuhotplug.h>
 #include <linux/percpu.h>
@@ -10,6 +10,7 @@
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>
 #include "lg.h"
+#include "compat/mitigations.h"
 
 struct predictions {
 	struct user_return_notifier notifier;
@@ -50,7 +51,7 @@ static void separate_from_user_space(struct predictions *p)
 		return;
 	}
 #endif
-	if (p->watched || !boot_cpu_has(X86_FEATURE_USE_IBPB))
+	if (p->watched || !lg_wants_ibpb())
 		return;
 	p->watched = true;
 	p->notifier.on_user_return = forget_predictions;
@@ -69,7 +70,8 @@ void separate_predictions(struct lg_cpu *cpu)
 	if (p->last == cpu->lg->number)
 		return;
 	p->last = cpu->lg->number;
-	indirect_branch_prediction_barrier();
+	if (lg_wants_ibpb())
+		indirect_branch_prediction_barrier();
 }
 
 static int cpu_goes(unsigned int cpu)

@@ -13,6 +13,7 @@
 #include <asm/segment.h>
 #include <asm/vmx.h>
 #include "lg.h"
+#include "compat/cpu.h"
 #include "compat/syscore.h"
 
 /*H:300

@@ -8,6 +8,21 @@
 #ifndef _LG_COMPAT_MITIGATIONS_H
 #define _LG_COMPAT_MITIGATIONS_H
 
+#ifndef __ASSEMBLY__
+#include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
+
+/* Does the kernel want an IBPB between guests?  A feature of the CPU before 6.15. */
+static inline bool lg_wants_ibpb(void)
+{
+#ifdef X86_FEATURE_USE_IBPB
+	return boot_cpu_has(X86_FEATURE_USE_IBPB);
+#else
+	return static_branch_likely(&switch_vcpu_ibpb);
+#endif
+}
+#endif
+
 /* CPU_IBRS_ENTRY is MITIGATION_IBRS_ENTRY since 6.9. */
 #if defined(CONFIG_CPU_IBRS_ENTRY) || defined(CONFIG_MITIGATION_IBRS_ENTRY)
 #define LG_IBRS_ENTRY
