@@ -160,6 +160,16 @@ JUDGE(old_kernel)
 	return major < 6 || (major == 6 && minor < 1) ? YES : NO;
 }
 
+JUDGE(new_kernel)
+{
+	int major, minor;
+
+	if (!release_of(m, &major, &minor))
+		return UNKNOWN;
+	say(detail, "%d.%d", major, minor);
+	return major >= 7 ? YES : NO;
+}
+
 JUDGE(untried_kernel)
 {
 	int major, minor;

@@ -7,7 +7,8 @@
 
 #define JUDGES(J)							\
 	J(has_flag) J(lacks_flag) J(cpus_differ) J(split_locks)		\
-	J(old_kernel) J(untried_kernel) J(is_realtime) J(on_xen_pv)	\
+	J(old_kernel) J(new_kernel) J(untried_kernel) J(is_realtime)	\
+	J(on_xen_pv)							\
 	J(takes_no_modules) J(wants_signatures) J(is_locked_down)	\
 	J(boots_securely) J(lacks_headers) J(lacks_layer)		\
 	J(has_hypervisor) J(has_async_faults) J(state_is_encrypted)	\

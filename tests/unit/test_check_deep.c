@@ -218,6 +218,8 @@ static const struct spoilt {
 	{ "kernel-old", VERDICT_REFUSE, FILE_RELEASE, "6.0.12\n" },
 	{ "kernel-old", VERDICT_OK, FILE_RELEASE, "7.0.1\n" },
 	{ "kernel-old", VERDICT_UNKNOWN, FILE_RELEASE, "strange\n" },
+	{ "kernel-new", VERDICT_REFUSE, FILE_RELEASE, "7.0.0-1020-azure\n" },
+	{ "kernel-new", VERDICT_OK, FILE_RELEASE, "6.17.0-42-generic\n" },
 	{ "kernel-tried", VERDICT_OK, FILE_RELEASE, "6.12.5-cloud-amd64\n" },
 	{ "kernel-tried", VERDICT_WARN, FILE_RELEASE, "6.11.0-1018-azure\n" },
 	{ "kernel-tried", VERDICT_WARN, FILE_RELEASE, "7.1.0\n" },
