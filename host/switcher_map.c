@@ -14,6 +14,7 @@
 #include <asm/desc.h>
 #include <asm/pgtable.h>
 #include "lg.h"
+#include "compat/tlb.h"
 
 #define SLOT		256
 #define SUPERVISOR_TABLE (_PAGE_PRESENT | _PAGE_RW | _PAGE_ACCESSED)
@@ -90,13 +91,37 @@ static void flush_this_cpu(void *unused)
 /**
  * flush_all_cpus() - drop every TLB entry of every CPU
  *
- * For the rare moments when tables are freed that a CPU may have cached; the
- * kernel's own function is not exported.  May not be called with interrupts
- * off.
+ * For the rare moment when the Switcher's own pages are freed; the kernel's own
+ * function is not exported.  May not be called with interrupts off.
  */
 void flush_all_cpus(void)
 {
 	on_each_cpu(flush_this_cpu, NULL, 1);
+}
+
+/* Loading CR3 with what it has drops what there is of the same PCID. */
+static void load_cr3_again(void *unused)
+{
+	native_write_cr3(__native_read_cr3());
+}
+
+/*
+ * An address space lost an entry of its top level: no CPU may keep what was below.
+ * As the kernel does it itself, whose function is not exported: a CPU that loads
+ * the space from now on sees the new count, and drops what it had of it; one that
+ * had loaded it before, even if only for a kernel thread, is in its mask.  Each
+ * CPU puts itself there before it reads the count; we count before we look there.
+ * All other CPUs, and all other PCIDs, are left alone: a guest's are never loaded
+ * again with what they had (tlb.c).
+ */
+static void flush_space(struct mm_struct *mm)
+{
+	if (!tlb_gen_is_looked_at()) {
+		flush_all_cpus();
+		return;
+	}
+	atomic64_inc_return(&mm->context.tlb_gen);	/* a full barrier, too */
+	on_each_cpu_mask(mm_cpumask(mm), load_cr3_again, NULL, 1);
 }
 
 static struct page *new_table(void)
@@ -175,7 +200,7 @@ void unmap_switcher(struct lguest *lg)
 	if (!lg->slot.mm)
 		return;
 	WRITE_ONCE(((u64 *)lg->mm->pgd)[SLOT], 0);
-	flush_all_cpus();
+	flush_space(lg->slot.mm);
 	put_tables(&lg->slot);
 }
 

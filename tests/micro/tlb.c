@@ -10,9 +10,13 @@
  * tables again before it faults; a real CPU need not.
  */
 #include <cpuid.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "micro.h"
@@ -174,4 +178,77 @@ TEST_S(60, "AT-41 each guest its own page at one address, while the PCIDs are gi
 			CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
 	}
 	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+}
+
+/* ---- When a guest ends ---- */
+
+/* How often a CPU was interrupted to do something on behalf of another. */
+static u64 calls_to(int cpu)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[1000], *at;
+	u64 n = 0;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		at = strstr(line, "CAL:");
+		if (!at)
+			continue;
+		for (at += 4; cpu >= 0; cpu--)
+			n = strtoull(at, &at, 10);
+		fclose(f);
+		return n;
+	}
+	fail("no CAL in /proc/interrupts");
+}
+
+#define ENDS	100
+
+TEST("AT-30 a guest ends: CPUs that have nothing of it are left alone")
+{
+	u64 before, more;
+	pid_t pid;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+	pid = fork();
+	if (pid == 0) {
+		on_cpu(1);
+		for (;;)
+			continue;
+	}
+	on_cpu(0);
+	usleep(50000);
+	before = calls_to(1);
+	for (int i = 0; i < ENDS; i++)
+		guest_passes(guest_done);
+	more = calls_to(1) - before;
+	kill(pid, SIGKILL);
+	if (more >= ENDS / 2)
+		fail("%llu interrupts for %d ends", (unsigned long long)more, ENDS);
+}
+
+/* The same addresses, other pages: what the first guest left must be gone. */
+static void has_its_number(void)
+{
+	HCALL(NOTIFY, number);
+}
+
+TEST("AT-30 AT-59 guests one after the other in one process: each its own Switcher pages")
+{
+	struct guest *g = raw_guest(GUEST_SIZE);
+
+	for (u64 i = 0; i < ENDS; i++) {
+		load_image(g, has_its_number);
+		CHECK_EQ(initialize(g, IMAGE_GPA + (guest_boot - __executable_start)), 0);
+		IN_GUEST(g, number) = i;
+		CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+		CHECK_EQ(g->exit.value, i);
+		passes(g);
+		close(g->fd);
+		/* The pages that came free are somebody's; nothing else is flushed. */
+		CHECK(mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			   MAP_ANONYMOUS | MAP_POPULATE, -1, 0) != MAP_FAILED);
+		g->fd = open("/dev/lguest", O_RDWR | O_CLOEXEC);
+		CHECK(g->fd >= 0);
+	}
 }
