@@ -29,7 +29,7 @@ say = @echo "  $(1)"
 help:
 	@echo "make run        boot a stock Debian kernel under lguest, in the lab"
 	@echo "                (a shell; without a terminal: a short report)"
-	@echo "make test       run all tests in the lab"
+	@echo "make test       run all tests in the lab, or TESTS=\"gdb disk\""
 	@echo "make test-debug tests on a host kernel with KASAN, lockdep, kmemleak and"
 	@echo "                failing allocations; see docs/TESTING.md"
 	@echo "make bochs      micro guests and a stock kernel on a host in Bochs, which has"
@@ -98,7 +98,7 @@ run: all
 
 test: all
 	$(Q)lab/install-packages bochs
-	$(Q)tests/run
+	$(Q)tests/run $(TESTS)
 
 bochs: all
 	$(Q)lab/install-packages bochs
