@@ -9,7 +9,7 @@ program "$(dirname "$0")/remote.c" "$work/remote" || { not_ok "remote.c compiles
 linked=$(ls -t "$built"/cache/lguest/"$release"-*.elf 2>/dev/null | head -n 1)
 readelf -hW "$linked" | sed -n 's/.*Entry point address: *0x//p' >"$work/entry"
 
-inside "gdb" --timeout 500 --memory 1G --with "$work/gdb" --with "$work/remote" --with "$work/entry" <<'END'
+inside "gdb" --timeout 560 --memory 1G --with "$work/gdb" --with "$work/remote" --with "$work/entry" <<'END'
 lguest link --debug-file /tmp/kernel /boot/vmlinuz-*
 is "L7 the kernel's symbols for gdb" 0 $?
 entry=$(cat entry)
@@ -22,17 +22,17 @@ debug() {
 		echo 'set confirm off'
 		cat
 	} >/tmp/commands
-	timeout 90 sh -c 'echo $$ >/tmp/gdb.pid; exec "$@"' - \
+	timeout 300 sh -c 'echo $$ >/tmp/gdb.pid; exec "$@"' - \
 		gdb/lib/ld-linux-x86-64.so.2 --library-path gdb/lib gdb/bin/gdb \
 		-nx -q -batch -x /tmp/commands /tmp/kernel >/tmp/gdb 2>&1
 }
-# The same beside us; going waits until it says so, and a little longer.
+# The same beside us; going waits until it lets the guest go.
 debug_aside() {
 	cat >/tmp/aside
 	rm -f /tmp/gdb
 	debug </tmp/aside &
 }
-going() { wait_for 60 grep -q ^going /tmp/gdb; sleep 1; }
+going() { wait_for 100 grep -q 'Sending packet: .vCont;c' /tmp/gdb; }
 said() { sed -n "s/^$1: //p" /tmp/gdb; }
 # The guest works while it is debugged, and says in the end how it is.
 cat >/tmp/work <<'X'
@@ -44,7 +44,7 @@ start() {	# OPTION... -- SCRIPT, after that of /tmp/work
 	local options=
 	while [ "$1" != -- ]; do options="$options $1"; shift; done
 	mkfifo /tmp/in 2>/dev/null
-	lguest run --time-limit 150 --gdb /tmp/door $options -- sh -c "$(cat /tmp/work)
+	lguest run --time-limit 400 --gdb /tmp/door $options -- sh -c "$(cat /tmp/work)
 		$2" </tmp/in >/tmp/out 2>/tmp/err &
 	pid=$!
 	exec 9>/tmp/in
@@ -106,8 +106,9 @@ start_reader
 debug_aside <<'X'
 target remote /tmp/door
 break do_sys_openat2 if *(long *)($rsi + 3) == 0x6161616161616161
-printf "going: 1\n"
+set debug remote 1
 continue
+set debug remote 0
 printf "at: %d\n", $rip - (long)do_sys_openat2
 printf "name: %s\n", (char *)$rsi
 printf "dfd: %d\n", (int)$rdi
@@ -140,8 +141,9 @@ start_reader
 debug_aside <<'X'
 target remote /tmp/door
 break do_sys_openat2 if *(long *)($rsi + 3) == 0x6161616161616161
-printf "going: 1\n"
+set debug remote 1
 continue
+set debug remote 0
 set $rsi = $rsi + 2
 set {char}($rsi + 1) = 98
 printf "name: %s\n", (char *)$rsi
@@ -164,8 +166,9 @@ wait_for 60 grep -q ready /tmp/out
 interrupt() {
 	debug_aside <<'X'
 target remote /tmp/door
-printf "going: 1\n"
+set debug remote 1
 continue
+set debug remote 0
 printf "stopped: %lx\n", $rip
 backtrace
 X
@@ -184,8 +187,9 @@ debug_aside <<'X'
 target remote /tmp/door
 break do_sys_openat2 if $rdi == 12345
 break __x64_sys_newstat if $rdi == 12345
-printf "going: 1\n"
+set debug remote 1
 continue
+set debug remote 0
 X
 going
 gdb KILL

@@ -30,13 +30,16 @@ static void send_packet(int fd, const char *data)
 	say(fd, frame, snprintf(frame, sizeof(frame), "$%s#%02x", data, sum));
 }
 
-/* Up to 2 s for the next byte, 0 at the end. */
+/* For what is answered, at any speed; not for what lets the guest run, or is nonsense. */
+static int patience = 2000;	/* ms */
+
+/* 0 at the end. */
 static char next_byte(int fd)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 	char c;
 
-	return poll(&p, 1, 2000) == 1 && read(fd, &c, 1) == 1 ? c : 0;
+	return poll(&p, 1, patience) == 1 && read(fd, &c, 1) == 1 ? c : 0;
 }
 
 static void show_reply(int fd)
@@ -122,6 +125,7 @@ int main(int argc, char **argv)
 			say(fd, argv[i] + 1, strlen(argv[i] + 1));
 			continue;
 		}
+		patience = strcmp(argv[i], "c") ? 60000 : 2000;
 		send_packet(fd, argv[i]);
 		show_reply(fd);
 	}
