@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -30,16 +31,18 @@
 #include "watch.h"
 
 static int crash_with;
+static volatile int *crash_now;		/* shared with the child */
 
 int host_run(int fd, struct lguest_exit *exit)
 {
 	(void)fd;
 	(void)exit;
 	if (crash_with) {
-		usleep(300000);
+		while (!*crash_now)
+			usleep(1000);
 		raise(crash_with);
 	}
-	return nanosleep(&(struct timespec){ .tv_sec = 3 }, NULL) ? -EINTR : -EIO;
+	return nanosleep(&(struct timespec){ .tv_sec = 60 }, NULL) ? -EINTR : -EIO;
 }
 
 void host_reason(int fd, char *text, size_t size)
@@ -114,14 +117,18 @@ static void start(int crash)
 	int i;
 
 	crash_with = crash;
+	crash_now = mmap(NULL, sizeof(*crash_now), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(crash_now != MAP_FAILED);
 	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
 	fflush(NULL);
 	child = fork();
 	if (!child)
 		run_child();
-	for (i = 0; i < 300 && !is_raw(); i++)
+	for (i = 0; i < 6000 && !is_raw(); i++)
 		usleep(10000);
 	assert_true(is_raw());
+	*crash_now = true;
 }
 
 static void type(const char *keys)
@@ -145,8 +152,17 @@ static int finish(void)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+static bool has_ended(void)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return !waitid(P_PID, child, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid;
+}
+
 static void test_keys(void **state)
 {
+	int i;
+
 	(void)state;
 	start(0);
 	type("\3\3");
@@ -154,7 +170,8 @@ static void test_keys(void **state)
 	usleep(1100000);
 	type("\3\3");
 	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
-	type("\3");
+	for (i = 0; i < 100 && !has_ended(); i++)	/* a second may have gone by */
+		type("\3");
 	assert_int_equal(finish(), END_ESCAPE);
 	start(0);
 	type("\1x");

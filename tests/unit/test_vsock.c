@@ -197,7 +197,7 @@ static ssize_t hear(int fd, void *to, size_t size)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 
-	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(poll(&p, 1, 60000), 1);
 	return read(fd, to, size);
 }
 
