@@ -78,7 +78,18 @@ has "K1 after many broken clients the launcher answers as before" '^."ok":true,"
 is "K1 ... and holds no connection of theirs" 2 "$(ls -l /proc/$pid/fd | grep -c socket)"
 
 # A guest whose watchdog is short, and a pause that is longer.
-say() { printf '%s\n' "$@" >/tmp/keys; { cat /tmp/keys; sleep 1; } | timeout 2 lguest console one | tr -d '\r' >/tmp/con; }
+said=0
+say() {	# LINE...: until the guest has done them; what it says goes to /tmp/con
+	local typist
+	said=$((said + 1))
+	rm -f /tmp/raw
+	printf '%s\n' "$@" "echo said=\$((0 + $said))" | lguest console one >/tmp/raw & typist=$!
+	wait_for 60 grep -q "^said=$said" /tmp/raw
+	kill $typist
+	wait $typist
+	tr -d '\r' </tmp/raw >/tmp/con
+}
+begin=$(now)
 say 'echo 2 >/proc/sys/kernel/watchdog_thresh'
 say 'echo up=$(cut -d. -f1 /proc/uptime) ticks=$(awk "/timer/ { print \$2; exit }" /proc/interrupts)='
 before=$(grep -o '^up=[0-9]* ticks=[0-9]*' /tmp/con | tail -n 1)
@@ -98,17 +109,19 @@ say 'echo up=$(cut -d. -f1 /proc/uptime) ticks=$(awk "/timer/ { print \$2; exit 
 	'dmesg | grep -cE "soft lockup|stall|hung" | sed s/^/stalls=/'
 after=$(grep -o '^up=[0-9]* ticks=[0-9]*' /tmp/con | tail -n 1)
 number() { echo "$2" | sed "s/.*$1=\([0-9]*\).*/\1/"; }
-between "K1 a guest's clock goes on while it is paused (s)" 12 40 \
+took=$(awk "BEGIN { print int($(now) - $begin) + 1 }")
+between "K1 a guest's clock goes on while it is paused (s)" 12 $((took + 1)) \
 	$(($(number up "$after") - $(number up "$before")))
-between "K1 its timers do not make up for what they missed (interrupts)" 1 1500 \
+between "K1 its timers do not make up for what they missed (interrupts)" 1 $((250 * (took - 11))) \
 	$(($(number ticks "$after") - $(number ticks "$before")))
 has "K1 ... nor does its kernel see a lockup" '^stalls=0$' /tmp/con
 
 # A restart keeps process, name and consoles.
 lguest console one </dev/null >/tmp/con & console=$!
-wait_for 5 grep -q . /tmp/con
-printf 'reboot -f\n' | timeout 1 lguest console one >/dev/null
+wait_for 60 grep -q . /tmp/con
+printf 'reboot -f\n' | lguest console one >/dev/null & typist=$!
 wait_for 60 sh -c 'grep -A 99999 "reboot: Restarting" /tmp/con | grep -q "^Linux guest"'
+kill $typist
 is "I4 a console lives through a restart" 1 "$(grep -A 99999 'reboot: Restarting' /tmp/con | grep -c '^Linux guest')"
 is "I4 ... as do process and name" "one $pid running" "$(lguest list | awk 'NR == 2 { print $1, $2, $3 }')"
 has "I4 the restart is counted" '"restarts":1' - <<-STATUS
@@ -143,7 +156,7 @@ is "J15 ... and its launcher says so, with status 116" \
 
 lguest run --detach --name four -- sh -c "$deaf"
 is "K1 a COMMAND can be detached" 0 $?
-timeout 20 lguest console four </dev/null | grep -m 1 -q up
+timeout 200 lguest console four </dev/null | grep -m 1 -q up
 is "K5 ... and its output is the console's" 0 $?
 lguest pause four
 lguest stop --force four 2>/tmp/err
