@@ -14,10 +14,11 @@ for bad in "-n 0" "-n x" "-i 0" "-i now" "0" "abc" "1 2" "--nothing"; do
 done
 
 # One asks the kernel, one sleeps.
-lguest run -- sh -c 'while :; do read x </proc/uptime; done' </dev/null >/tmp/out1 2>&1 & one=$!
+lguest run -- sh -c 'echo up; while :; do read x </proc/uptime; done' </dev/null >/tmp/out1 2>&1 & one=$!
 lguest run -- sh -c 'echo up; exec sleep 1000' </dev/null >/tmp/out2 2>&1 & two=$!
+wait_for 100 grep -q up /tmp/out1
 wait_for 100 grep -q up /tmp/out2
-sleep 8
+wait_for 60 quiet $two
 lguest stat -i 3 -n 2 >/tmp/out 2>/tmp/err
 is "K14 stat -i 3 -n 2 has status 0" 0 $?
 show /tmp/out
@@ -45,11 +46,13 @@ has "K14 ... and every counter" '^direct_syscalls +[0-9]+ +[0-9]+$' /tmp/out
 between "K14 ... as the Host has them" "$before" "$after" "$(($(wc -l </tmp/out) - 1))"
 
 lguest stat -i 1 >/tmp/out 2>/tmp/err & stat=$!
-sleep 5
+reports() { [ "$(grep -c PID /tmp/out)" -ge $1 ]; }
+wait_for 60 reports 3
 kill $one $two
-sleep 3
+wait $one $two
+seen=$(grep -c PID /tmp/out)
+check "K14 stat -i goes on while guests come and go" wait_for 60 reports $((seen + 3))
 kill $stat
-between "K14 stat -i goes on while guests come and go" 5 20 "$(grep -c PID /tmp/out)"
 is "K14 ... without a complaint" "" "$(cat /tmp/err)"
 END
 

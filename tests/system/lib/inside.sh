@@ -9,6 +9,8 @@
 #	between NAME LOW HIGH GOT	a number
 #	wait_for SECONDS COMMAND...	until it succeeds
 #	in_real_root FILE [PROGRAM...]	run a script with a root that can be changed
+#	busy_looks PID N	of N looks, four a second, so many find it running
+#	quiet PID		its guest has hardly any work, for two seconds
 #	now			monotonic seconds, with hundredths
 export LC_ALL=C
 
@@ -63,6 +65,22 @@ wait_for() {
 		[ $left -gt 0 ] || return 1
 		sleep 0.1
 	done
+}
+
+# Who waits is asleep nearly always, at any speed; who is busy never.
+busy_looks() {
+	local n=0 i=0
+	while [ $i -lt $2 ]; do
+		! grep -q ') R ' /proc/$1/task/*/stat || n=$((n + 1))
+		i=$((i + 1))
+		sleep 0.25
+	done
+	echo $n
+}
+quiet() {
+	local before=$(counter world_switches $1)
+	sleep 2
+	[ $(($(counter world_switches $1) - before)) -lt 30 ]
 }
 
 # Run a script where the root is a mount of its own, as on systems that are up:
