@@ -31,7 +31,7 @@ if [ ! -e restarted ]; then
 	say truncate 'stat -c %s long; cat made; wc -c <long'
 	say mmap './tool mmap mapped'
 	(umask 0; mkdir open; umask 077; echo >closed); say umask 'stat -c %a open closed'
-	mkfifo pipe; (echo through >pipe &); say pipe 'timeout 5 cat pipe'
+	mkfifo pipe; (echo through >pipe &); say pipe 'timeout 60 cat pipe'
 	say hole 'echo end | dd of=holes bs=1M seek=8 2>/dev/null; stat -c %b holes'
 	say full 'df . | tail -n 1 | grep -c ^rw'
 	touch restarted
