@@ -490,11 +490,13 @@ static void make_available(uint16_t head)
 	__atomic_store_n(&avail->idx, ++rounds, __ATOMIC_RELEASE);
 }
 
+/* The disk sees all of them or none, whoever is faster. */
 static void submit_many(uint32_t type)
 {
 	struct vring_desc *desc = memory_at(&memory, GPA(TABLE), 64 * 16);
 	unsigned int i, flags = type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0;
 
+	pthread_mutex_lock(&disk->queues[0].lock);
 	for (i = 0; i < MANY; i++) {
 		struct virtio_blk_outhdr header = { .type = type, .sector = i * MANY_SIZE / 512 };
 		uint64_t at = HEADER + 0x100 * i;
@@ -507,6 +509,7 @@ static void submit_many(uint32_t type)
 		desc[3 * i + 2] = (struct vring_desc){ at + 0x80, 1, VRING_DESC_F_WRITE, 0 };
 		make_available(3 * i);
 	}
+	pthread_mutex_unlock(&disk->queues[0].lock);
 	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 }
 
@@ -539,7 +542,7 @@ static void test_many(void **state)
 		assert_int_equal(data_of(i)[0], i + 1);
 		assert_memory_equal(data_of(i), data_of(i) + 1, MANY_SIZE - 1);
 	}
-	assert_in_range(disk->queues[0].counts.most, 2, MANY);
+	assert_int_equal(disk->queues[0].counts.most, MANY);
 	assert_int_equal(disk->queues[0].counts.requests, 2 * MANY);
 }
 
