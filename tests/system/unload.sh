@@ -15,18 +15,22 @@ is "L3 ... and nothing to look up others with" "" \
 inside "20 rounds" --timeout 400 <<'END'
 module=/lib/modules/lg.ko
 
-lguest run -- sh -c 'echo up; sleep 3; exit 9' >/tmp/out 2>/tmp/err &
+mkfifo /tmp/in
+lguest run -- sh -c 'echo up; read -r line; exit 9' </tmp/in >/tmp/out 2>/tmp/err &
 pid=$!
+exec 3>/tmp/in
 wait_for 30 grep -q up /tmp/out
 rmmod lg >/tmp/rmmod 2>&1
 is "A13 unload is refused while a guest lives" 1 $?
 has "A13 ... because it is in use" 'in use|temporarily unavailable|busy' /tmp/rmmod
+echo go >&3
+exec 3>&-
 wait $pid
 is "A13 the guest does not notice" "9 up" "$? $(cat /tmp/out)"
 
 sleep 100 </dev/lguest &
 holder=$!
-sleep 0.3
+wait_for 20 grep -qx 1 /sys/module/lg/refcnt
 rmmod lg >/tmp/rmmod 2>&1
 is "A13 unload is refused while a file is open" 1 $?
 kill $holder
@@ -49,7 +53,7 @@ rounds() {
 		if [ $((n % 5)) = 0 ]; then
 			lguest run -m 128M -- true >/tmp/out 2>/tmp/err
 		else
-			lguest run -m 128M --time-limit 1.5 -- true >/tmp/out 2>/tmp/err
+			lguest run -m 128M --time-limit 1.5 -- sleep 1000 >/tmp/out 2>/tmp/err
 		fi
 		statuses="$statuses $?"
 		rmmod lg || return 1
