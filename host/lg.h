@@ -450,6 +450,7 @@ bool guest_range_ok(const struct lguest *lg, gpa_t gpa, u64 len);
 unsigned long launcher_address(const struct lguest *lg, gpa_t gpa);
 bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
 int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new);
+bool lgread_words(struct lg_cpu *cpu, u64 *to, gpa_t gpa, unsigned int nr);
 void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
 int fault_in(struct lg_cpu *cpu, unsigned long address, bool write);
 

@@ -49,12 +49,46 @@ unsigned long launcher_address(const struct lguest *lg, gpa_t gpa)
 }
 
 /**
+ * lgread_words() - read words of guest RAM where sleeping is not possible
+ * @cpu: who asks
+ * @to: kernel buffer
+ * @gpa: checked guest-physical address, a multiple of 8; all on one page
+ * @nr: how many words of 64 bits
+ *
+ * Each word as a whole, as a CPU reads a table: another one may be storing to it.
+ * Return: false if the page is not there; cpu->need then says so.
+ */
+bool lgread_words(struct lg_cpu *cpu, u64 *to, gpa_t gpa, unsigned int nr)
+{
+	unsigned long address = launcher_address(cpu->lg, gpa);
+	u64 __user *from = (u64 __user *)address;
+	unsigned int i;
+
+	pagefault_disable();
+	if (!user_access_begin(from, nr * sizeof(*from)))
+		goto fault;
+	for (i = 0; i < nr; i++)
+		unsafe_get_user(to[i], from + i, fault_end);
+	user_access_end();
+	pagefault_enable();
+	return true;
+
+fault_end:
+	user_access_end();
+fault:
+	pagefault_enable();
+	cpu->need.page = address & PAGE_MASK;
+	return false;
+}
+
+/**
  * lgread_atomic() - read guest RAM where sleeping is not possible
  * @cpu: who asks
  * @to: kernel buffer
  * @gpa: checked guest-physical address; the range may not cross a page
  * @len: bytes
  *
+ * Of no use for tables, whose entries may change meanwhile: see lgread_words().
  * Return: false if the page is not there; cpu->need then says so.
  */
 bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)

@@ -51,7 +51,7 @@ static void read_entries(struct lg_cpu *cpu, u64 *to, u64 pfn, unsigned int i,
 			 unsigned int nr)
 {
 	if (pfn < cpu->lg->pfn_limit &&
-	    lgread_atomic(cpu, to, GPA((pfn << PAGE_SHIFT) + 8 * i), 8 * nr))
+	    lgread_words(cpu, to, GPA((pfn << PAGE_SHIFT) + 8 * i), nr))
 		return;
 	memset(to, 0, 8 * nr);
 	cpu->need.page = 0;

@@ -234,8 +234,8 @@ static void fill_around(struct lg_cpu *cpu, struct walk *w,
 		for (k = 0; k < AROUND; k++)
 			guest[k] = (w->entry[w->leaf] & ~FRAME & ~_PAGE_PSE) |
 				   ((w->pfn - i + first + k) << PAGE_SHIFT);
-	} else if (!lgread_atomic(cpu, guest, GPA(w->at[1] & ~(AROUND * 8 - 1ULL)),
-				  sizeof(guest))) {
+	} else if (!lgread_words(cpu, guest, GPA(w->at[1] & ~(AROUND * 8 - 1ULL)),
+				 AROUND)) {
 		memset(&cpu->need, 0, sizeof(cpu->need));
 		return;
 	}

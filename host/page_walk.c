@@ -46,7 +46,7 @@ static bool read_entry(struct lg_cpu *cpu, struct walk *w, int level, u64 pfn)
 		kill_guest(cpu, "page table at %#llx is not in memory", at);
 		return false;
 	}
-	return lgread_atomic(cpu, &w->entry[level], GPA(at), 8);
+	return lgread_words(cpu, &w->entry[level], GPA(at), 1);
 }
 
 u64 reserved_bits(u64 entry, int level)

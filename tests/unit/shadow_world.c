@@ -102,6 +102,12 @@ bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
 	return true;
 }
 
+bool lgread_words(struct lg_cpu *cpu, u64 *to, gpa_t gpa, unsigned int nr)
+{
+	CHECK(gpa.v % 8 == 0 && cpu->lg->lock.held);
+	return lgread_atomic(cpu, to, gpa, 8 * nr);
+}
+
 int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new)
 {
 	u64 frame = gpa.v >> PAGE_SHIFT;

@@ -23,12 +23,15 @@ void kill_guest(struct lg_cpu *cpu, const char *fmt, ...)
 	killed = true;
 }
 
+static unsigned long largest;	/* copy so far, in bytes */
+
 /* Like the real one: the bytes that could not be copied. */
 unsigned long copy_from_user(void *to, const void *from, unsigned long n)
 {
 	u64 first = (const u8 *)from - ram, hole = MISSING * PAGE_SIZE;
 
 	assert_true(first <= LIMIT && n <= LIMIT - first);
+	largest = n > largest ? n : largest;
 	if (n && first < hole + PAGE_SIZE && first + n > hole)
 		return n;
 	memcpy(to, from, n);
@@ -191,13 +194,24 @@ static void test_read(void **state)
 static void test_atomic(void **state)
 {
 	struct lg_cpu *cpu = &lg->cpus[0];
-	u64 old, value;
+	u64 old, value, words[16];
 
 	(void)state;
 	assert_true(lgread_atomic(cpu, &value, GPA(0x1008), 8));
 	assert_memory_equal(&value, ram + 0x1008, 8);
 	assert_int_equal(cpu->need.page, 0);
 	assert_false(lgread_atomic(cpu, &value, GPA(MISSING * PAGE_SIZE + 8), 8));
+	assert_int_equal(cpu->need.page, ram + MISSING * PAGE_SIZE);
+	assert_false(cpu->need.write);
+
+	/* Entries of tables: each in one piece, as another CPU may be storing it. */
+	memset(&cpu->need, 0, sizeof(cpu->need));
+	largest = 0;
+	assert_true(lgread_words(cpu, words, GPA(0x1100), 16));
+	assert_memory_equal(words, ram + 0x1100, sizeof(words));
+	assert_int_equal(largest, 8);
+	assert_int_equal(cpu->need.page, 0);
+	assert_false(lgread_words(cpu, words, GPA(MISSING * PAGE_SIZE + 8), 16));
 	assert_int_equal(cpu->need.page, ram + MISSING * PAGE_SIZE);
 	assert_false(cpu->need.write);
 

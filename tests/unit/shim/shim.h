@@ -312,6 +312,8 @@ extern unsigned long shim_ram;	/* pages */
 #define user_access_end() ((void)0)
 #define __copy_from_user_inatomic(to, from, n) copy_from_user(to, from, n)
 #define unsafe_try_cmpxchg_user(p, old, new, label) ({			\
+#define unsafe_get_user(to, p, label)					\
+	do { if (copy_from_user(&(to), p, sizeof(to))) goto label; } while (0)
 	u64 seen_;							\
 	if (copy_from_user(&seen_, p, sizeof(seen_)))			\
 		goto label;						\
