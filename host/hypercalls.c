@@ -35,6 +35,24 @@ static bool entry_ok(u64 address)
 	       (s64)address < 0;
 }
 
+/*
+ * The host writes to the shared page for as long as the guest lives, behind its
+ * file system's back if it is a file's: so it has to be memory only, private or
+ * shared (shmem).
+ */
+static struct page *pin_shared_page(struct lg_cpu *cpu, u64 gpa)
+{
+	struct page *page;
+
+	if (pin_user_pages_fast(launcher_address(cpu->lg, GPA(gpa)), 1,
+				FOLL_WRITE | FOLL_LONGTERM, &page) != 1)
+		return NULL;
+	if (PageAnon(page) || PageSwapBacked(page) || PageHuge(page))
+		return page;
+	unpin_user_page(page);
+	return NULL;
+}
+
 /* INIT: pin the shared page, remember the entry points. */
 static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 		       u64 syscall_entry, u64 entry_end)
@@ -55,8 +73,8 @@ static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 			   event_entry, syscall_entry);
 		return;
 	}
-	if (pin_user_pages_fast(launcher_address(lg, GPA(shared)), 1,
-				FOLL_WRITE | FOLL_LONGTERM, &page) != 1) {
+	page = pin_shared_page(cpu, shared);
+	if (!page) {
 		kill_guest(cpu, "bad guest page %#llx for lguest_shared", shared);
 		return;
 	}

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -91,6 +93,36 @@ TEST("AT-45 guest memory in a file that is truncated")
 	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
 	CHECK_EQ(ftruncate(fd, AREA), 0);
 	dies(g, "is not there");
+}
+
+/* The host writes to the shared page for ever: not behind a file system's back. */
+static struct guest *guest_in_file(const char *type)
+{
+	struct guest *g = raw_guest(GUEST_SIZE);
+	int fd;
+
+	mkdir("/tmp/files", 0700);
+	CHECK_EQ(mount("none", "/tmp/files", type, 0, NULL), 0);
+	fd = open("/tmp/files/memory", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0);
+	CHECK_EQ(ftruncate(fd, GUEST_SIZE), 0);
+	CHECK(mmap(g->mem, GUEST_SIZE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED, fd, 0) == g->mem);
+	close(fd);
+	umount2("/tmp/files", MNT_DETACH);
+	load_image(g, asks_after_touch);
+	CHECK_EQ(initialize(g, IMAGE_GPA + (guest_boot - __executable_start)), 0);
+	return g;
+}
+
+TEST("AT-45 the shared page in a file of a file system: refused; of shared memory: not")
+{
+	struct guest *g = guest_in_file("ramfs");
+
+	dies(g, "bad guest page");
+	end_guest(g);
+	g = guest_in_file("tmpfs");
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
 }
 
 TEST("AT-35 guest memory in huge pages, then split")
