@@ -25,6 +25,18 @@
  * launcher must know, leaves it for the outer loop.
 :*/
 
+/* The first reason is kept: an allocated sentence, or an errno. */
+void end_guest(struct lguest *lg, char *reason)
+{
+	unsigned int i;
+
+	if (cmpxchg(&lg->dead, NULL, reason) != NULL && !IS_ERR(reason))
+		kfree(reason);
+	for (i = 0; i < lg->nr_cpus; i++)
+		kick_cpu(&lg->cpus[i]);
+	wake_up_all(&lg->breakers);
+}
+
 /**
  * kill_guest() - end a guest, with a sentence
  * @cpu: the vCPU that did it
@@ -38,26 +50,27 @@ void kill_guest(struct lg_cpu *cpu, const char *fmt, ...)
 	struct lguest *lg = cpu->lg;
 	va_list args;
 	char *reason;
-	unsigned int i;
 
 	if (READ_ONCE(lg->dead))
 		return;
 	va_start(args, fmt);
 	reason = kvasprintf(GFP_ATOMIC, fmt, args);
 	va_end(args);
-	if (!reason)
-		reason = ERR_PTR(-ENOMEM);
-	if (cmpxchg(&lg->dead, NULL, reason) != NULL && !IS_ERR(reason))
-		kfree(reason);
-	for (i = 0; i < lg->nr_cpus; i++)
-		kick_cpu(&lg->cpus[i]);
-	wake_up_all(&lg->breakers);
+	end_guest(lg, reason ?: ERR_PTR(-ENOMEM));
 }
 
-/* Make a vCPU look around: wake it if it sleeps, interrupt it if it runs. */
+/*
+ * Make a vCPU look around: wake it if it sleeps, interrupt it if it runs.  It is
+ * woken from sleep_halted() only, not from wherever else its task may wait for
+ * something.  Who calls has made a change, then looks at asleep; the vCPU says that
+ * it sleeps, then looks for changes; so one of them sees the other.
+ */
 void kick_cpu(struct lg_cpu *cpu)
 {
-	if (cpu->tsk && !wake_up_process(cpu->tsk))
+	smp_mb();
+	if (READ_ONCE(cpu->asleep))
+		wake_up_process(cpu->tsk);
+	else if (cpu->tsk)
 		kick_process(cpu->tsk);
 }
 
@@ -280,7 +293,8 @@ static int finish_trap(struct lg_cpu *cpu)
 
 static void sleep_halted(struct lg_cpu *cpu)
 {
-	set_current_state(TASK_INTERRUPTIBLE);
+	WRITE_ONCE(cpu->asleep, true);
+	set_current_state(TASK_INTERRUPTIBLE);	/* a barrier, too */
 	if (interrupt_waiting(cpu) || called_away(cpu)) {
 		__set_current_state(TASK_RUNNING);
 	} else {
@@ -288,6 +302,7 @@ static void sleep_halted(struct lg_cpu *cpu)
 		cpu->visit_began = 0;
 		schedule();
 	}
+	WRITE_ONCE(cpu->asleep, false);
 	if (interrupt_waiting(cpu) || READ_ONCE(cpu->inject) >= 0)
 		cpu->halted = false;
 }

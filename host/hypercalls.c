@@ -98,8 +98,7 @@ static void shut_down(struct lg_cpu *cpu, u64 text, u64 reason)
 	char *message;
 
 	if (reason == LGUEST_SHUTDOWN_RESTART) {
-		cmpxchg(&cpu->lg->dead, NULL, LG_DEAD_RESTART);
-		wake_up_all(&cpu->lg->breakers);
+		end_guest(cpu->lg, LG_DEAD_RESTART);
 		return;
 	}
 	message = kzalloc(MESSAGE_SIZE + 1, GFP_KERNEL);

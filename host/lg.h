@@ -231,6 +231,7 @@ struct lg_cpu {
 	bool hcall_done;		/* o ... but its ring of calls is */
 	bool may_rest;			/* o preemption is on: what is long may rest */
 	bool halted;			/* o */
+	bool asleep;			/* o in sleep_halted() */
 	struct lg_need need;		/* o */
 	struct lguest_exit exit;	/* o record for the launcher, if kind */
 	bool exit_given;		/* o it was read */
@@ -348,6 +349,7 @@ struct lguest {
 /* core.c */
 ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size);
 __printf(2, 3) void kill_guest(struct lg_cpu *cpu, const char *fmt, ...);
+void end_guest(struct lguest *lg, char *reason);
 void kick_cpu(struct lg_cpu *cpu);
 bool take_async_fault(struct lg_cpu *cpu);
 void wait_for_host_page(struct lg_cpu *cpu);
