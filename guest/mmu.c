@@ -234,6 +234,9 @@ int lguest_sort_fault(struct fault_frame *frame)
 	/* Of the kernel at its own addresses: the Host did look at it. */
 	if (!user && (long)address < 0)
 		return 0;
+	/* The Host did, too: SIGSEGV, as with a kernel that knows keys. */
+	if (frame->error & X86_PF_PK)
+		return 0;
 	code = (frame->error & (X86_PF_WRITE | X86_PF_INSTR)) |
 	       (user ? X86_PF_USER : 0);
 	rights = rights_of(address);

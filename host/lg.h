@@ -207,7 +207,7 @@ struct lg_cpu {
 	struct page *idt;		/* i */
 	unsigned long va;		/* i of its pages in slot 256 */
 	void *fpu;			/* o XSAVE area of the guest */
-	u32 pkru;			/* o of guest user */
+	u32 pkru;			/* o of guest user, until its next LOAD_CR3 */
 	bool user;			/* o mode: in guest user */
 	bool double_fault;		/* o one was delivered */
 
@@ -450,9 +450,9 @@ void cancel_clockevent(struct lg_cpu *cpu);
 bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit);
 bool guest_range_ok(const struct lguest *lg, gpa_t gpa, u64 len);
 unsigned long launcher_address(const struct lguest *lg, gpa_t gpa);
+bool lgread_words(struct lg_cpu *cpu, u64 *to, gpa_t gpa, unsigned int nr);
 bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
 int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new);
-bool lgread_words(struct lg_cpu *cpu, u64 *to, gpa_t gpa, unsigned int nr);
 void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
 int fault_in(struct lg_cpu *cpu, unsigned long address, bool write);
 

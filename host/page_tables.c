@@ -349,11 +349,22 @@ static bool has_entry(struct lg_cpu *cpu, u64 address)
 	return entry;
 }
 
+/*
+ * Guest user has denied itself a protection key.  The guest's kernel knows of no
+ * keys, so this ends as with a kernel that does, by the fault; and as that kernel
+ * cannot undo it for a signal's handler or the next process, we do.
+ */
+static void give_key_fault(struct lg_cpu *cpu, u64 address, u32 error)
+{
+	cpu->pkru = 0;
+	give_fault(cpu, address, error, X86_PF_PROT | X86_PF_PK);
+}
+
 /**
  * demand_page() - the guest took a page fault
  * @cpu: the vCPU
  * @address: CR2
- * @error: the real CPU's error code; only write and fetch are believed
+ * @error: the real CPU's error code; only write, fetch and key are believed
  * @only_try: it was no fault, but a hint: fill if that is possible
  *
  * Fills the shadow tables if the guest's own allow the access, else the fault
@@ -375,6 +386,11 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 	if (slot == SWITCHER_SLOT || slot == ENTRY_AREA_SLOT) {
 		if (!only_try)
 			give_fault(cpu, address, error, 0);
+		return LG_RUN;
+	}
+	/* Nothing of ours is wrong then, however often it comes. */
+	if (!only_try && (error & X86_PF_PK) && cpu->user) {
+		give_key_fault(cpu, address, error);
 		return LG_RUN;
 	}
 	spin_lock(&lg->lock);

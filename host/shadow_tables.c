@@ -376,6 +376,7 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
 		root = NULL;
 	if (root) {
 		use_root(cpu, root);
+		cpu->pkru = 0;		/* it was another process's, perhaps */
 		if (sync)
 			sync_lower_half(cpu, root);
 		if (old->linear)

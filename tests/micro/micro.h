@@ -104,6 +104,7 @@ extern char __executable_start[], _end[];
 #define PF_USER		4
 #define PF_RSVD		8
 #define PF_FETCH	16
+#define PF_PKEY		32
 
 /* ---- The guest half ---- */
 

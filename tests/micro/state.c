@@ -573,6 +573,63 @@ TEST("AT-42 PKRU of guest user binds neither its kernel nor the host")
 	passes(g);
 }
 
+/* Guest user denies itself everything: its fault, once, and nothing of ours. */
+SNIPPET(k_deny, "xor %ecx, %ecx; xor %edx, %edx; mov $-1, %eax\n"
+	".byte 0x0f, 0x01, 0xef\n mov (%rdi), %rax\n");
+
+static u64 key_page[512] __attribute__((aligned(4096)));
+
+static u64 user_pkru(void)
+{
+	struct frame f = user_at((void (*)(void))k_get);
+
+	run(&f);
+	EXPECT_EQ(f.vector, 256);
+	return f.rax & 0xffffffff;
+}
+
+static void denies_itself(void)
+{
+	u64 other = new_space();
+
+	for (int i = 0; i < 50; i++) {
+		struct frame f = user_at((void (*)(void))k_deny);
+
+		f.rdi = TO_USER(key_page);
+		run(&f);
+		EXPECT_EQ(f.vector, 14);
+		EXPECT_EQ(f.error, PF_PROT | PF_USER | PF_PKEY);
+		EXPECT_EQ(SHARED->cr2, TO_USER(key_page));
+		/* A handler of the signal, or the next process, may go on. */
+		EXPECT_EQ(user_pkru(), 0);
+		run(&f);
+		EXPECT_EQ(f.vector, 6);
+	}
+	/* What one process leaves is not another's. */
+	for (int i = 0; i < 2; i++) {
+		struct frame f = user_at((void (*)(void))k_set);
+
+		f.rdi = 0xfffffffc;
+		run(&f);
+		EXPECT_EQ(f.vector, 256);
+		HCALL(LOAD_CR3, other | (i ? LGUEST_CR3_NOFLUSH : 0));
+		EXPECT_EQ(user_pkru(), 0);
+		HCALL(LOAD_CR3, MAIN_CR3 | (i ? LGUEST_CR3_NOFLUSH : 0));
+	}
+}
+
+TEST("AT-42 guest user denies itself its own memory: a fault, and no more")
+{
+	struct guest *g;
+
+	if (!have_pku())
+		skip("this CPU has no protection keys");
+	g = make_guest(denies_itself);
+	passes(g);
+	CHECK_EQ(stat_of(g, "spurious_faults"), 0);
+	CHECK(stat_of(g, "exit_vector_14") < 300);
+}
+
 /* ---- Interrupts ---- */
 
 static volatile u64 taken, lines[64], last_rip, last_flags;

@@ -208,6 +208,7 @@ void smp_call_function_single(int cpu, void (*fn)(void *), void *arg, int wait);
 #define X86_PF_USER	(1U << 2)
 #define X86_PF_RSVD	(1U << 3)
 #define X86_PF_INSTR	(1U << 4)
+#define X86_PF_PK	(1U << 5)
 
 /* Page tables. */
 #define PAGE_SHIFT	12
@@ -311,9 +312,9 @@ extern unsigned long shim_ram;	/* pages */
 #define user_access_begin(p, size) access_ok(p, size)
 #define user_access_end() ((void)0)
 #define __copy_from_user_inatomic(to, from, n) copy_from_user(to, from, n)
-#define unsafe_try_cmpxchg_user(p, old, new, label) ({			\
 #define unsafe_get_user(to, p, label)					\
 	do { if (copy_from_user(&(to), p, sizeof(to))) goto label; } while (0)
+#define unsafe_try_cmpxchg_user(p, old, new, label) ({			\
 	u64 seen_;							\
 	if (copy_from_user(&seen_, p, sizeof(seen_)))			\
 		goto label;						\
