@@ -108,7 +108,7 @@ lguest run -m 128M -n switch=/tmp/lan --share iperf,ro -- sh -c "set 2; $(cat se
 is "I14 8 MB between two guests by the switch" same "$(head -n 1 /tmp/second)"
 tcp "I14 iperf3 between two guests" /tmp/second
 # Its socket stays behind; the others must not mind.
-lguest run -m 128M -n switch=/tmp/lan -- sh -c 'echo up; sleep 60' >/tmp/third 2>&1 &
+lguest run -m 128M -n switch=/tmp/lan -- sh -c 'echo up; sleep 1000' >/tmp/third 2>&1 &
 third=$!
 wait_for 60 grep -q up /tmp/third
 kill -KILL $third
