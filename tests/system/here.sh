@@ -39,8 +39,13 @@ is "... each step is on the disk before and after" \
 dmesg >/tmp/dmesg
 has "... and in the kernel's log" 'lguest: here: step guest$' /tmp/dmesg
 
+here --yes -o /tmp/reports selftest
+is "the self-test: status" "0 " "$? $(cat /tmp/err)"
+has "... its steps are shown" 'lg: selftest: .*stage 3' /tmp/out
+is "... and the module is gone" no "$([ -d /sys/module/lg ] || echo no)"
 here --yes -o /tmp/reports report
 is "report: status" "0 " "$? $(cat /tmp/err)"
+has "... with the self-test's steps" '^ *"stage 3' /tmp/reports/report.json
 has "... with a guest" '"exit_syscall": [1-9]' /tmp/reports/report.json
 
 rm tree/build/tests/micro/run
