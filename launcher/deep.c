@@ -86,7 +86,7 @@ const struct condition conditions[] = {
 	{ "kernel-tried", "/proc/sys/kernel/osrelease", untried_kernel, NULL, VERDICT_WARN,
 	  "lguest is tested with kernels of this version",
 	  "lguest is tested with kernels 6.1 and 6.12 only",
-	  "boot Debian's kernel 6.1 or 6.12; else try `modprobe lg` where it may crash" },
+	  "boot Debian's kernel 6.1 or 6.12; else begin with `modprobe lg selftest=1`" },
 	{ "kernel-rt", "/proc/sys/kernel/version, /sys/kernel/realtime", is_realtime, NULL,
 	  VERDICT_REFUSE,
 	  "the kernel is not PREEMPT_RT",
