@@ -578,8 +578,11 @@ static int run(const struct run_settings *set)
 	return status == RUN_RESTART ? STATUS_DONE : status;
 }
 
-/* A thread's 8 MiB would be backed with huge pages as soon as it is touched. */
-static void want_small_stacks(void)
+/*
+ * A thread's 8 MiB would be backed with huge pages as soon as it is touched; and a
+ * heap of its own is of no use to it.
+ */
+static void want_small_threads(void)
 {
 	pthread_attr_t attributes;
 
@@ -587,6 +590,7 @@ static void want_small_stacks(void)
 	pthread_attr_setstacksize(&attributes, 256 << 10);
 	pthread_setattr_default_np(&attributes);
 	pthread_attr_destroy(&attributes);
+	mallopt(M_ARENA_MAX, 1);	/* they allocate little, and then once */
 }
 
 int cmd_run(int argc, char **argv)
@@ -598,9 +602,11 @@ int cmd_run(int argc, char **argv)
 		return status;
 	verbose = set.verbose;
 	confine_files();
+	if (!restart_count())
+		confine_warn();
 	if (set.detach && !detach(&status))
 		return status;
-	want_small_stacks();
+	want_small_threads();
 	/* Whoever comes to a detached guest's console is a person. */
 	set.terminal = set.detach ||
 		(terminal_is_ours(STDIN_FILENO) && isatty(STDOUT_FILENO));

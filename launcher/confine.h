@@ -6,16 +6,25 @@
 #include <stdbool.h>
 
 enum thread_kind {
-	THREAD_VCPU,	/* and the threads of its devices, which it starts */
+	THREAD_VCPU,
+	THREAD_DISK,	/* and those that a disk starts */
+	THREAD_NET,
+	THREAD_VSOCK,
+	THREAD_RNG,
+	THREAD_BALLOON,
 	THREAD_WATCH,
 	THREAD_DOOR,	/* a process: vsock_door.c */
 	THREAD_SHARE,	/* of a directory share, which opens files */
+	THREAD_SHARE_RO, /* ... and cannot change any */
+	THREAD_KEEPER,	/* a process: share_keeper.c */
 	THREAD_CONTROL,
 	THREAD_KINDS
 };
 
 /* At first: no more descriptors than a guest without shares needs. */
 void confine_files(void);
+/* Say what this kernel lacks. */
+void confine_warn(void);
 /*
  * The whole process, when everything is open: no file of whoever started it, no
  * new privileges, no core, nobody may look into it, little more memory.

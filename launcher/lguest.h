@@ -38,6 +38,8 @@ enum status { EXIT_STATUSES(S) };
 void problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same words, but only with -v. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The last words of a thread that a signal ends. */
+void message_at_end(const char *text);
 /* Where both go; NULL is stderr.  The unit tests read it back. */
 extern FILE *message_stream;
 /* From now on to the system's log, for a launcher without a terminal. */

@@ -6,7 +6,9 @@
  */
 #include <pthread.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -58,6 +60,19 @@ static void say(const char *format, va_list args)
 	fputs(terminal_is_raw() ? "\r\n" : "\n", out);
 	fflush(out);
 	pthread_mutex_unlock(&lock);
+}
+
+/* A signal's handler is the caller: no lock, no memory, no stdio. */
+void message_at_end(const char *text)
+{
+	struct iovec parts[] = {
+		{ "lguest: ", log_socket >= 0 ? 0 : 8 },
+		{ (void *)text, strlen(text) },
+		{ "\r\n", log_socket >= 0 ? 0 : 2 },
+	};
+
+	if (writev(log_socket >= 0 ? log_socket : STDERR_FILENO, parts, 3) < 0)
+		return;		/* nobody hears it */
 }
 
 void problem(const char *format, ...)

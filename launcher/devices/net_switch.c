@@ -108,7 +108,7 @@ static const char *open_switch(struct net *net, char *folder)
 	mkdir(folder, 0700);
 	net->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	why = net->fd < 0 ? strerror(errno) : bind_socket(net->fd, place);
-	if (!why && !confine_allow_folder(THREAD_VCPU, place->folder))
+	if (!why && !confine_allow_folder(THREAD_NET, place->folder))
 		why = "there are too many switches";
 	if (why) {
 		free(place);

@@ -66,8 +66,13 @@ bool share_open(struct share *share, const char *folder, bool read_only)
 	share->folder = folder;
 	share->read_only = read_only;
 	share->give_away = geteuid() == 0;
+	share->keeper = -1;
 	pthread_mutex_init(&share->lock, NULL);
 	why = open_folder(share);
+	if (!why && !read_only)
+		share->keeper = keeper_start(share->root);
+	if (!why && !read_only && share->keeper < 0)
+		why = strerror(-share->keeper);
 	if (!why)
 		why = raise_limit();
 	if (!why && !nodes_init(share))
@@ -90,8 +95,8 @@ static int restrict_to_folder(const struct share *share)
 
 	if (landlock_version() >= 2)
 		return landlock_restrict(&folder, 1);
-	note("%s: this kernel has no Landlock (of Linux 5.19), which would guard it once more",
-	     share->folder);
+	problem("%s: this kernel has no Landlock of Linux 5.19, which would keep a guest that breaks into its launcher in this folder; share nothing with guests you do not trust",
+		share->folder);
 	return 0;
 }
 
@@ -107,5 +112,5 @@ bool share_confine(struct share *share)
 	if (error)
 		problem("%s: cannot confine its thread: %s; `lguest check` tells more of this host",
 			share->folder, strerror(-error));
-	return !error && confine_thread(THREAD_SHARE);
+	return !error && confine_thread(share->read_only ? THREAD_SHARE_RO : THREAD_SHARE);
 }

@@ -8,6 +8,7 @@
  *	share_nodes.c	what the guest knows: nodes and open files, both counted
  *	share_names.c	operations on names
  *	share_files.c	operations on what a name stands for
+ *	share_keeper.c	a process that changes modes, owners and times
  *
  * The guest is hostile, and so may be what others do to the folder meanwhile.
  * The rule that keeps it inside: a name is one component, looked up from the
@@ -60,6 +61,7 @@ struct share {
 	bool give_away;		/* we are root: new files belong to the guest's user */
 	int root;		/* O_PATH */
 	int proc;		/* /proc/self/fd, where nodes are opened anew */
+	int keeper;		/* a socket, share_keeper.c; -1 if it is read-only */
 
 	pthread_mutex_t lock;
 	struct node *nodes;	/* by number; the root is FUSE_ROOT_ID, 0 is none */
@@ -119,6 +121,22 @@ int open_file_add(struct share *share, const struct node *node, int fd, bool fol
 		  bool append);
 struct open_file *open_file_get(struct request *r, uint64_t number, bool folder);
 void open_file_close(struct open_file *file);
+
+/*
+ * share_keeper.c: what its process is asked for.  It gets the file as a
+ * descriptor, and finds out by itself whether it lies in the share.
+ */
+enum change_kind { CHANGE_MODE, CHANGE_OWNER, CHANGE_TIMES };
+struct change {
+	uint32_t what;
+	uint32_t mode, uid, gid;
+	struct timespec times[2];
+};
+
+/* A socket to a keeper of this folder, or -errno. */
+int keeper_start(int root);
+/* 0 or -errno. */
+int keeper_ask(int keeper, int fd, const struct change *change);
 
 /* The operations: bytes of the answer's body, or -errno. */
 /* share_names.c */

@@ -37,21 +37,21 @@ int do_getattr(struct request *r)
 
 static int set_mode(struct request *r, unsigned int mode)
 {
-	char name[16];
+	const struct change change = { .what = CHANGE_MODE, .mode = mode };
 
-	if (S_ISLNK(r->node->type))
-		return -EOPNOTSUPP;
-	snprintf(name, sizeof(name), "%d", r->node->fd);
-	return fchmodat(r->share->proc, name, mode & SHARE_MODE_MOST, 0) ? -errno : 0;
+	return S_ISLNK(r->node->type) ? -EOPNOTSUPP :
+	       keeper_ask(r->share->keeper, r->node->fd, &change);
 }
 
 static int set_owner(struct request *r, const struct fuse_setattr_in *in)
 {
-	uid_t uid = in->valid & FATTR_UID ? in->uid : (uid_t)-1;
-	gid_t gid = in->valid & FATTR_GID ? in->gid : (gid_t)-1;
+	const struct change change = {
+		.what = CHANGE_OWNER,
+		.uid = in->valid & FATTR_UID ? in->uid : (uid_t)-1,
+		.gid = in->valid & FATTR_GID ? in->gid : (gid_t)-1,
+	};
 
-	return fchownat(r->node->fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ?
-	       -errno : 0;
+	return keeper_ask(r->share->keeper, r->node->fd, &change);
 }
 
 static int set_size(struct request *r, const struct fuse_setattr_in *in)
@@ -86,13 +86,12 @@ static struct timespec time_to_set(uint32_t valid, uint32_t set, uint32_t now,
 
 static int set_times(struct request *r, const struct fuse_setattr_in *in)
 {
-	const struct timespec times[2] = {
+	const struct change change = { .what = CHANGE_TIMES, .times = {
 		time_to_set(in->valid, FATTR_ATIME, FATTR_ATIME_NOW, in->atime, in->atimensec),
 		time_to_set(in->valid, FATTR_MTIME, FATTR_MTIME_NOW, in->mtime, in->mtimensec),
-	};
+	} };
 
-	return utimensat(r->node->fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) ?
-	       -errno : 0;
+	return keeper_ask(r->share->keeper, r->node->fd, &change);
 }
 
 int do_setattr(struct request *r)

@@ -9,7 +9,6 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -26,20 +25,18 @@ uint64_t share_cache_time(const struct share *share)
 }
 
 /*D:520
- * Every open by name is this one.  Crossing into another mount is allowed, as
- * the user has it mounted there; kernel interfaces become hollow (node_enter).
+ * Every open by name is this one.  The name is one component (request_name) and
+ * no link is followed, so it leads into the folder.  Crossing into another mount
+ * is allowed, as the user has it mounted there; kernel interfaces become hollow
+ * (node_enter).  openat2() could say so in one word, RESOLVE_BENEATH, but hides
+ * from a filter what it opens a file for and with which mode it makes one.
  :*/
 static int open_beneath(const struct node *folder, const char *name, int flags,
 			unsigned int mode)
 {
-	struct open_how how = {
-		.flags = flags | O_NOFOLLOW | O_CLOEXEC,
-		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = syscall(SYS_openat2, folder->fd, name, &how, sizeof(how));
+	int fd = openat(folder->fd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
 
-	return fd < 0 ? -errno : (int)fd;
+	return fd < 0 ? -errno : fd;
 }
 
 void fill_attributes(const struct statx *s, struct fuse_attr *to)
@@ -108,16 +105,17 @@ int do_lookup(struct request *r)
 /* What was just made under this name. */
 static int enter_new(struct request *r, const char *name, struct fuse_entry_out *entry)
 {
-	int fd = open_beneath(r->node, name, O_PATH, 0);
+	const struct change change = {
+		.what = CHANGE_OWNER, .uid = r->in.uid, .gid = r->in.gid,
+	};
+	int error, fd = open_beneath(r->node, name, O_PATH, 0);
 
 	if (fd < 0)
 		return fd;
-	if (r->share->give_away &&
-	    fchownat(fd, "", r->in.uid, r->in.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
+	error = r->share->give_away ? keeper_ask(r->share->keeper, fd, &change) : 0;
+	if (error)
 		close(fd);
-		return -errno;
-	}
-	return enter(r->share, r->node, fd, entry);
+	return error ? error : enter(r->share, r->node, fd, entry);
 }
 
 static int answer_new(struct request *r, int failed, const char *name)

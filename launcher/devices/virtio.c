@@ -186,6 +186,12 @@ static void be_patient(const struct virtio_device *device)
 		note("%s: its thread hurries: %s", device->name, strerror(errno));
 }
 
+static bool confine(struct virtio_device *device)
+{
+	return device->kind->confine ? device->kind->confine(device) :
+				       confine_thread(device->kind->thread);
+}
+
 static void *queue_thread(void *argument)
 {
 	struct virtio_queue *q = argument;
@@ -196,7 +202,7 @@ static void *queue_thread(void *argument)
 	uint64_t count;
 
 	be_patient(q->device);
-	if (q->device->kind->confine && !q->device->kind->confine(q->device)) {
+	if (!confine(q->device)) {
 		virtio_fail(q->device, "the launcher could not confine its thread");
 		return NULL;
 	}
@@ -255,8 +261,8 @@ bool virtio_start_threads(struct virtio_device *device)
 {
 	unsigned int i;
 
-	for (i = 0; device->kind->confine && i < device->kind->queues; i++)
-		if (!start_thread(&device->queues[i]))
+	for (i = 0; i < device->kind->queues; i++)
+		if (!start_thread(device->queues[i].server))
 			return false;
 	return true;
 }
@@ -268,7 +274,7 @@ static void lock_queue(struct virtio_queue *q)
 	atomic_store(&q->server->hurry, false);
 }
 
-bool virtio_start(struct virtio_device *device)
+void virtio_start(struct virtio_device *device)
 {
 	unsigned int i;
 
@@ -280,14 +286,9 @@ bool virtio_start(struct virtio_device *device)
 		if (!q->ring.running)
 			continue;
 		bind_kick(q);
-		if (!start_thread(q->server)) {
-			virtio_fail(device, "the launcher has no thread for it");
-			return false;
-		}
 		/* What the driver made available before needs no notification. */
 		virtio_kick(q);
 	}
-	return true;
 }
 
 static void stop_queue(struct virtio_queue *q)

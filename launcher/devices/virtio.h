@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "confine.h"
 #include "memory.h"
 #include "mmio.h"
 #include "virtqueue.h"
@@ -80,10 +81,9 @@ struct virtio_kind {
 	/* The driver writes to the configuration: NULL, or the rule it broke. */
 	const char *(*configure)(struct virtio_device *device, uint64_t offset,
 				 unsigned int width, uint64_t value);
-	/*
-	 * Its threads may do other things than the vCPU's: each confines itself
-	 * by this, and they start before the guest does.
-	 */
+	/* What its threads may do.  They start before the guest does. */
+	enum thread_kind thread;
+	/* Instead, if it is not the same for all such devices; or NULL. */
 	bool (*confine)(struct virtio_device *device);
 };
 
@@ -134,10 +134,10 @@ static inline bool virtio_failed(struct virtio_device *device)
 
 /* The Host keeps the interrupt status: it becomes why, and is raised unless 0. */
 void virtio_set_interrupt(struct virtio_device *device, unsigned int why);
-/* Before the guest starts, for a kind that confines its own threads. */
+/* Before the guest starts: they confine themselves. */
 bool virtio_start_threads(struct virtio_device *device);
 /* Begin and end of work on all queues; with device->lock. */
-bool virtio_start(struct virtio_device *device);
+void virtio_start(struct virtio_device *device);
 void virtio_stop_queue(struct virtio_queue *queue);
 void virtio_reset(struct virtio_device *device);
 void virtio_kick(struct virtio_queue *queue);

@@ -237,6 +237,7 @@ static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_BALLOON,
 	.queues = QUEUES,
 	.one_thread = true,
+	.thread = THREAD_BALLOON,
 	.serve = serve,
 	.reset = reset,
 	.configure = configure,

@@ -409,6 +409,7 @@ static void drain(struct virtio_queue *q)
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_BLOCK,
 	.queues = 1,
+	.thread = THREAD_DISK,
 	.serve = serve,
 	.drain = drain,
 	.patient = true,

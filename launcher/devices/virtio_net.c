@@ -204,6 +204,7 @@ static void start(struct virtio_device *device)
 	.id = VIRTIO_ID_NET,		\
 	.queues = 2,			\
 	.patient = (is_patient),	\
+	.thread = THREAD_NET,		\
 	.serve = serve,			\
 	.drain = forget,		\
 	.start = start,			\

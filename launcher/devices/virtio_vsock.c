@@ -687,6 +687,7 @@ static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_VSOCK,
 	.queues = QUEUES,
 	.one_thread = true,
+	.thread = THREAD_VSOCK,
 	.serve = serve,
 	.reset = reset,
 };

@@ -46,6 +46,12 @@ int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value)
 	return 0;
 }
 
+bool confine_thread(enum thread_kind kind)
+{
+	(void)kind;
+	return true;
+}
+
 static uint32_t rd(uint64_t offset)
 {
 	return virtio_mmio_read(&device->registers, offset, 4);
@@ -91,6 +97,7 @@ static void bring_up(uint64_t without, unsigned int queues)
 {
 	unsigned int i;
 
+	assert_true(virtio_start_threads(device));
 	up_to_features(without | VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX));
 	memset(memory_at(&memory, GPA(QUEUE_AT(0)), QUEUE_AT(4) - QUEUE_AT(0)), 0,
 	       QUEUE_AT(4) - QUEUE_AT(0));

@@ -37,7 +37,7 @@ static uint64_t seed;
 
 bool confine_allow_folder(enum thread_kind kind, const char *path)
 {
-	return kind == THREAD_VCPU && !strncmp(path, "/tmp", 4);
+	return kind == THREAD_NET && !strncmp(path, "/tmp", 4);
 }
 
 static uint64_t next_random(uint64_t below)

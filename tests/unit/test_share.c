@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/share.c launcher/devices/share_request.c launcher/devices/share_nodes.c launcher/devices/share_names.c launcher/devices/share_files.c launcher/devices/virtqueue.c launcher/landlock.c launcher/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/share.c launcher/devices/share_request.c launcher/devices/share_nodes.c launcher/devices/share_names.c launcher/devices/share_files.c launcher/devices/share_keeper.c launcher/devices/virtqueue.c launcher/landlock.c launcher/memory.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* Requests for files as no kernel sends them: L10, K13. */
@@ -39,6 +39,10 @@ bool confine_thread(enum thread_kind kind)
 {
 	(void)kind;
 	return true;
+}
+
+void confine_process(void)
+{
 }
 
 /* A request of our own making, and what came back. */
@@ -221,6 +225,8 @@ static int teardown(void **state)
 	(void)state;
 	nodes_reset(share);
 	close(share->root);
+	if (share->keeper >= 0)
+		close(share->keeper);
 	close(share->proc);
 	free(share);
 	return chdir("/") || nftw(place, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -364,6 +370,47 @@ static void test_set_user_id(void **state)
 	put_name("new");
 	assert_int_equal(send(), 0);
 	assert_int_equal(mode_of("new") & 06000, 0);
+}
+
+/* Whoever can ask the keeper names files that are not in the folder, too. */
+static void test_keeper(void **state)
+{
+	static const char *const outside[] = { "../secret", "..", "/etc/passwd", "../shared2" };
+	const struct change mode = { .what = CHANGE_MODE, .mode = 06751 };
+	const struct change odd = { .what = 77 };
+	const struct change owner = { .what = CHANGE_OWNER, .uid = getuid(), .gid = getgid() };
+	const struct change times = { .what = CHANGE_TIMES, .times = { { 5, 0 }, { 7, 0 } } };
+	struct stat before, after;
+	size_t i;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdir("../shared2", 0755), 0);	/* its name begins like ours */
+	for (i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
+		fd = open(outside[i], O_PATH | O_CLOEXEC);
+		assert_int_equal(fstat(fd, &before), 0);
+		assert_int_equal(keeper_ask(share->keeper, fd, &mode), -EPERM);
+		assert_int_equal(keeper_ask(share->keeper, fd, &owner), -EPERM);
+		assert_int_equal(keeper_ask(share->keeper, fd, &times), -EPERM);
+		assert_int_equal(fstat(fd, &after), 0);
+		assert_memory_equal(&before, &after, sizeof(before));
+		close(fd);
+	}
+	fd = open("inner/deep", O_PATH | O_CLOEXEC);
+	assert_int_equal(keeper_ask(share->keeper, fd, &odd), -EINVAL);
+	assert_int_equal(keeper_ask(share->keeper, fd, &mode), 0);
+	assert_int_equal(mode_of("inner/deep") & 07777, 0751);
+	assert_int_equal(keeper_ask(share->keeper, fd, &times), 0);
+	assert_int_equal(stat("inner/deep", &after), 0);
+	assert_int_equal(after.st_mtime, 7);
+	assert_int_equal(rename("inner", "../moved"), 0);
+	assert_int_equal(keeper_ask(share->keeper, fd, &mode), -EPERM);
+	close(fd);
+	fd = open("up", O_PATH | O_NOFOLLOW | O_CLOEXEC);	/* a link's own time */
+	assert_int_equal(keeper_ask(share->keeper, fd, &times), 0);
+	assert_int_equal(lstat("up", &after), 0);
+	assert_int_equal(after.st_mtime, 7);
+	close(fd);
 }
 
 static void test_numbers(void **state)
@@ -717,7 +764,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_init), TEST(test_names), TEST(test_links), TEST(test_special_files),
-		TEST(test_set_user_id), TEST(test_numbers), TEST(test_write_sizes),
+		TEST(test_set_user_id), TEST(test_keeper), TEST(test_numbers), TEST(test_write_sizes),
 		TEST(test_forget), TEST(test_limits), TEST(test_folders), TEST(test_moved),
 		TEST(test_kernel_interfaces), TEST(test_cut_short), TEST(test_fuzz),
 		cmocka_unit_test_setup_teardown(test_read_only, setup_read_only, teardown),

@@ -59,6 +59,11 @@ int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value)
 	return 0;
 }
 
+bool confine_thread(enum thread_kind kind)
+{
+	return kind == THREAD_DISK;
+}
+
 static uint32_t rd(uint64_t offset)
 {
 	return virtio_mmio_read(&disk->registers, offset, 4);
@@ -86,7 +91,7 @@ static int setup_with(const char *flags)
 		return -1;
 	disk->memory = &memory;
 	virtio_reset(disk);
-	return 0;
+	return virtio_start_threads(disk) ? 0 : -1;
 }
 
 static int setup(void **state)

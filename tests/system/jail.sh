@@ -1,0 +1,53 @@
+#!/bin/bash
+# A guest that has broken into its launcher: each kind of thread, with the
+# launcher's own confinement, tries what would hurt the host (jail.c).
+. "$(dirname "$0")/lib/lab.sh"
+
+mkdir "$work/jail"
+sources=("$(dirname "$0")/jail.c")
+for part in confine filter landlock message terminal memory devices/share devices/share_files \
+	devices/share_keeper devices/share_names devices/share_nodes devices/share_request \
+	devices/virtqueue devices/disk_uring; do
+	sources+=("$top/launcher/$part.c")
+done
+gcc -std=gnu11 -O1 -Wall -Wextra -Werror -pthread -I"$top/include" -I"$top/launcher" \
+	-o "$work/jail/jail" "${sources[@]}" -lseccomp -luring || exit 1
+
+cat >"$work/tries" <<'END'
+# tries USER: as each kind of thread; without bounds all of it must succeed.
+tries() {
+	$1 free >/tmp/out 2>/tmp/err
+	between "L8 AT-77 $2: what a thread without bounds is tried with" 60 80 \
+		"$(sed -n 's/^tried //p' /tmp/out)"
+	is "L8 AT-77 $2: ... succeeds, all of it" "$(sed -n 's/^tried //p' /tmp/out)" \
+		"$(grep -c '^did free' /tmp/out)"
+	grep '^could not' /tmp/out
+	for kind in vcpu disk net vsock rng balloon watch door share share-ro keeper control; do
+		$1 $kind >/tmp/out 2>/tmp/err
+		is "L8 AT-77 $2: the $kind thread ends" 0 $?
+		between "L8 AT-77 $2: ... after trying" 40 80 "$(sed -n 's/^tried //p' /tmp/out)"
+		is "L8 AT-77 $2: ... and has done nothing" "" "$(grep -v '^tried' /tmp/out)"
+		$1 "$kind first" >/tmp/out 2>&1
+		has "L8 $2: by itself it would have ended with a sentence" \
+			"^lguest: the $kind thread asked the kernel for system call number 59," /tmp/out
+		has "L8 $2: ... by SIGSYS" "^ended $kind execve: 159" /tmp/out
+	done
+}
+END
+
+# Root on the one, an ordinary user on the other.
+inside "6.1" --with "$work/jail" --with "$work/tries" <<'END'
+. ./tries
+ip link set lo up
+as_root() { jail/jail $1; }
+tries as_root root
+END
+
+inside "6.12" --host 6.12 --with "$work/jail" --with "$work/tries" <<'END'
+. ./tries
+ip link set lo up
+as_alice() { su alice -c "/lab/jail/jail $1"; }
+tries as_alice alice
+END
+
+finish
