@@ -67,7 +67,7 @@ static const struct option run_options[] = {
 	{ 'd', "disk", OPTION_LIST, AT(disks), "IMG[,ro]",
 	  "raw image or block device as the next disk, /dev/vda first" },
 	{ 'n', "net", OPTION_LIST, AT(nets), "WAY[,mac=M]",
-	  "network card: user[=[udp:]PORT[:GUEST-PORT],...] (by passt), tap=NAME or switch=FOLDER" },
+	  "network card: user[,[udp:]PORT[:GUEST-PORT]][,RULE] (by passt), tap=NAME or switch=FOLDER; RULE: allow=CIDR[:PORT], deny=CIDR[:PORT], host-loopback" },
 	{ 0, "vsock", OPTION_TEXT, AT(vsock), "PATH",
 	  "sockets to the host: the guest calls PATH_PORT, and is called at PATH" },
 	{ 0, "share", OPTION_LIST, AT(shares), "DIR[:TAG][,ro]",

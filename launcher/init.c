@@ -18,6 +18,7 @@
  *	LG_FOLDER	where in it the command starts
  *	TERM
  */
+#include "devices/devices.h"
 #include "initramfs.h"
 
 const char guest_init[] =
@@ -237,7 +238,8 @@ const char guest_enter[] =
 
 /*
  * /lguest/lease, for udhcpc: an address, a way out, and name servers.  Below
- * LG_TOP is the root that the command has; with the host's files a link there
+ * LG_TOP is the root that the command has (Debian 12's passt does not tell of a
+ * name server that it answers for); with the host's files a link there
  * may lead to a service that does not run here.
  */
 const char guest_lease[] =
@@ -245,7 +247,7 @@ const char guest_lease[] =
 "[ \"$1\" = bound ] || exit 0\n"
 "ip addr add $ip/$mask dev $interface\n"
 "[ ! \"$router\" ] || ip route add default via ${router%% *} dev $interface\n"
-"[ \"$dns\" ] || exit 0\n"
+"[ \"$dns\" ] || dns=" NET_NAME_SERVER "\n"
 "list=$LG_TOP/etc/resolv.conf\n"
 "rm -f $list\n"
 "[ ! \"$domain\" ] || echo search $domain >$list\n"

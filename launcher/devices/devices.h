@@ -22,6 +22,8 @@ struct virtio_device *share_create(const char *option);
 struct virtio_device *share_create_root(const char *folder);
 /* The guest's names of the cards that get their address by DHCP, with spaces between. */
 const char *net_dhcp_cards(void);
+/* Where passt answers for a name server that only the host itself reaches. */
+#define NET_NAME_SERVER	"169.254.1.1"
 /* The tags of those that share_create() made, with spaces between. */
 const char *share_tags(void);
 

@@ -30,6 +30,7 @@ struct net_way {
 	uint64_t features;		/* offloads */
 	bool patient;			/* as in struct virtio_kind */
 	bool dhcp;			/* somebody there gives addresses */
+	bool words;			/* its argument may be given as NAME,ARGUMENT */
 	/* Connect; NULL, or what is wrong.  argument is what follows NAME=. */
 	const char *(*open)(struct net *net, char *argument);
 	/* Send one frame, or drop it. */
@@ -70,6 +71,9 @@ struct net {
 	uint8_t frame[NET_FRAME_MOST];	/* came before there was room for it */
 	size_t frame_size;		/* with the header */
 };
+
+/* The first bytes of a frame; it has so many. */
+void parts_peek(const struct iovec *parts, uint8_t *to, size_t size);
 
 extern const struct net_way net_tap, net_user, net_switch;
 

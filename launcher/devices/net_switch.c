@@ -147,18 +147,6 @@ static void send_to_all(struct net *net, struct msghdr *message)
 		closedir(folder);
 }
 
-/* The first bytes of a frame; it has so many. */
-static void peek(const struct iovec *parts, uint8_t *to, size_t size)
-{
-	for (; size; parts++) {
-		size_t part = parts->iov_len < size ? parts->iov_len : size;
-
-		memcpy(to, parts->iov_base, part);
-		to += part;
-		size -= part;
-	}
-}
-
 /*D:310
  * Peers get the frame as it is, behind its header, which says what is left
  * undone: the checksum, and the cutting of a large packet.  It never leaves the
@@ -171,7 +159,7 @@ static void send_to_switch(struct net *net, struct iovec *parts, unsigned int n,
 	char name[NAME_LENGTH + 1];
 
 	(void)size;
-	peek(parts, start, sizeof(start));
+	parts_peek(parts, start, sizeof(start));
 	name_of(start + NET_HEADER, name);
 	if ((start[NET_HEADER] & 1) || !send_to(net, &message, name, 0))
 		send_to_all(net, &message);

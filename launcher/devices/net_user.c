@@ -3,7 +3,9 @@
  * The network of an ordinary user: passt(1), a program of its own, makes sockets
  * of the guest's connections.  It needs no privileges, and no network stack has
  * to live in the launcher.  Frames go through a stream socket, each behind its
- * length in 4 bytes, the highest first.
+ * length in 4 bytes, the highest first.  What the guest sends to whom is looked
+ * at here (net_rules.c): passt would let it reach all that its user may, and by
+ * the gateway's address this machine itself.
  */
 #define _GNU_SOURCE 1
 #include <arpa/inet.h>
@@ -18,21 +20,34 @@
 #include <unistd.h>
 
 #include "lguest.h"
+#include "devices.h"
 #include "net.h"
+#include "net_rules.h"
 #include "virtqueue.h"
 
 #define PROGRAM	"passt"
 #define ROOM	(256 << 10)
-
-/* What has come in, and is not yet taken. */
-struct stream {
-	size_t from, to;
-	uint8_t bytes[ROOM];
-};
+#define COMPLAINTS_MOST	8
 
 /* Ports of the host that lead to the guest, as passt wants them: "2222:22,80". */
+#define FORWARDS_MOST	64
 struct forwards {
 	char tcp[256], udp[256];
+	unsigned int count;
+	struct {
+		uint8_t protocol;
+		uint16_t port;		/* the guest's */
+	} to[FORWARDS_MOST];
+};
+
+/* What the user wants, and what has come in and is not yet taken. */
+struct stream {
+	struct forwards ports;
+	struct net_rules rules;
+	bool host_loopback;
+	unsigned int told;
+	size_t from, to;
+	uint8_t bytes[ROOM];
 };
 
 static bool is_port(const char *text, char **end)
@@ -44,29 +59,75 @@ static bool is_port(const char *text, char **end)
 	return value >= 1 && value <= 65535;
 }
 
-/* "[udp:]PORT[:PORT],..." */
-static bool parse_forwards(char *list, struct forwards *ports)
+/* "[udp:]PORT[:PORT]" */
+static bool add_forward(struct forwards *ports, const char *item)
 {
-	char *item, *rest, *end;
+	bool udp = !strncmp(item, "udp:", 4);
+	char *to = udp ? ports->udp : ports->tcp, *end;
+	size_t used = strlen(to);
+	const char *last = item += udp ? 4 : 0;
 
-	for (item = strtok_r(list, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
-		bool udp = !strncmp(item, "udp:", 4);
-		char *to = udp ? ports->udp : ports->tcp;
-		size_t used = strlen(to);
-
-		item += udp ? 4 : 0;
-		if (!is_port(item, &end) || (*end == ':' && !is_port(end + 1, &end)) || *end ||
-		    used + strlen(item) + 2 > sizeof(ports->tcp))
+	if (!is_port(item, &end))
+		return false;
+	if (*end == ':') {
+		last = end + 1;
+		if (!is_port(last, &end))
 			return false;
-		sprintf(to + used, "%s%s", used ? "," : "", item);
 	}
-	return *ports->tcp || *ports->udp;
+	if (*end || used + strlen(item) + 2 > sizeof(ports->tcp) ||
+	    ports->count == FORWARDS_MOST)
+		return false;
+	sprintf(to + used, "%s%s", used ? "," : "", item);
+	ports->to[ports->count].protocol = udp ? IPPROTO_UDP : IPPROTO_TCP;
+	ports->to[ports->count++].port = strtoul(last, NULL, 10);
+	return true;
+}
+
+static const char *understand_one(struct stream *s, const char *item)
+{
+	if (!strncmp(item, "allow=", 6))
+		return rules_add(&s->rules, item + 6, true);
+	if (!strncmp(item, "deny=", 5))
+		return rules_add(&s->rules, item + 5, false);
+	if (!strcmp(item, "host-loopback")) {
+		s->host_loopback = true;
+		return NULL;
+	}
+	return add_forward(&s->ports, item) ? NULL :
+	       "it takes ports to forward, rules and host-loopback; say for instance user=2222:22,udp:53,deny=10.0.0.0/8";
+}
+
+static const char *understand(struct stream *s, char *list)
+{
+	const char *why = *list ? NULL : understand_one(s, list);
+	char *item, *rest;
+
+	for (item = strtok_r(list, ",", &rest); item && !why; item = strtok_r(NULL, ",", &rest))
+		why = understand_one(s, item);
+	if (!s->host_loopback)
+		rules_close_own(&s->rules);
+	return why;
+}
+
+/* Is the host's first name server one that only the host itself reaches? */
+static bool has_local_resolver(void)
+{
+	FILE *file = fopen("/etc/resolv.conf", "re");
+	char line[256], address[128] = "";
+
+	while (file && !*address && fgets(line, sizeof(line), file))
+		if (sscanf(line, " nameserver %127s", address) == 1 && strchr(address, ':'))
+			*address = '\0';
+	if (file)
+		fclose(file);
+	return !strncmp(address, "127.", 4);
 }
 
 /* The child: only its end of the socket, and standard files, stay open. */
-static void become_passt(int fd, int report, const struct forwards *ports)
+static void become_passt(int fd, int report, const struct stream *s)
 {
-	const char *words[12] = { PROGRAM, "--foreground", "--quiet", "--fd" };
+	const struct forwards *ports = &s->ports;
+	const char *words[16] = { PROGRAM, "--foreground", "--quiet", "--fd" };
 	unsigned int n = 4;
 	sigset_t none;
 	char number[16];
@@ -86,6 +147,13 @@ static void become_passt(int fd, int report, const struct forwards *ports)
 		words[n++] = "--udp-ports";
 		words[n++] = ports->udp;
 	}
+	if (!s->host_loopback) {
+		words[n++] = "--no-map-gw";
+		if (has_local_resolver()) {
+			words[n++] = "--dns-forward";
+			words[n++] = NET_NAME_SERVER;
+		}
+	}
 	execvp(PROGRAM, (char **)words);
 	if (write(report, &errno, sizeof(errno)) < 0)
 		_exit(2);
@@ -93,7 +161,7 @@ static void become_passt(int fd, int report, const struct forwards *ports)
 }
 
 /* Start it; 0 or the errno of its exec. */
-static int start_passt(int fd, const struct forwards *ports)
+static int start_passt(int fd, const struct stream *s)
 {
 	int report[2], error = 0;
 	pid_t pid;
@@ -102,7 +170,7 @@ static int start_passt(int fd, const struct forwards *ports)
 		return errno;
 	pid = fork();
 	if (!pid)
-		become_passt(fd, report[1], ports);
+		become_passt(fd, report[1], s);
 	close(report[1]);
 	if (pid < 0)
 		error = errno;
@@ -114,19 +182,23 @@ static int start_passt(int fd, const struct forwards *ports)
 
 static const char *open_user(struct net *net, char *argument)
 {
-	struct forwards ports = { .tcp = "" };
+	struct stream *s = calloc(1, sizeof(*s));
+	const char *why;
 	int ends[2], error;
 
-	if (argument && !parse_forwards(argument, &ports))
-		return "it takes ports to forward; say for instance user=2222:22,udp:53";
-	net->state = calloc(1, sizeof(struct stream));
-	if (!net->state || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+	if (!s)
 		return strerror(errno);
-	error = start_passt(ends[1], &ports);
+	net->state = s;
+	rules_init(&s->rules);
+	why = understand(s, argument ? argument : (char[]){ "," });
+	if (why)
+		return why;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return strerror(errno);
+	error = start_passt(ends[1], s);
 	close(ends[1]);
 	if (error) {
 		close(ends[0]);
-		free(net->state);
 		return error == ENOENT ?
 		       "the program passt is not installed; `apt-get install passt`, or use tap=NAME" :
 		       strerror(error);
@@ -144,25 +216,42 @@ static void hang_up(struct net *net, const char *why)
 	net->fd = -1;
 }
 
+static bool may_go_out(struct stream *s, const uint8_t *frame, size_t size)
+{
+	if (rules_let_out(&s->rules, frame, size))
+		return true;
+	if (s->told < COMPLAINTS_MOST && ++s->told)
+		note("network user: a frame is not let out, by a rule or because it goes to this machine");
+	return false;
+}
+
 /*
  * passt drops a length that it reads without any byte behind it, and understands
  * nothing from then on: so both are sent as one.  The length takes the place of
  * the header, which passt does not want.  The thread that receives is the one
- * that closes.
+ * that closes.  The guest may change a frame at any time: what was looked at is a
+ * copy, and that is what goes out.
  */
 static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, size_t size)
 {
 	uint32_t length = htonl(size - NET_HEADER);
-	struct iovec all[1 + VIRTQUEUE_MOST], *next = all;
+	uint8_t start[RULES_LOOK];
+	struct iovec all[2 + VIRTQUEUE_MOST], *next = all;
 	struct msghdr message = { 0 };
+	size_t look = size - NET_HEADER < sizeof(start) ? size - NET_HEADER : sizeof(start);
 	int fd = net->fd;
 
 	if (fd < 0)
 		return;
 	parts_skip(&parts, &n, NET_HEADER);
+	parts_peek(parts, start, look);
+	if (!may_go_out(net->state, start, look))
+		return;
+	parts_skip(&parts, &n, look);
 	all[0] = (struct iovec){ &length, sizeof(length) };
-	memcpy(all + 1, parts, n * sizeof(*parts));
-	n++;
+	all[1] = (struct iovec){ start, look };
+	memcpy(all + 2, parts, n * sizeof(*parts));
+	n += 2;
 	/* The stream takes a frame as a whole or in parts, but never a part only. */
 	while (n) {
 		ssize_t done;
@@ -174,6 +263,17 @@ static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, s
 			return;
 		parts_skip(&next, &n, done);
 	}
+}
+
+static bool leads_here(void *with, uint8_t protocol, uint16_t port)
+{
+	const struct forwards *ports = with;
+	unsigned int i;
+
+	for (i = 0; i < ports->count; i++)
+		if (ports->to[i].protocol == protocol && ports->to[i].port == port)
+			return true;
+	return false;
 }
 
 static size_t take_frame(struct net *net, struct stream *s, struct iovec *parts, unsigned int n)
@@ -191,6 +291,8 @@ static size_t take_frame(struct net *net, struct stream *s, struct iovec *parts,
 	if (s->to - s->from - sizeof(length) < length)
 		return 0;
 	memset(&net->header, 0, NET_HEADER);
+	rules_note_call(&s->rules, s->bytes + s->from + sizeof(length), length, leads_here,
+			&s->ports);
 	parts_write(parts + 1, n - 1, s->bytes + s->from + sizeof(length), length);
 	s->from += sizeof(length) + length;
 	return NET_HEADER + length;
@@ -221,6 +323,7 @@ static size_t receive_from_user(struct net *net, struct iovec *parts, unsigned i
 const struct net_way net_user = {
 	.name = "user",
 	.dhcp = true,
+	.words = true,
 	.open = open_user,
 	.send = send_to_user,
 	.receive = receive_from_user,

@@ -18,6 +18,17 @@
 #define SEND		1
 #define BUDGET		64	/* frames before others get the lock */
 
+void parts_peek(const struct iovec *parts, uint8_t *to, size_t size)
+{
+	for (; size; parts++) {
+		size_t part = parts->iov_len < size ? parts->iov_len : size;
+
+		memcpy(to, parts->iov_base, part);
+		to += part;
+		size -= part;
+	}
+}
+
 static struct net *net_of(struct virtio_queue *q)
 {
 	return q->device->state;
@@ -249,24 +260,35 @@ static bool parse_address(const char *text, uint8_t *mac)
 
 static const struct net_way *const ways[] = { &net_user, &net_tap, &net_switch };
 
-/* "NAME[=ARGUMENT][,mac=ADDRESS]", taken apart in place. */
+/* Take ",mac=ADDRESS" out of an option; NULL if it has none. */
+static char *take_mac(char *option)
+{
+	char *at = strstr(option, ",mac="), *end = at ? strchr(at + 1, ',') : NULL;
+	char *mac = at ? strdup(at + 5) : NULL;
+
+	if (mac && end)
+		mac[end - at - 5] = '\0';
+	if (mac)
+		memmove(at, end ? end : "", end ? strlen(end) + 1 : 1);
+	return mac;
+}
+
+/* "NAME[=ARGUMENT]", or "NAME,ARGUMENT" for words that are no list; taken apart. */
 static const char *understand(struct net *net, char *option, char **argument)
 {
-	char *mac = strstr(option, ",mac="), *equals;
+	char *mac = take_mac(option), *end;
+	bool good = !mac || parse_address(mac, net->mac), words;
 	unsigned int i;
 
-	make_address(net->mac);
-	if (mac) {
-		*mac = '\0';
-		if (!parse_address(mac + 5, net->mac))
-			return "the address is wrong; give one like mac=52:54:00:12:34:56";
-	}
-	equals = strchr(option, '=');
-	if (equals)
-		*equals = '\0';
-	*argument = equals ? equals + 1 : NULL;
+	free(mac);
+	if (!good)
+		return "the address is wrong; give one like mac=52:54:00:12:34:56";
+	end = option + strcspn(option, "=,");
+	words = *end == ',';
+	*argument = *end ? end + 1 : NULL;
+	*end = '\0';
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
-		if (!strcmp(option, ways[i]->name))
+		if (!strcmp(option, ways[i]->name) && (!words || ways[i]->words))
 			net->way = ways[i];
 	return net->way ? NULL : "there is no such way; give user, tap=NAME or switch=FOLDER";
 }
@@ -302,6 +324,7 @@ struct virtio_device *net_create(const char *option)
 		return NULL;
 	}
 	net->fd = -1;
+	make_address(net->mac);
 	why = understand(net, copy, &argument);
 	if (!why)
 		why = net->way->open(net, argument);

@@ -35,7 +35,7 @@ cat >"$work/alice" <<'END'
 cd /tmp
 export HOME=/home/alice
 lguest run -m 128M -n switch=/tmp/lan -- sh -c "$(cat /lab/neighbour)" >/tmp/neighbour.out 2>&1 &
-lguest run -v -m 512M -d /dev/nvme0n1 -n user=2007:7 -n tap=tap0,mac=52:54:00:00:00:02 \
+lguest run -v -m 512M -d /dev/nvme0n1 -n user=2007:7,host-loopback -n tap=tap0,mac=52:54:00:00:00:02 \
 	-n switch=/tmp/lan,mac=52:54:00:00:00:03 -p selftest </dev/null >/tmp/debian.out 2>/tmp/debian.err
 echo $? >/tmp/status
 kill $!

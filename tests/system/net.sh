@@ -30,7 +30,7 @@ md5sum </tmp/www/big >/tmp/www/sum
 httpd -h /tmp/www -p 80
 sh /mnt/share/iperf -s >/dev/null 2>&1 &
 echo listening
-sleep 120
+sleep 1000
 END
 
 cat >"$work/second" <<'END'
@@ -51,6 +51,21 @@ wget -q -O - http://www.example.test/name
 [ ! -e /lab ] || echo "host's files"
 END
 
+# What is closed does not answer: no need to wait for long.
+cat >"$work/user-closed" <<'END'
+get() { timeout 4 wget -q -O - http://$1/name 2>/dev/null || echo closed; }
+echo "name: $(nslookup www.example.test 2>/dev/null | grep -c 'Address.*192.0.2.1$')"
+echo "server: $(grep -c '^nameserver 169.254.1.1$' /etc/resolv.conf)"
+echo "gateway: $(get 192.0.2.1)"
+echo "own: $(get 192.0.2.9)"
+echo "port: $(get 192.0.2.9:81)"
+mkdir /tmp/www
+echo guest >/tmp/www/name
+httpd -h /tmp/www -p 80
+echo up
+[ ! "$1" ] || sleep $1
+END
+
 program=()
 ! command -v passt >/dev/null || program=(--with "$(command -v passt)")
 [ ! -e "$(command -v passt).avx2" ] || program+=(--with "$(command -v passt).avx2")
@@ -62,7 +77,7 @@ gcc -static -O2 -Wall -Wextra -Werror -o "$work/name_server/name_server" \
 
 # iperf3 says "sender" and "receiver" at the end of a run without errors.
 inside "one CPU" --memory 3G --modprobe tun --modprobe dummy --with "$work/tap-guest" \
-	--with "$work/first" --with "$work/second" --with "$work/user-guest" "${program[@]}" \
+	--with "$work/first" --with "$work/second" --with "$work/user-guest" --with "$work/user-closed" "${program[@]}" \
 	--with "$work/iperf" --with "$work/name_server" <<'END'
 tcp() {	# NAME FILE: a run each way, with something received
 	local way
@@ -120,7 +135,8 @@ is "I14 ... and it was swept up" 1 "$(ls /tmp/lan | wc -l)"
 kill -TERM $first
 wait $first
 
-for bad in tap nonsense switch= user=x user=0:7 user=80:80:80 user= tap=tap1,mac=zz tap=nametoolongforaninterface; do
+for bad in tap nonsense switch= tap,x user, user,allow= user,allow=x user,deny=10.0.0.0/33 user,allow=10.0.0.1:0 \
+		user,host-loopback=yes user,deny=::/0:80 user=x user=0:7 user=80:80:80 user= tap=tap1,mac=zz tap=nametoolongforaninterface; do
 	lguest run -n $bad -- true >/tmp/out 2>/tmp/err
 	is "K1 K6 -n $bad is refused" 122 $?
 	has "K1 ... with a sentence" "^lguest: cannot use the network $bad: .*" /tmp/err
@@ -136,12 +152,20 @@ if [ -x passt ]; then
 	echo found >/tmp/www/name
 	ip link set dummy0 up
 	ip addr add 192.0.2.2/24 dev dummy0
+	ip addr add 192.0.2.9/24 dev dummy0
+	httpd -h /tmp/www -p 81
 	ip route add default via 192.0.2.1
 	cat >/run/in-it <<-'IN'
 	cd /lab
 	for root in '' '--rootfs /'; do
-		lguest run -n user $root -- sh -c "$(cat user-guest)"
+		lguest run -n user,host-loopback $root -- sh -c "$(cat user-guest)"
 	done >/tmp/out 2>/tmp/err
+	lguest run -n user -- sh -c "$(cat user-closed)" >/tmp/closed 2>/tmp/err-closed
+	lguest run -v -n user=8080:80,allow=192.0.2.9:80,mac=52:54:00:00:00:07 -- \
+		sh -c "set 60; $(cat user-closed)" >/tmp/rules 2>/tmp/err-rules & pid=$!
+	until grep -q up /tmp/rules || ! kill -0 $pid; do sleep 0.2; done
+	timeout 20 wget -q -O /tmp/forwarded http://127.0.0.1:8080/name
+	kill $pid
 	IN
 	in_real_root /run/in-it passt*
 	is "K6 L6 32 MiB from the host by user networking; the host's name server" \
@@ -149,6 +173,13 @@ if [ -x passt ]; then
 	is "K6 L6 the same with the host's files as root" "$sum found host's files" \
 		"$(sed -n '3,$p' /tmp/out | tr '\n' ' ' | sed 's/ $//')"
 	cat /tmp/err
+	is "K6 L6 AT-82 by itself nothing of this machine but its name server" \
+		"name: 1 server: 1 gateway: closed own: closed port: closed up" "$(echo $(cat /tmp/closed))"
+	is "K6 L6 AT-82 allow=CIDR:PORT opens that and nothing else" \
+		"name: 0 server: 1 gateway: closed own: found port: closed up" "$(echo $(cat /tmp/rules))"
+	has "K6 L6 ... what is not let out is told with -v" 'a frame is not let out' /tmp/err-rules
+	is "K6 L6 ... and a port that leads to the guest is answered" guest "$(cat /tmp/forwarded)"
+	cat /tmp/err-closed
 	kill $names
 	check "H8 passt is gone with its guest" sh -c '! pidof passt passt.avx2'
 else
