@@ -2,7 +2,7 @@
 /*
  * Confinement.  A guest that finds a hole in a device is a process of its user,
  * and shall be less: each thread that touches the guest's bytes has a list of
- * the system calls it needs, and any other ends the launcher with SIGSYS; it has
+ * the system calls it needs (filter.c), and any other ends the launcher; it has
  * no capability, should root have started us, and reaches no file by name.  The
  * first thread has none of these bounds, because a restart is an exec and opens
  * everything anew; it sleeps from before the guest's first instruction until

@@ -21,7 +21,7 @@ bool verbose;
 
 static int log_socket = -1;
 
-/* Not syslog(3): it makes new sockets when it likes, which confine.c forbids. */
+/* Not syslog(3): it makes new sockets when it likes, which filter.c forbids. */
 void message_to_log(void)
 {
 	struct sockaddr_un address = { AF_UNIX, "/dev/log" };

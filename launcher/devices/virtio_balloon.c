@@ -48,7 +48,7 @@ static struct virtio_balloon_config *config_of(struct virtio_device *device)
 	return (struct virtio_balloon_config *)device->config;
 }
 
-/* Not qsort(), which asks the kernel how much memory there is (confine.c). */
+/* Not qsort(), which asks the kernel how much memory there is (filter.c). */
 static void sort(uint32_t *pages, unsigned int n)
 {
 	unsigned int gap, i, j;

@@ -2,7 +2,7 @@
 /*
  * The door of a guest's vsock, PATH.  To call a Unix socket is to speak as the
  * user, to any program of his that listens on one; so the launcher, which
- * guests may break into, may not (confine.c).  A small process does it instead:
+ * guests may break into, may not (filter.c).  A small process does it instead:
  * it is told a port's number, connects to PATH_NUMBER and nothing else, and
  * passes the socket.  It also listens on PATH, for programs that call the guest.
  * It ends with the launcher, whose end of their common socket is then closed.

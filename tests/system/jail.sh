@@ -50,4 +50,18 @@ as_alice() { su alice -c "/lab/jail/jail $1"; }
 tries as_alice alice
 END
 
+# No Landlock: the user hears of it, and what the filters hold is held.
+inside "no Landlock" --append lsm=capability --with "$work/jail" <<'END'
+lguest run -- true </dev/null >/tmp/out 2>/tmp/err
+is "L8 a host without Landlock runs guests" 0 $?
+is "L8 ... and says once what is missing" 1 "$(grep -c '^lguest: this kernel has no Landlock' /tmp/err)"
+ip link set lo up
+for kind in vcpu disk; do
+	is "L8 AT-77 without Landlock the $kind thread has done nothing" "tried" \
+		"$(jail/jail $kind 2>/dev/null | sed 's/^tried [5-9].*/tried/')"
+done
+is "L8 AT-77 ... that of a read-only share can read, no more" "" \
+	"$(jail/jail share-ro 2>/dev/null | grep -v -e '^tried [5-9]' -e 'did share-ro read-')"
+END
+
 finish

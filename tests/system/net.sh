@@ -173,9 +173,9 @@ if [ -x passt ]; then
 	is "K6 L6 the same with the host's files as root" "$sum found host's files" \
 		"$(sed -n '3,$p' /tmp/out | tr '\n' ' ' | sed 's/ $//')"
 	cat /tmp/err
-	is "K6 L6 AT-82 by itself nothing of this machine but its name server" \
+	is "K6 L6 AT-91 by itself nothing of this machine but its name server" \
 		"name: 1 server: 1 gateway: closed own: closed port: closed up" "$(echo $(cat /tmp/closed))"
-	is "K6 L6 AT-82 allow=CIDR:PORT opens that and nothing else" \
+	is "K6 L6 AT-91 allow=CIDR:PORT opens that and nothing else" \
 		"name: 0 server: 1 gateway: closed own: found port: closed up" "$(echo $(cat /tmp/rules))"
 	has "K6 L6 ... what is not let out is told with -v" 'a frame is not let out' /tmp/err-rules
 	is "K6 L6 ... and a port that leads to the guest is answered" guest "$(cat /tmp/forwarded)"
