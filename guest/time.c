@@ -10,6 +10,8 @@
 #include <linux/irq.h>
 #include <linux/percpu.h>
 #include <linux/time64.h>
+#include <linux/timekeeping.h>
+#include <linux/workqueue.h>
 #include <asm/cpufeature.h>
 #include <asm/paravirt.h>
 #include <asm/pvclock.h>
@@ -43,7 +45,8 @@ static int set_wallclock(const struct timespec64 *now)
 }
 
 /*G:610
- * The clock without a TSC: a call to the Host for each reading.
+ * The clock without a TSC: a call to the Host for each reading.  With one it is there,
+ * too, for the day on which the TSC is no good any more.
 :*/
 static u64 host_time(void)
 {
@@ -57,7 +60,7 @@ static u64 read_host_clock(struct clocksource *cs)
 
 static struct clocksource host_clock = {
 	.name	= "lguest",
-	.rating	= 400,
+	.rating	= 250,		/* below the TSC, above the rest */
 	.read	= read_host_clock,
 	.mask	= CLOCKSOURCE_MASK(64),
 	.flags	= CLOCK_SOURCE_IS_CONTINUOUS,
@@ -105,6 +108,50 @@ static struct clock_event_device timer = {
 	.irq			= LGUEST_IRQ_TIMER,
 };
 
+/*G:625
+ * The Host takes tsc_khz back when its TSC has stopped or begun anew.  Linux then takes
+ * the next clock, in a thread of its own; until then its time stands still.
+ *
+ * The Host's clock, too, stands still while its machine sleeps, and the date must not:
+ * it is put right a second later.  A date of the guest's own making keeps its distance.
+:*/
+static bool uses_tsc;
+static s64 ahead;		/* of the Host's date, in seconds */
+
+static void mend_date(struct work_struct *work)
+{
+	struct timespec64 now;
+
+	get_wallclock(&now);
+	if (abs(ahead) > 1)
+		now.tv_sec += ahead;
+	do_settimeofday64(&now);
+}
+
+static DECLARE_DELAYED_WORK(date_work, mend_date);
+
+static void look_at_date(void)
+{
+	static u32 seen = 1;	/* Linux's clock did not run before its interrupts did */
+	u32 sleeps = READ_ONCE(lguest_shared.sleeps);
+
+	if (sleeps & 1)
+		return;
+	if (sleeps != seen)
+		schedule_delayed_work(&date_work, seen == 1 ? 0 : HZ);
+	else if (!delayed_work_pending(&date_work))
+		ahead = ktime_get_real_seconds() - READ_ONCE(lguest_shared.wall_sec);
+	seen = sleeps;
+}
+
+static void look_at_tsc(void)
+{
+	if (!uses_tsc || READ_ONCE(lguest_shared.tsc_khz))
+		return;
+	uses_tsc = false;
+	mark_tsc_unstable("the Host's word");
+}
+
 /*G:630
  * A guest that was paused, or whose machine slept, finds that its clocks went
  * on.  Linux's watchdogs would take that for a lockup of its own.  They need a
@@ -124,6 +171,8 @@ static void forgive_gap(void)
 
 static irqreturn_t timer_interrupt(int irq, void *data)
 {
+	look_at_tsc();
+	look_at_date();
 	forgive_gap();
 	timer.event_handler(&timer);
 	return IRQ_HANDLED;
@@ -147,8 +196,7 @@ static void timer_init(void)
 
 	timer.cpumask = cpumask_of(0);
 	clockevents_config_and_register(&timer, NSEC_PER_SEC, 1, LONG_MAX);
-	if (!lguest_shared.tsc_khz)
-		clocksource_register_hz(&host_clock, NSEC_PER_SEC);
+	clocksource_register_hz(&host_clock, NSEC_PER_SEC);
 }
 
 /* After static calls work, before Linux calibrates anything. */
@@ -175,7 +223,8 @@ void setup_time_ops(void)
 	x86_init.timers.setup_percpu_clockev = x86_init_noop;
 	x86_init.hyper.init_platform = init_platform;
 
-	if (lguest_shared.tsc_khz) {
+	uses_tsc = lguest_shared.tsc_khz != 0;
+	if (uses_tsc) {
 		force_cpu_cap(X86_FEATURE_CONSTANT_TSC);
 		force_cpu_cap(X86_FEATURE_NONSTOP_TSC);
 		force_cpu_cap(X86_FEATURE_TSC_KNOWN_FREQ);

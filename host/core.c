@@ -428,6 +428,7 @@ static int __init init(void)
 	err = init_shrinker();
 	if (err)
 		goto err_free_predictions;
+	init_clock();
 	init_stats();
 	/* Last: from here on anyone may open it. */
 	err = selftest ? run_selftest() : init_device();
@@ -437,6 +438,7 @@ static int __init init(void)
 
 err_free_stats:
 	free_stats();
+	free_clock();
 	free_shrinker();
 err_free_predictions:
 	free_predictions();
@@ -454,6 +456,7 @@ static void __exit fini(void)
 	if (!selftest)
 		free_device();
 	free_stats();
+	free_clock();
 	free_shrinker();
 	free_predictions();
 	free_syscall_msrs();

@@ -8,26 +8,10 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
-#include <asm/tsc.h>
 #include "lg.h"
 #include "trace.h"
 
 #define MESSAGE_SIZE 256
-
-/* The wall clock, for a guest that starts or that just took an interrupt. */
-void write_times(struct lg_cpu *cpu)
-{
-	struct lguest_shared *shared = cpu->shared;
-	struct timespec64 now;
-
-	ktime_get_real_ts64(&now);
-	WRITE_ONCE(shared->time_seq, shared->time_seq + 1);
-	smp_wmb();
-	shared->wall_sec = now.tv_sec;
-	shared->wall_nsec = now.tv_nsec;
-	smp_wmb();
-	WRITE_ONCE(shared->time_seq, shared->time_seq + 1);
-}
 
 static bool entry_ok(u64 address)
 {
@@ -87,9 +71,8 @@ static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 	map_shared(cpu, page);
 
 	memset(cpu->shared->hcall_status, 0xff, LGUEST_RING_SIZE);
-	cpu->shared->tsc_khz = check_tsc_unstable() ? 0 : tsc_khz;
 	cpu->shared->vcpu = cpu->id;
-	write_times(cpu);
+	start_clock(cpu);
 }
 
 static void shut_down(struct lg_cpu *cpu, u64 text, u64 reason)

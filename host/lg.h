@@ -251,6 +251,7 @@ struct lg_cpu {
 	DECLARE_BITMAP(irqs_pending, LGUEST_IRQS);	/* w */
 	bool break_out;			/* w */
 	struct hrtimer timer;		/* o */
+	unsigned int restarts, sleeps;	/* o those of clock.c, when it was started */
 	int in_guest;			/* w CPU it runs on, or -1 */
 
 	u64 traps[259];			/* o counters by reason */
@@ -420,6 +421,11 @@ enum lg_next note_step(struct lg_cpu *cpu, u64 trap, enum lg_next next);
 /* hypercalls.c */
 enum lg_next do_hypercall(struct lg_cpu *cpu);
 void do_sleeping_hypercall(struct lg_cpu *cpu);
+
+/* clock.c */
+void init_clock(void);
+void free_clock(void);
+void start_clock(struct lg_cpu *cpu);
 void write_times(struct lg_cpu *cpu);
 
 /* direct.c */

@@ -265,9 +265,9 @@ struct lguest_shared {
 	lguest_u64 sp0;			/* G kernel stack; the Host ignores it */
 	lguest_u64 scratch[4];		/* G the Host ignores it */
 
-	lguest_u64 tsc_khz;		/* H 0 if the TSC cannot keep time */
+	lguest_u64 tsc_khz;		/* H 0 if the TSC cannot keep time (any more) */
 	lguest_u32 time_seq;		/* H odd while the next two change */
-	lguest_u32 reserved;
+	lguest_u32 sleeps;		/* H twice those of its machine; odd: about to */
 	lguest_u64 wall_sec;		/* H wall clock, UTC ... */
 	lguest_u64 wall_nsec;		/* H ... at INIT, GET_TIME, interrupts */
 	lguest_u64 vcpu;		/* H number of this vCPU */

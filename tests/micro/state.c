@@ -992,7 +992,7 @@ static void reads_all(void)
 	/* What the Host did not say it writes is zero. */
 	for (size_t i = sizeof(struct lguest_shared); i < PAGE; i++)
 		EXPECT_EQ(shared[i], 0);
-	EXPECT_EQ(SHARED->reserved, 0);
+	EXPECT_EQ(SHARED->sleeps, 0);
 }
 
 TEST("AT-51 nothing uninitialised in the shared page")
