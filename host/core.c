@@ -14,6 +14,7 @@
 #include <asm/tsc.h>
 #include "lg.h"
 #include "trace.h"
+#include "compat/fpu.h"
 #include "compat/host_work.h"
 
 /*H:100
@@ -115,6 +116,7 @@ bool take_async_fault(struct lg_cpu *cpu)
 
 void wait_for_host_page(struct lg_cpu *cpu)
 {
+	kernel_fpu_end_irqs_off();
 	count(cpu, LG_COUNT_HOST_PAGES);
 	cpu->visit_began = 0;
 	kvm_async_pf_task_wait_schedule((u32)cpu->cr2);
@@ -234,9 +236,10 @@ static void run_guest_atomic(struct lg_cpu *cpu)
 		local_irq_enable();
 	} while (handle_trap(cpu) == LG_RUN);
 	save_guest_fpu(cpu);
-	kernel_fpu_end();
 	if (unlikely(wait))
 		wait_for_host_page(cpu);
+	else
+		kernel_fpu_end();
 }
 
 /* Do the sleepable thing that handle_trap() asked for. */
