@@ -5,8 +5,8 @@
  *	held DEVICE MIB KIND FROM BYTES BAD
  * DEVICE is one of the kernel's network block devices; what it holds is in our memory,
  * MIB of it.  Reads or writes (KIND), those that begin at byte FROM or after it, wait
- * until there are BYTES of them; then all are answered.  After a SIGUSR1 none waits any
- * more.  Byte BAD cannot be read.
+ * until there are BYTES of them; then all are answered.  Each time it says how many
+ * bytes wait.  After a SIGUSR1 none waits any more.  Byte BAD cannot be read.
  */
 #define _GNU_SOURCE 1
 #include <endian.h>
@@ -125,6 +125,7 @@ static void receive(int fd)
 		die("too many requests wait");
 	waiting[number++] = r;
 	bytes += length;
+	dprintf(1, "%llu wait\n", (unsigned long long)bytes);
 	if (bytes >= enough)
 		answer_all(fd);
 }
