@@ -26,12 +26,15 @@ static bool entry_ok(u64 address)
  */
 static struct page *pin_shared_page(struct lg_cpu *cpu, u64 gpa)
 {
+	struct folio *folio;
 	struct page *page;
 
 	if (pin_user_pages_fast(launcher_address(cpu->lg, GPA(gpa)), 1,
 				FOLL_WRITE | FOLL_LONGTERM, &page) != 1)
 		return NULL;
-	if (PageAnon(page) || PageSwapBacked(page) || PageHuge(page))
+	folio = page_folio(page);
+	if (folio_test_anon(folio) || folio_test_swapbacked(folio) ||
+	    folio_test_hugetlb(folio))
 		return page;
 	unpin_user_page(page);
 	return NULL;
