@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -35,7 +36,7 @@ static struct lg_cpu *cpu_at(struct lguest *lg, loff_t id)
 {
 	if (!lg || id < 0 || id >= lg->nr_cpus)
 		return NULL;
-	return &lg->cpus[id];
+	return &lg->cpus[array_index_nospec(id, lg->nr_cpus)];
 }
 
 static int lguest_open(struct inode *inode, struct file *file)
@@ -337,42 +338,46 @@ static const struct {
 	[LHREQ_STEP] = { req_step, 1 },
 };
 
-static int do_request(struct file *file, const u64 *word, loff_t id)
+static int do_request(struct file *file, u64 number, const u64 *arg, loff_t id)
 {
 	struct lguest *lg = guest_of(file);
 	struct lg_cpu *cpu = cpu_at(lg, id);
 
-	if (word[0] == LHREQ_INITIALIZE)
-		return initialize(file->private_data, word + 1);
+	if (number == LHREQ_INITIALIZE)
+		return initialize(file->private_data, arg);
 	if (!cpu)
 		return -EINVAL;
 	if (READ_ONCE(lg->dead))
 		return -ENOENT;
-	return requests[word[0]].fn(cpu, word + 1);
+	return requests[number].fn(cpu, arg);
 }
 
 static ssize_t lguest_write(struct file *file, const char __user *buf,
 			    size_t size, loff_t *off)
 {
-	u64 word[MAX_WORDS];
+	u64 number, arg[MAX_WORDS - 1];
 	size_t len;
 	int err;
 
-	if (size < sizeof(*word))
+	if (size < sizeof(number))
 		return -EINVAL;
-	if (copy_from_user(word, buf, sizeof(*word)))
+	if (copy_from_user(&number, buf, sizeof(number)))
 		return -EFAULT;
-	if (word[0] != LHREQ_INITIALIZE && !guest_of(file))
+	if (number != LHREQ_INITIALIZE && !guest_of(file))
 		return -EINVAL;
-	if (word[0] >= ARRAY_SIZE(requests) || !requests[word[0]].args)
+	if (number >= ARRAY_SIZE(requests))
 		return -EINVAL;
-	len = (1 + requests[word[0]].args) * sizeof(*word);
-	if (size < len)
+	number = array_index_nospec(number, ARRAY_SIZE(requests));
+	if (!requests[number].args)
 		return -EINVAL;
-	if (copy_from_user(word, buf, len))
+	len = requests[number].args * sizeof(*arg);
+	if (size < sizeof(number) + len)
+		return -EINVAL;
+	/* Only what has not been read: another thread may change the number now. */
+	if (copy_from_user(arg, buf + sizeof(number), len))
 		return -EFAULT;
-	err = do_request(file, word, *off);
-	return err ? err : len;
+	err = do_request(file, number, arg, *off);
+	return err ? err : sizeof(number) + len;
 }
 
 static ssize_t give_reason(struct lguest *lg, char __user *buf, size_t size)

@@ -151,3 +151,39 @@ TEST_S(60, "AT-81 a launcher that gets an LDT while its guest runs: it runs no m
 			_exit(WEXITSTATUS(status));	/* it has said why */
 	}
 }
+
+/* ---- AT-57: the number of a request ---- */
+
+static volatile u64 words[2];
+
+static void *changes_number(void *arg)
+{
+	while (!stop) {
+		words[0] = LHREQ_STEP;
+		words[0] = 1ULL << 40;	/* far from the end of any table */
+	}
+	return arg;
+}
+
+TEST("AT-57 a request whose number another thread changes while it is read")
+{
+	struct guest *g = make_guest(notifies_once);
+	u64 done = 0, refused = 0, until = now_ns() + 15000000000;
+	pthread_t thread;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+	stop = false;
+	pthread_create(&thread, NULL, changes_number, NULL);
+	while ((done < 20000 || refused < 20000) && now_ns() < until) {
+		if (write(g->fd, (void *)words, sizeof(words)) == sizeof(words)) {
+			done++;
+		} else {
+			CHECK_EQ(errno, EINVAL);
+			refused++;
+		}
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	CHECK(done && refused);
+}
