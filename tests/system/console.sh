@@ -20,9 +20,9 @@ played "K5 a shell to type in; exit ends it" "pty: status 0" \
 	cooked: 'expect:Leave with' 'expect:# ' raw: \
 	'send:echo $((6 * 7))\r' 'expect:42' \
 	'send:stty size\r' 'expect:31 97' \
-	'size:44 133' sleep:1 'send:stty size\r' 'expect:44 133' \
+	'size:44 133' 'send:until stty size | grep "4[4] 133"; do sleep 0.1; done\r' 'expect:44 133' \
 	'send:tty\r' 'expect:/dev/hvc0' \
-	'send:sleep 100\r' sleep:1 'send:^C' 'expect:# ' \
+	'send:sh -c "echo be${x}gin; exec sleep 1000"\r' 'expect:begin' 'send:^C' 'expect:# ' \
 	'send:echo st$((1))ll\r' 'expect:st1ll' \
 	'send:dmesg | grep -c lguest\r' 'expect:# ' \
 	'send:exit\r' -- lguest run
