@@ -1,7 +1,7 @@
 #!/bin/bash
 # AT-12: `modprobe lg selftest=1` on several kinds of host: CPUs, levels of page tables,
 # page table isolation, kernels, emulators. That it can fail is shown by the mutation
-# ist.patch. tests/long/selftest.sh has more hosts.
+# ist.patch. tests/long/self_test.sh has more hosts.
 . "$(dirname "$0")/../ktap.sh"
 
 cat > "$work/inside.sh" <<'END'
