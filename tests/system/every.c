@@ -602,6 +602,11 @@ static uint64_t key_here(void)
 	key = hash(key, read_word(base + LG_STATE_OFFSET + LGST_USER));
 	if (at < STUB(32))		/* and where */
 		return hash(key, read_word(rsp + (at / 16 == 14 || at / 16 == 13 ? 8 : 0)));
+	if (rax == LHCALL_IRET) {	/* and where that leads */
+		key = hash(key, read_word(base + LG_SHARED_OFFSET + LGS_IRET_CS));
+		key = hash(key, read_word(base + LG_SHARED_OFFSET + LGS_IRET_RFLAGS));
+		key = hash(key, read_word(base + LG_SHARED_OFFSET + LGS_IRET_RCX));
+	}
 	return hash(hash(hash(key, rax), rdi), rcx);
 }
 
