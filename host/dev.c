@@ -157,11 +157,23 @@ struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
 	return lg;
 }
 
+/*
+ * A vCPU's task must be one that returns to user space: there signals and other work
+ * are done, and read() is begun anew.  The kernel's workers for io_uring have a user's
+ * memory, but never go there, and hold locks of others meanwhile.
+ */
+static bool may_have_vcpu(struct task_struct *task)
+{
+	return !(task->flags & (PF_KTHREAD | PF_IO_WORKER));
+}
+
 static int initialize(struct lg_file *f, const u64 *arg)
 {
 	struct lguest *lg;
 	int err = 0;
 
+	if (!may_have_vcpu(current))
+		return -EPERM;
 	mutex_lock(&f->lock);
 	if (f->lg) {
 		err = -EBUSY;

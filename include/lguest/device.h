@@ -38,7 +38,8 @@
  * EBUSY: this file has a guest already.  EINVAL: base not page aligned, limits
  * out of order or above 2^40 pages.  ENOMEM: no memory, or "could not map
  * switcher pages high": this process has a guest already, or its slot is
- * taken.  EINTR: a signal came; nothing has changed.
+ * taken.  EINTR: a signal came; nothing has changed.  EPERM: a worker of io_uring
+ * asks, which cannot be a vCPU's task.
  */
 #define LHREQ_INITIALIZE	0
 /* 1 was GETDMA: EINVAL. */
