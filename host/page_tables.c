@@ -389,8 +389,10 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 		return LG_RUN;
 	}
 	/* Nothing of ours is wrong then, however often it comes. */
-	if (!only_try && (error & X86_PF_PK) && cpu->user) {
-		give_key_fault(cpu, address, error);
+	if (!only_try && (error & X86_PF_PK)) {
+		/* Its kernel goes on with all keys open: see enter_guest(). */
+		if (cpu->user)
+			give_key_fault(cpu, address, error);
 		return LG_RUN;
 	}
 	spin_lock(&lg->lock);

@@ -630,6 +630,28 @@ TEST("AT-42 guest user denies itself its own memory: a fault, and no more")
 	CHECK(stat_of(g, "exit_vector_14") < 300);
 }
 
+/* All keys are open again for its kernel when it comes back. */
+static void kernel_denies_itself(void)
+{
+	for (int i = 0; i < 50; i++) {
+		asm volatile("wrpkru" : : "a" (~0U), "c" (0), "d" (0) : "memory");
+		*(volatile u64 *)key_page = i;
+		EXPECT_EQ(*(volatile u64 *)key_page, i);
+	}
+}
+
+TEST("AT-42 guest kernel denies itself its own memory: no fault, and no flush")
+{
+	struct guest *g;
+
+	if (!have_pku())
+		skip("this CPU has no protection keys");
+	g = make_guest(kernel_denies_itself);
+	passes(g);
+	CHECK_EQ(stat_of(g, "spurious_faults"), 0);
+	CHECK(stat_of(g, "exit_vector_14") >= 50);
+}
+
 /* ---- Interrupts ---- */
 
 static volatile u64 taken, lines[64], last_rip, last_flags;
