@@ -9,6 +9,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <asm/cpu.h>
 #include <asm/fpu/api.h>
 #include <asm/kvm_para.h>
 #include <asm/tsc.h>
@@ -254,6 +255,11 @@ static int satisfy_need(struct lg_cpu *cpu)
 		count(cpu, LG_COUNT_WAITS);
 		return wait_event_interruptible(lg->changed,
 						!page_is_changing(lg, need.page));
+	}
+	if (need.split_lock) {
+		/* False: there is a SIGBUS for us now. */
+		cpu->trap_pending = !handle_guest_split_lock(regs_of(cpu)->ip);
+		return cpu->trap_pending ? -ERESTARTSYS : 0;
 	}
 	if (need.tables && refill_spares(cpu))
 		kill_guest(cpu, "out of memory for shadow tables");

@@ -6,6 +6,7 @@
  */
 #include <linux/linkage.h>
 #include <linux/sched/signal.h>
+#include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/irq_vectors.h>
 #include <asm/mce.h>
@@ -464,9 +465,26 @@ static enum lg_next handle_syscall(struct lg_cpu *cpu)
 	return LG_RUN;
 }
 
+/*
+ * Without the flag AC it is a split lock, for which the host has a policy towards its
+ * processes: a warning and a delay, or SIGBUS.  Guests cannot switch it off.
+ */
+static enum lg_next handle_alignment(struct lg_cpu *cpu)
+{
+	if (boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) &&
+	    !(regs_of(cpu)->flags & X86_EFLAGS_AC)) {
+		cpu->need.split_lock = true;
+		return LG_RETRY;
+	}
+	deliver_trap(cpu, X86_TRAP_AC, cpu->state->error);
+	return LG_RUN;
+}
+
 static enum lg_next handle_other(struct lg_cpu *cpu, u64 trap)
 {
 	switch (trap) {
+	case X86_TRAP_AC:
+		return handle_alignment(cpu);
 	case X86_TRAP_PF:
 		return handle_page_fault(cpu);
 	case LG_TRAP_FILL:

@@ -188,6 +188,7 @@ struct lg_need {
 	bool tables;			/* spare shadow tables */
 	bool wait;			/* it is changing: wait until that is over */
 	bool call;			/* hypercall that sleeps */
+	bool split_lock;		/* the host's policy for one */
 };
 
 struct lguest;
