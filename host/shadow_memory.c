@@ -27,6 +27,7 @@
 #include <linux/vmstat.h>
 #include "lg.h"
 #include "page_tables.h"
+#include "compat/reclaim.h"
 
 #define SPARES_WANTED	8
 #define SPARES_KEPT	16
@@ -53,10 +54,15 @@ u64 *new_table_page(void)
 	return page;
 }
 
+/*
+ * Who reclaims memory counts what comes back, and without that calls the OOM killer;
+ * of shrinkers it sees the slabs only.
+ */
 void free_table_page(u64 *page)
 {
 	if (!page)
 		return;
+	lg_account_reclaimed(1);
 	mod_lruvec_page_state(virt_to_page(page), NR_SECONDARY_PAGETABLE, -1);
 	free_page((unsigned long)page);
 }

@@ -9,8 +9,9 @@
 #include "compat/shrinker.h"
 
 /*
- * All guests.  Nothing is allocated under the lock, so that it may be taken
- * where memory is short; who finds it taken leaves the work to the other.
+ * All guests.  Nothing is allocated under the lock, so that it may be waited for
+ * where memory is short.  So it must be: who goes away with nothing, because another
+ * task is at it, soon calls the OOM killer.
  */
 static LIST_HEAD(guests);
 static DEFINE_MUTEX(guests_lock);
@@ -21,8 +22,7 @@ static unsigned long count_tables(struct shrinker *shrinker,
 	struct lguest *lg;
 	unsigned long n = 0;
 
-	if (!mutex_trylock(&guests_lock))
-		return 0;
+	mutex_lock(&guests_lock);
 	list_for_each_entry(lg, &guests, all_guests)
 		n += READ_ONCE(lg->nr_tables);
 	mutex_unlock(&guests_lock);
@@ -35,8 +35,7 @@ static unsigned long free_tables(struct shrinker *shrinker,
 	unsigned long freed = 0;
 	struct lguest *lg;
 
-	if (!mutex_trylock(&guests_lock))
-		return SHRINK_STOP;
+	mutex_lock(&guests_lock);
 	list_for_each_entry(lg, &guests, all_guests) {
 		if (freed >= sc->nr_to_scan)
 			break;

@@ -1068,6 +1068,7 @@ static void test_long_looks_rest(void **state)
 static void test_shrink(void **state)
 {
 	unsigned long had;
+	long pages;
 	u64 leaf;
 
 	(void)state;
@@ -1075,10 +1076,14 @@ static void test_shrink(void **state)
 	alias();
 	touch_ways(1500);
 	had = w.lg->nr_tables;
+	pages = shim_secondary;
+	shim_reclaimed = 0;
 	CHECK(shrink_shadow(w.lg, 100) == 100);
 	CHECK(w.lg->nr_tables == had - 100);
 	CHECK(shrink_shadow(w.lg, ULONG_MAX) == had - 100);
 	CHECK(w.lg->nr_tables == 0 && shim_secondary < 50);
+	/* Who reclaims memory hears of each page. */
+	CHECK((long)shim_reclaimed == pages - shim_secondary);
 	CHECK(shrink_shadow(w.lg, ULONG_MAX) == 0);
 	access_page(7UL << 21, true, 2);
 	CHECK(cpu_may(7UL << 21, 2, &leaf));

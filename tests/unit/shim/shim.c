@@ -9,6 +9,7 @@ pgd_t shim_upper = { _PAGE_PRESENT };
 void (*shim_rest)(void);
 long shim_allocated;
 long shim_secondary;
+unsigned long shim_reclaimed;
 unsigned long shim_ram = 1UL << 20;
 long shim_fail_after = -1;
 

@@ -292,6 +292,10 @@ extern long shim_fail_after;	/* allocations until one fails; -1: none */
 #define kfree(p)		shim_free(p)
 extern long shim_secondary;	/* pages counted as SecPageTables */
 extern unsigned long shim_ram;	/* pages */
+extern unsigned long shim_reclaimed;	/* pages that came back, as told */
+#define KERNEL_VERSION(a, b, c)	((a) << 16 | (b) << 8 | (c))
+#define LINUX_VERSION_CODE	KERNEL_VERSION(6, 12, 0)
+#define mm_account_reclaimed_pages(n)	((void)(shim_reclaimed += (n)))
 #define NR_SECONDARY_PAGETABLE 0
 #define mod_lruvec_page_state(page, what, n) \
 	((void)(page), (void)(what), (void)(shim_secondary += (n)))
