@@ -181,7 +181,7 @@ static void survives(void (*step)(u64 round), const char *what)
 	run_for(300);
 	first = IN_GUEST(g, cases);
 	pthread_create(&thread, NULL, churns, step);
-	for (int i = 0; i < 4 || (i < 30 * (int)slow && !did); i++)
+	for (int i = 0; i < 4 || (i < 150 * (int)slow && !did); i++)
 		run_for(300);
 	stop = true;
 	pthread_join(thread, NULL);
@@ -195,20 +195,20 @@ static void survives(void (*step)(u64 round), const char *what)
 	end_guest(g);
 }
 
-TEST_S(40, "AT-30 F10 L5 pages of a running guest are merged (KSM)")
+TEST_S(80, "AT-30 F10 L5 pages of a running guest are merged (KSM)")
 {
 	survives(merge, "merged");
 	put("/sys/kernel/mm/ksm/run", "2");
 }
 
-TEST_S(40, "AT-30 F10 L5 pages of a running guest are moved between nodes, and by compaction")
+TEST_S(80, "AT-30 F10 L5 pages of a running guest are moved between nodes, and by compaction")
 {
 	if (access("/sys/devices/system/node/node1", F_OK))
 		skip("needs two nodes of memory");
 	survives(move, "moved");
 }
 
-TEST_S(40, "AT-30 F10 L5 pages of a running guest are swapped out and in")
+TEST_S(80, "AT-30 F10 L5 pages of a running guest are swapped out and in")
 {
 	if (!get("/proc/meminfo", "SwapTotal:")) {
 		if (access("/dev/ram0", F_OK))
@@ -219,7 +219,7 @@ TEST_S(40, "AT-30 F10 L5 pages of a running guest are swapped out and in")
 	survives(swap, "swapped");
 }
 
-TEST_S(40, "AT-30 F10 L5 huge pages under a running guest are made and split")
+TEST_S(80, "AT-30 F10 L5 huge pages under a running guest are made and split")
 {
 	survives(join_and_split, "made huge");
 }
