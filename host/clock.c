@@ -10,7 +10,7 @@
 #include "lg.h"
 #include "compat/syscore.h"
 
-/*H:600
+/*H:520
  * The guest reads the CPU's own TSC: nobody can put an offset in between.  So it is
  * told the rate only if the host's kernel keeps its own time that way, having looked
  * at it better than we could.  Where another clock is in use (kvm-clock: the machine

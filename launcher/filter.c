@@ -137,7 +137,7 @@ static const struct list {
 	} },
 };
 
-/*D:540
+/*L:331
  * A thread asked for what its list lacks: which, and for what.  Nothing but calls
  * that a signal's handler may make, and the end as it would be without a handler.
  :*/
