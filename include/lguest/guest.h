@@ -9,8 +9,8 @@
  * lacks the upper half.  Only the Host and its Switcher change between them.
  *
  * This header stands alone, in C and in assembler.  What the launcher sees of
- * the Host is in <lguest/device.h>; the rules are explained, with examples, in
- * docs/INTERFACE.md.
+ * the Host is in <lguest/device.h>; how the two go together is told in
+ * docs/SWITCHER.md and docs/MEMORY.md.
  */
 #ifndef _LGUEST_GUEST_H
 #define _LGUEST_GUEST_H

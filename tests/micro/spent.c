@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "micro.h"
 #include "memory.h"
@@ -202,4 +203,40 @@ TEST("AT-48 AT-30 shadow tables are taken away while the guest runs")
 	pthread_join(thread, NULL);
 	CHECK(stat_of(g, "shadow_tables_made") > made + 300);
 	CHECK(IN_GUEST(g, turns) > ran + 3);
+}
+
+/*
+ * Each guest may have tables for some 18 MiB, all together more than a small host has
+ * memory.  They live from what the others give back.
+ */
+#define CROWD	26
+#define SMALL_HOST_KIB	(768 * 1024)
+
+static void builds_among_many(void)
+{
+	alias_tables();
+	for (u64 round = 0; round < 2; round++)
+		for (u64 i = 0; i < 2200; i++) {
+			*at(VA + i * L1_SIZE) = i;
+			EXPECT_EQ(*at(VA + i / 2 * L1_SIZE), i);
+		}
+}
+
+TEST_S(400, "AT-48 many guests whose tables exceed a small host's memory: none is killed")
+{
+	int status, ended = 0;
+
+	if (sysconf(_SC_PHYS_PAGES) * 4 > SMALL_HOST_KIB)
+		skip("needs a host of 512 MiB (tests/long/crowd.sh)");
+	for (int i = 0; i < CROWD; i++)
+		if (fork() == 0) {
+			guest_passes(builds_among_many);
+			_exit(0);
+		}
+	for (; wait(&status) > 0; ended++)
+		if (WIFSIGNALED(status))
+			fail("a launcher was killed by signal %d", WTERMSIG(status));
+		else if (status)
+			_exit(WEXITSTATUS(status));	/* it has said why */
+	CHECK_EQ(ended, CROWD);
 }
