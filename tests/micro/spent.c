@@ -209,13 +209,13 @@ TEST("AT-48 AT-30 shadow tables are taken away while the guest runs")
  * Each guest may have tables for some 18 MiB, all together more than a small host has
  * memory.  They live from what the others give back.
  */
-#define CROWD	26
+#define CROWD	30
 #define SMALL_HOST_KIB	(768 * 1024)
 
 static void builds_among_many(void)
 {
 	alias_tables();
-	for (u64 round = 0; round < 2; round++)
+	for (u64 round = 0; round < 4; round++)
 		for (u64 i = 0; i < 2200; i++) {
 			*at(VA + i * L1_SIZE) = i;
 			EXPECT_EQ(*at(VA + i / 2 * L1_SIZE), i);

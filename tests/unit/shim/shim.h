@@ -273,6 +273,7 @@ struct folio {
 
 #define GFP_KERNEL_ACCOUNT 0
 #define FOLL_WRITE	1
+#define FOLL_HONOR_NUMA_FAULT 2
 #define __pa(p)		((u64)(uintptr_t)(p))
 #define pfn_to_page(pfn) ((struct page *)(((pfn) << PAGE_SHIFT) + PAGE_SIZE))
 #define virt_to_page(p)	((struct page *)((char *)(p) + PAGE_SIZE))
