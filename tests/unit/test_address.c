@@ -48,7 +48,6 @@ int get_user_pages_fast(unsigned long address, int n, unsigned int flags,
 
 	assert_int_equal(n, 1);
 	assert_int_equal(address % PAGE_SIZE, 0);
-	assert_true(flags & FOLL_HONOR_NUMA_FAULT);	/* hidden pages, too */
 	if (address != unwritten)
 		return -ERESTARTSYS;
 	*pages = flags & FOLL_WRITE ? &own : &zeros;
