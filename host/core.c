@@ -370,10 +370,12 @@ static void take_injected(struct lg_cpu *cpu)
 ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 {
 	struct lguest *lg = cpu->lg;
+	bool anew = cpu->anew;
 	int err;
 
 	cpu->anew = false;
-	if (READ_ONCE(cpu->getreg) >= 0)
+	/* Another thread may have asked since the launcher began this read(). */
+	if (READ_ONCE(cpu->getreg) >= 0 && !anew)
 		return give_register(cpu, buf, size);
 	if (cpu->exit_given) {
 		memset(&cpu->exit, 0, sizeof(cpu->exit));
