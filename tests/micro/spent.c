@@ -210,7 +210,7 @@ TEST("AT-48 AT-30 shadow tables are taken away while the guest runs")
  * memory.  They live from what the others give back.
  */
 #define CROWD	30
-#define SMALL_HOST_KIB	(768 * 1024)
+#define SMALL_HOST_KIB	(512 * 1024)
 
 static void builds_among_many(void)
 {
