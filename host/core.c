@@ -164,7 +164,7 @@ static bool user_space_calls(void)
 
 static int go_to_user_space(struct lg_cpu *cpu)
 {
-	if (!signal_pending(current)) {
+	if (!task_sigpending(current)) {
 		cpu->anew = true;
 		set_thread_flag(TIF_SIGPENDING);
 	}

@@ -295,6 +295,9 @@ static int req_getreg(struct lg_cpu *cpu, const u64 *arg)
 {
 	if (!is_register(arg[0]) && arg[0] != LHREG_CR2 && arg[0] != LHREG_CR3)
 		return -ENOENT;
+	/* A signal came after all: what was to be begun anew ended with EINTR. */
+	if (current == cpu->tsk)
+		cpu->anew = false;
 	WRITE_ONCE(cpu->getreg, arg[0]);
 	return 0;
 }

@@ -61,7 +61,8 @@
 /*
  * GETREG offset: the next read() of this vCPU gives the 8 bytes of a register,
  * named by its byte offset in struct user_regs_struct, LHREG_CR2 or LHREG_CR3.
- * ENOENT: no such register.
+ * If another task than the vCPU's own asks, one more read() may do something else
+ * first.  ENOENT: no such register.
  */
 #define LHREQ_GETREG		5
 /*

@@ -6,7 +6,9 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "micro.h"
 #include "abi.h"
@@ -119,6 +121,32 @@ TEST("H19 C16 SETREG of odd rsp and rip hurts the guest only")
 		go(g);
 		set_alarm(0, 0);
 		end_guest(g);
+	}
+}
+
+static void on_timer(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * The kernel raises the signal of such a timer in its work for a task that returns to
+ * user space: when read() ended there was none, and it seemed to be begun anew.
+ */
+TEST("H18 GETREG is answered at once after a read() that a timer of CPU time ended")
+{
+	static const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never;
+	struct sigaction sa = { .sa_handler = on_timer };
+	struct guest *g = make_guest(spins);
+	u64 rip;
+
+	CHECK(!sigaction(SIGPROF, &sa, NULL));
+	for (int i = 0; i < 20; i++) {
+		CHECK(!setitimer(ITIMER_PROF, &often, NULL));
+		CHECK_EQ(go(g), -EINTR);
+		CHECK(!setitimer(ITIMER_PROF, &never, NULL));
+		CHECK_EQ(request(g, LHREQ_GETREG, REG(rip)), 16);
+		CHECK_EQ(read(g->fd, &rip, sizeof(rip)), sizeof(rip));
 	}
 }
 
