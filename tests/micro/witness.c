@@ -51,10 +51,22 @@ int witness(void)
 
 #define TEXT_SIZE (1 << 18)
 
+/* A guest that was killed may have left its MSRs on a CPU that saw no user space since. */
+static void visit_all_cpus(void)
+{
+	cpu_set_t mine;
+
+	CHECK(!sched_getaffinity(0, sizeof(mine), &mine));
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		on_cpu(cpu);
+	CHECK(!sched_setaffinity(0, sizeof(mine), &mine));
+}
+
 static char *look(int fd)
 {
 	char *text = calloc(1, TEXT_SIZE);
 
+	visit_all_cpus();
 	CHECK(read(fd, text, TEXT_SIZE - 1) > 1000);
 	return text;
 }
