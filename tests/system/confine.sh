@@ -80,6 +80,7 @@ kill $pid; wait $pid
 is "L8 nobody complains" "up" "$(cat /tmp/out)"
 check "L8 the door has removed its socket" wait_for 5 test ! -e /tmp/door
 
+rm -f /tmp/out
 lguest run -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>&1 & pid=$!
 wait_for 60 grep -q up /tmp/out
 is "L8 AT-77 without a share, 1024 files may be open" 1024 \

@@ -117,6 +117,7 @@ between "K1 its timers do not make up for what they missed (interrupts)" 1 $((25
 has "K1 ... nor does its kernel see a lockup" '^stalls=0$' /tmp/con
 
 # A restart keeps process, name and consoles.
+rm -f /tmp/con
 lguest console one </dev/null >/tmp/con & console=$!
 wait_for 60 grep -q . /tmp/con
 printf 'reboot -f\n' | lguest console one >/dev/null & typist=$!
@@ -137,6 +138,7 @@ has "J15 ... and the guest saw the power button" 'lguest: the power button was p
 is "K1 nothing is left of the place" "" "$(ls -A /run/lguest)"
 check "K1 nor of the guest" no_guest_left
 
+rm -f /tmp/out
 lguest run --name two -- sh -c 'trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.1; done' </dev/null >/tmp/out 2>/tmp/err &
 wait_for 60 grep -q up /tmp/out
 lguest stop two
@@ -145,6 +147,7 @@ wait $!
 is "J15 ... which hears SIGTERM, and gives its status" "7 up bye" "$? $(echo $(cat /tmp/out))"
 
 deaf='echo /bin/true >/proc/sys/kernel/poweroff_cmd; echo up; sleep 1000'
+rm -f /tmp/out
 lguest run --name three -- sh -c "$deaf" </dev/null >/tmp/out 2>/tmp/err3 &
 wait_for 60 grep -q up /tmp/out
 lguest stop --time-limit 1 three 2>/tmp/err

@@ -31,6 +31,7 @@ echo "$percent % of a CPU, $((halts_after - halts)) halts, $((sleeps_after - sle
 	"$((switches_after - switches)) switches in $(difference $begin $end) s"
 
 # A shell that waits for input, the other kind of idle.
+rm -f /tmp/out
 lguest run </tmp/in >/tmp/out 2>/tmp/err &
 pid=$!
 exec 3>/tmp/in

@@ -38,6 +38,7 @@ timeout 200 lguest run -- sh -c 'exit 8' <>/tmp/endless
 is "K5 ... and needs no end of it" 8 $?
 
 # The reader sleeps while the rings are full: nobody may be busy meanwhile.
+rm -f /tmp/out
 yes | timeout 200 lguest run -- sh -c 'echo up; sleep 15' >/tmp/out & pid=$!
 wait_for 60 grep -q up /tmp/out
 sleep 2

@@ -69,6 +69,7 @@ is "I4 every restart is told" 3 "$(grep -c '^lguest: the guest restarts' /tmp/er
 has "I4 ... and counted" '^lguest: restarted 3 times' /tmp/err
 check "I4 nothing is left of the restarts" no_guest_left
 
+rm -f /tmp/out
 lguest run -- sh -c 'echo up; while :; do :; done' >/tmp/out 2>/tmp/err &
 pid=$!
 wait_for 30 grep -q up /tmp/out
@@ -79,6 +80,7 @@ is "C3 SIGTERM ends the launcher of a busy guest" 143 $?
 echo "in $(difference "$begin" "$(now)") s"
 check "H23 nothing is left of it" no_guest_left
 
+rm -f /tmp/out
 lguest run -- sh -c 'echo up; sleep 100' >/tmp/out 2>/tmp/err &
 pid=$!
 wait_for 30 grep -q up /tmp/out
