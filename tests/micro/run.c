@@ -70,6 +70,27 @@ static pid_t start(struct test *t, int *from)
 	return pid;
 }
 
+/* Where in the host's kernel it is; the lab's log gets what the CPUs do. */
+static __attribute__((noreturn)) void give_up(pid_t pid)
+{
+	char path[40], stack[300] = "";
+	ssize_t got = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	fd = open(path, O_RDONLY);
+	if (fd >= 0)
+		got = read(fd, stack, sizeof(stack) - 1);
+	for (ssize_t i = 0; i < got; i++)
+		if (stack[i] == '\n')
+			stack[i] = ' ';
+	fd = open("/proc/sysrq-trigger", O_WRONLY);
+	if (fd < 0 || write(fd, "l", 1) != 1)
+		printf("# the CPUs cannot be asked\n");
+	printf("Bail out! a test does not even end by SIGKILL: %s\n", stack);
+	exit(1);
+}
+
 /* Wait for the end; false: it had to be killed. */
 static bool wait_for(pid_t pid, unsigned int seconds, int *status)
 {
@@ -87,8 +108,7 @@ static bool wait_for(pid_t pid, unsigned int seconds, int *status)
 			return false;
 		usleep(2000);
 	}
-	printf("Bail out! a test does not even end by SIGKILL\n");
-	exit(1);
+	give_up(pid);
 }
 
 /* Complaints of the host kernel since the last call. */

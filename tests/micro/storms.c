@@ -340,16 +340,18 @@ static bool unload(void)
 	return syscall(SYS_delete_module, "lg", O_NONBLOCK) == 0;
 }
 
-/* Guests as fast as possible, if there is a device at all. */
+/* Guests, and between them pauses; longer ones on a slow host, for room to unload. */
 static void open_often(int *pipes)
 {
-	u64 ran = 0;
+	u64 ran = 0, took = 0;
 
 	for (;;) {
 		struct guest *g;
+		u64 began;
 		int fd;
 
-		usleep(rdtsc() / 64 % 8000);
+		usleep(rdtsc() / 64 % (8000 + took / 4000));
+		began = now_ns();
 		fd = open("/dev/lguest", O_RDWR);
 		if (fd < 0)
 			continue;
@@ -358,6 +360,7 @@ static void open_often(int *pipes)
 		close(fd);
 		passes(g);
 		end_guest(g);
+		took = now_ns() - began;
 		ran++;
 		if (write(pipes[1], &ran, 8) != 8)
 			_exit(0);
@@ -376,7 +379,7 @@ TEST_S(40, "A13 AT-59 the module is unloaded and loaded while guests come and go
 		if (pids[i] == 0)
 			open_often(pipes);
 	}
-	while (now_ns() < end || (gone < 3 && now_ns() < end + 10000000000)) {
+	while (now_ns() < end || gone < 3 || ran < 3) {
 		u64 n;
 
 		usleep(1000);
@@ -396,8 +399,6 @@ TEST_S(40, "A13 AT-59 the module is unloaded and loaded while guests come and go
 	dprintf(1, "# unloaded %llu times, refused %llu times, %llu guests\n",
 		(unsigned long long)gone, (unsigned long long)busy,
 		(unsigned long long)ran);
-	CHECK(gone > 2);
-	CHECK(ran > 2);
 	guest_passes(guest_done);
 }
 
