@@ -55,6 +55,17 @@ static void fill_memory(char *memory)
 	memcpy(memory + KERNEL_CODE, kernel_code, code_end - kernel_code);
 }
 
+/* All that this CPU has: from Linux 6.12 on KVM wants to be told before other registers. */
+static void set_cpuid(int kvm, int vcpu)
+{
+	struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 list[200]; } cpuid = {
+		.head.nent = 200,
+	};
+
+	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) || ioctl(vcpu, KVM_SET_CPUID2, &cpuid))
+		err(1, "KVM_SET_CPUID2");
+}
+
 /* In ring 3 of long mode; `syscall` needs no descriptors, nor anything else. */
 static void set_registers(int vcpu)
 {
@@ -79,7 +90,9 @@ static void set_registers(int vcpu)
 		.present = 1, .dpl = 3, .s = 1, .l = 1, .g = 1 };
 	sregs.ss = (struct kvm_segment){ .limit = ~0u, .selector = 0x2b, .type = 3,
 		.present = 1, .dpl = 3, .s = 1, .db = 1, .g = 1 };
-	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs))
+	if (ioctl(vcpu, KVM_SET_SREGS, &sregs))
+		err(1, "KVM_SET_SREGS");
+	if (ioctl(vcpu, KVM_SET_REGS, &regs))
 		err(1, "KVM_SET_REGS");
 	if (ioctl(vcpu, KVM_SET_MSRS, &msrs) != 3)
 		err(1, "KVM_SET_MSRS");
@@ -102,6 +115,7 @@ static int make_vcpu(int kvm)
 	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
 	if (vcpu < 0)
 		err(1, "KVM_CREATE_VCPU");
+	set_cpuid(kvm, vcpu);
 	set_registers(vcpu);
 	return vcpu;
 }
