@@ -96,6 +96,9 @@ run: all
 			'uname -a; grep MemTotal /proc/meminfo; dmesg | grep -i lguest' </dev/null; \
 	fi
 
+# A compiler that is newer than we are warns of more: that ends no user's build.
+test bochs test-debug test-long mutants check: export WERROR = -Werror
+
 test: all
 	$(Q)lab/install-packages bochs
 	$(Q)tests/run $(TESTS)

@@ -595,7 +595,7 @@ static void want_small_threads(void)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run_settings set = { .memory = DEFAULT_MEMORY };
+	static struct run_settings set = { .memory = DEFAULT_MEMORY };
 	int status = read_settings(argc, argv, &set);
 
 	if (status >= 0)
