@@ -25,7 +25,7 @@
 #define SIZE		16U
 #define QUEUE_AT(n)	((n) * 0x2000ULL)	/* table, available, used */
 #define DATA_AT		0x8000ULL
-#define PARTS_MOST	8
+#define GIVEN_MOST	8
 
 static struct memory memory;
 static struct virtio_device *device;
@@ -147,7 +147,7 @@ static inline void offer(struct input *in, unsigned int queue)
 {
 	struct vring_desc *table = memory_at(&memory, GPA(QUEUE_AT(queue)), SIZE * 16);
 	struct vring_avail *ring = memory_at(&memory, GPA(QUEUE_AT(queue) + 0x800), 64);
-	unsigned int parts = 1 + take(in, 1) % PARTS_MOST, first = ring->idx * 5 % SIZE, i;
+	unsigned int parts = 1 + take(in, 1) % GIVEN_MOST, first = ring->idx * 5 % SIZE, i;
 	uint64_t at = DATA_AT + ring->idx % 4 * 0x4000;
 
 	for (i = 0; i < parts; i++) {

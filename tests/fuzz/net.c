@@ -6,7 +6,7 @@
 static uint8_t wire[NET_FRAME_MOST];
 static size_t on_wire, copies;
 
-static const char *open_wire(struct net *net, const char *argument)
+static const char *open_wire(struct net *net, char *argument)
 {
 	(void)argument;
 	net->fd = -1;
