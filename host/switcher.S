@@ -655,8 +655,10 @@ trap_in_switcher:
 	movq	TRAP_VECTOR, %rax
 	cmpl	$2, %eax
 	je	nmi_in_switcher
+not_an_nmi:
 	cmpl	$18, %eax
 	je	mce_in_switcher
+not_the_hosts:
 	cmpl	$1, %eax
 	je	debug_in_switcher
 lost_in_switcher:

@@ -94,10 +94,15 @@ static void slow_ways(void)
 	run(&f);			/* not for direct_iret */
 }
 
+/* With the two others more than the Switcher knows, so it looks for each in vain. */
+#define MANY	8
+
 static void goes_all_ways(void)
 {
-	u64 other = new_space();
+	u64 other = new_space(), many[MANY], n = 0;
 
+	for (int i = 0; i < MANY; i++)
+		many[i] = new_space();
 	on_event = interrupted;
 	map(MAIN_CR3, LOW, gpa_of(calls) & -PAGE, P_ | U_);
 	map(other, LOW, gpa_of(calls) & -PAGE, P_ | U_);
@@ -106,6 +111,7 @@ static void goes_all_ways(void)
 	for (;;) {
 		system_calls();
 		faults();
+		HCALL(LOAD_CR3, many[n++ % MANY] | LGUEST_CR3_NOFLUSH);
 		HCALL(LOAD_CR3, other | LGUEST_CR3_NOFLUSH);
 		HCALL(LOAD_CR3, MAIN_CR3 | LGUEST_CR3_NOFLUSH);
 		HCALL(GET_TIME);

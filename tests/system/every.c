@@ -452,6 +452,8 @@ static bool new_inside(uint64_t key)
 {
 	uint64_t *at = &done_inside[key % (1 << 14)];
 
+	if (second_strikes > 3 << 12)
+		die("too many second strikes");
 	for (; *at; at = at == done_inside + (1 << 14) - 1 ? done_inside : at + 1)
 		if (*at == key)
 			return false;
@@ -470,20 +472,19 @@ static bool in_own_handler(uint64_t at)
  * Along the way that the first strike has opened, to a place that was not struck
  * yet.  A place counts as another one if the way through the handler was.
  */
-static bool strike_again(bool first_is_mce)
+static bool strike_again(bool first_is_mce, bool *in_handler)
 {
 	uint64_t key = first_is_mce, at;
-	bool in_handler = true;
 	unsigned int n;
 
-	for (n = 0; n < MAX_STEPS; n++) {
+	for (n = 0, *in_handler = true; n < MAX_STEPS; n++) {
 		step(STEP);
 		if (!inside(rip))
 			return false;
 		at = rip - base;
 		if (n > 0 && !in_own_handler(at))
-			in_handler = false;
-		if (in_handler)
+			*in_handler = false;
+		if (*in_handler)
 			key = hash(key, at);
 		if (!wanted(key, at) || !new_inside(hash(key, at)))
 			continue;
@@ -518,10 +519,13 @@ static void blocked(void)
 		trouble("the NMI after it does not come at its end", NULL, place(rip));
 }
 
-/* The CPU stands where it is to be struck, and no breakpoint is there. */
-static void strike(bool with_mce, bool and_again)
+/*
+ * The CPU stands where it is to be struck, and no breakpoint is there.  True: there was
+ * a second strike in the Switcher's handler, which may have more places on this way.
+ */
+static bool strike(bool with_mce, bool and_again)
 {
-	bool again = false;
+	bool again = false, in_handler = false;
 
 	strikes++;
 	what_at = strdup(place(rip));
@@ -532,7 +536,7 @@ static void strike(bool with_mce, bool and_again)
 	else
 		send_nmi();
 	if (and_again)
-		again = strike_again(with_mce);
+		again = strike_again(with_mce, &in_handler);
 	if (!at_a_handler()) {
 		at_handlers('Z');
 		run();
@@ -546,6 +550,7 @@ static void strike(bool with_mce, bool and_again)
 			blocked();
 	}
 	free((void *)what_at);
+	return again && in_handler;
 }
 
 /* ---- Ways ---- */
@@ -573,10 +578,11 @@ static unsigned int ask_for_rare_things(void)
 	static unsigned int turn;
 
 	turn = (turn + 1) % 4;
-	if (turn == 1 || turn == 2)
+	if (turn == 1 || turn == 2) {
 		set_u32(LGST_NR_STALE, 1);
-	if (turn == 2)
-		set_u32(LGST_FLUSH_ALL, 1);
+		/* What was struck before it entered is asked for still. */
+		set_u32(LGST_FLUSH_ALL, turn == 2);
+	}
 	if (turn == 3)
 		set_u32(LGST_VERW, 1);
 	return turn;
@@ -651,12 +657,14 @@ static void walk(uint64_t key)
 
 /*
  * One strike on this way, if one is left to do; else to the next entry.  Interrupts
- * may lead it elsewhere: then it is tried again another time.
+ * may lead it elsewhere: then it is tried again another time.  If all places are to be
+ * struck, this one is until it opens no way through the handler that is new.
  */
 static void strike_on(struct way *w)
 {
 	uint64_t entry = rip, target;
 	unsigned int i;
+	bool again;
 
 	for (i = 0; i <= w->nr && w->tries[i] == DONE; i++)
 		;
@@ -664,11 +672,13 @@ static void strike_on(struct way *w)
 		go_on();
 		return;
 	}
+	target = i < w->nr ? base + w->at[i] : w->landing;
 	if (++w->tries[i] == TRIES) {
 		w->tries[i] = DONE;
 		out_of_reach++;
+		if (share <= 1)
+			printf("every: not met again: %s\n", place(target));
 	}
-	target = i < w->nr ? base + w->at[i] : w->landing;
 	if (target != entry) {
 		breakpoint('Z', target);
 		go_on();
@@ -678,8 +688,8 @@ static void strike_on(struct way *w)
 	} else {
 		breakpoint('z', entry);
 	}
-	w->tries[i] = DONE;
-	strike(mce && strikes % 3, strikes % 2);
+	again = strike(mce && strikes % 3, share == 1 || strikes % 2);
+	w->tries[i] = again && share == 1 ? 0 : DONE;
 	if (target == entry)
 		breakpoint('Z', entry);
 	go_on();
