@@ -62,6 +62,7 @@ left_out() {	# KIND
 	[ "$1" = mce ] || never="$never|not_an_nmi|mce_in_switcher"
 	sed -n 's/^every: not struck: //p' "$work/said" | grep -vE "^($never)\+"
 }
+
 strike() {	# KIND LG.KO LAB-OPTIONS...
 	local kind=$1 lab status nmis mces
 	read_switcher "$2"
