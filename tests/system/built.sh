@@ -1,8 +1,9 @@
 #!/bin/bash
 # Is each of the kernel's remedies against speculation in lg.ko, for each kernel that
 # can be a host? The source cannot tell: an option of the kernel that got another name
-# leaves nothing behind. So this looks at the code that was built. What the kernel
-# knows, its header says; mitigations.sh looks what of it is run.
+# leaves nothing behind. So this looks at the code that was built; mitigations.sh looks
+# what of it is run. And whatever the preprocessor is asked for in the sources, an option
+# or another name of the kernel's, has to be one that this kernel knows.
 . "$(dirname "$0")/../ktap.sh"
 top=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -31,18 +32,70 @@ look() {	# WHERE: what it has, one item a line
 }
 
 look_all() {	# NAME FOLDER-OF-lg.ko FOLDER-OF-OBJECTS HEADERS
-	local features name want where what
+	local name want where what
 	ko=$2/lg.ko object=$3/switcher.o
-	features=$(sed -n 's,^include \(.*\)/Makefile$,\1,p' "$4/Makefile")/arch/x86/include/asm/cpufeatures.h
-	check "$1: the kernel's list of features is found" test -s "$features"
+	common=$(sed -n 's,^include \(.*\)/Makefile$,\1,p' "$4/Makefile")
 	while read -r name want where what; do
 		[ "$name" ] || continue
-		if ! grep -qw "X86_FEATURE_$name" "$features"; then
-			skip "$1: $name" "this kernel has none"
-			continue
-		fi
+		check "$1: $name is a feature's name" \
+			grep -qw "X86_FEATURE_$name" "$common/arch/x86/include/asm/cpufeatures.h"
 		check "$1: $name" test "$(look "$where" | grep -cE "($what)")" -ge "$want"
 	done <<<"$remedies"
+	is "$1: options that the sources ask for and this kernel does not know" "" \
+		"$(unknown_options "${1%%-*}" "$4/.config")"
+	is "$1: names that it has and should not, or the other way round" "" \
+		"$(wrong_names "${1%%-*}" "$common")"
+}
+
+# Names that not every kernel has: since, and until before.
+comings='
+CONFIG_CALL_PADDING		6.2	-
+X86_FEATURE_USER_SHSTK		6.6	-
+X86_FEATURE_INVLPGB		6.15	-
+X86_FEATURE_USE_IBPB		-	6.15
+X86_FEATURE_IBPB_EXIT_TO_USER	-	-
+_TIF_NEED_RESCHED_LAZY		6.13	-
+'
+sources=$(find "$top"/host "$top"/include "$top"/guest '(' -name '*.[chS]' -o -name Kbuild ')' ! -name '*.mod.c')
+
+# VERSION < OTHER, of Linux
+before() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+has_come() {	# NAME VERSION: by the table
+	local name since until
+	while read -r name since until; do
+		[ "$name" = "$1" ] || continue
+		[ "$since" = - ] || ! before "$2" "$since" || return 1
+		[ "$until" = - ] || before "$2" "$until" || return 1
+	done <<<"$comings"
+}
+
+# One that is off is in .config, too, as "not set", or if it cannot be on then in some
+# header. Of several in one line, all of them names of the same thing, one will do.
+unknown_options() {	# VERSION CONFIG
+	local line
+	# shellcheck disable=SC2086
+	grep -hE '\bCONFIG_' $sources | while read -r line; do
+		line=$(grep -oE '\bCONFIG_[A-Z0-9_]+' <<<"$line")
+		grep -qxE "(# )?(${line//$'\n'/|})(=.*| is not set)" "$2" && continue
+		grep -rqwE "(${line//$'\n'/|})" "$common/include" && continue
+		has_come "$line" "$1" && echo "$line"
+	done
+}
+
+# What an #ifdef asks for, if it is not our own.
+wrong_names() {	# VERSION HEADERS
+	local name
+	# shellcheck disable=SC2086
+	grep -hE '^\s*#\s*(if|elif)' $sources | grep -oE '\b(X86_(FEATURE|BUG)|_?TIF|MSR)_\w+' | sort -u |
+	while read -r name; do
+		grep -q "^$name\b" <<<"$comings" || echo "$name is not in this test's table"
+		if grep -rqE "define\s+$name\b" "$2/arch/x86/include" "$2/include"; then
+			has_come "$name" "$1" || echo "$name is there"
+		else
+			has_come "$name" "$1" && echo "$name is not there"
+		fi
+	done
 }
 
 release=$(modinfo -F vermagic "$top/host/lg.ko" | cut -d' ' -f1)
