@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The world that test_shadow.c puts around the Host's shadow tables: a
- * launcher's memory whose pages come and go (shadow_world.c), CPUs with TLBs
- * (shadow_tlb.c), and what ought to happen in it, found without the Host's code
- * (shadow_model.c).
+ * The world that test_shadow.c and test_shadow_cases.c put around the Host's shadow
+ * tables: a launcher's memory whose pages come and go (shadow_world.c), CPUs with TLBs
+ * (shadow_tlb.c), a guest's tables (shadow_guest.c), what happens to all of these
+ * (shadow_ops.c), and what ought to, found without the Host's code (shadow_model.c).
  */
 #ifndef SHADOW_WORLD_H
 #define SHADOW_WORLD_H
@@ -44,24 +44,12 @@ struct world {
 
 extern struct world w;
 
-/* A fixed, fast generator: a run is its seed. */
-static inline u64 rnd(void)
-{
-	static u64 state;
-
-	if (!state || !w.op)
-		state = w.seed * 2 + 1;
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state * 0x2545f4914f6cdd1dULL >> 16;
-}
-
 void world_failed(const char *file, int line, const char *what);
 #define CHECK(what) \
 	do { if (!(what)) world_failed(__FILE__, __LINE__, #what); } while (0)
 
 /* shadow_world.c */
+u64 rnd(void);
 void world_create(u64 seed, bool five_levels, u64 sme_mask, u64 misalign);
 void world_destroy(void);
 void world_forget(void);
@@ -81,6 +69,25 @@ void tlb_create(bool have_pcids);
 void tlb_destroy(void);
 void tlb_run(u64 (*address)(void));
 void tlb_follow(void);
+
+/* shadow_guest.c */
+#define HOT 48
+extern u64 hot[HOT];		/* addresses that the guest uses again and again */
+unsigned int any_index(void);
+u64 an_address(void);
+void edit(void);
+void repair(void);
+void fill_guest_tables(void);
+
+/* shadow_ops.c */
+extern unsigned int cr3_frames;	/* address spaces begin at frames below */
+extern unsigned long outcomes[5], renewed;
+void access_page(u64 address, bool user, u32 error);
+void hint_page(u64 address, bool user, u32 error);
+void any_access(void);
+void flush_all(void);
+void load_cr3(u64 frame, bool keep);
+void one_operation(void);
 
 /* shadow_model.c */
 enum kind { FILLED, FAULT, GENERAL, DEVICE, KILLED };
