@@ -12,6 +12,7 @@
 #include <asm/mce.h>
 #include <asm/processor-flags.h>
 #include <asm/segment.h>
+#include "debug_status.h"
 #include "lg.h"
 #include "trace.h"
 
@@ -401,8 +402,10 @@ static enum lg_next handle_debug(struct lg_cpu *cpu)
 		return finish_step(cpu);
 	if (cpu->stepping && !cpu->step_tf && cpu->dr6 & DR_STEP)
 		return finish_step(cpu);
+	if (is_bus_lock(cpu->dr6))
+		return LG_RUN;
 	if (cpu->shared)
-		cpu->shared->dr6 = cpu->dr6;
+		cpu->shared->dr6 = dr6_for_guest(cpu->dr6);
 	deliver_trap(cpu, X86_TRAP_DB, 0);
 	return LG_RUN;
 }
