@@ -140,7 +140,8 @@ void setup_console(void)
 /*G:730
  * One line serves all ports, and a terminal wants an interrupt of its own (it
  * would be polled instead, slowly).  So each port gets one that only exists in
- * Linux, raised from the line's handler if the port has input.
+ * Linux, raised from the line's handler if the port has input: with interrupts
+ * off, so that handler must never become a thread.
 :*/
 static irqreturn_t console_interrupt(int irq, void *unused)
 {
@@ -174,6 +175,7 @@ void start_console(void)
 	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++)
 		if (IS_ERR(hvc_alloc(i, setup_port_irq(i), &port_ops, 256)))
 			pr_err("lguest: no hvc%d\n", i);
-	if (line < 0 || request_irq(line, console_interrupt, 0, "console", NULL))
+	if (line < 0 || request_irq(line, console_interrupt, IRQF_NO_THREAD,
+				    "console", NULL))
 		pr_err("lguest: no console input\n");
 }

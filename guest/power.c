@@ -27,6 +27,7 @@ void setup_power_button(void)
 {
 	int irq = lguest_setup_irq(LGUEST_IRQ_POWER);
 
-	if (irq < 0 || request_irq(irq, power_button, 0, "power", NULL))
+	if (irq < 0 ||
+	    request_irq(irq, power_button, IRQF_NO_THREAD, "power", NULL))
 		pr_err("lguest: no power button\n");
 }

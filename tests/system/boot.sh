@@ -134,6 +134,13 @@ has "J16 the layer's early console, then the kernel's first message" \
 	'Linux version .*Debian' /tmp/err
 has "J15 power off is said" 'the guest powered off' /tmp/err
 sed -n '/counters/,$p' /tmp/err
+
+lguest run -p threadirqs -- sh -c 'dmesg; ps' >/tmp/out 2>/tmp/err
+hasnt "J4 no WARNING with handlers of interrupts made threads" \
+	'BUG|WARNING|Call Trace|enabled interrupts' /tmp/out
+has "J4 ... as those of virtio are" '\[irq/[0-9]+-virtio' /tmp/out
+hasnt "J4 ... but not the layer's, which raise other interrupts" \
+	'\[irq/[0-9]+-(console|power|timer)' /tmp/out
 END
 	)
 }
