@@ -11,6 +11,7 @@
 #include <linux/string.h>
 #include <asm/processor.h>
 #include <asm/sections.h>
+#include "compat/cpuid.h"
 #include "layer.h"
 
 /*G:170

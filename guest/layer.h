@@ -69,6 +69,11 @@ void lguest_shutdown(const char *text, unsigned long reason);
 /* emulator.c */
 void skip_sync_irets(void);
 
+/* cpuid.c */
+void setup_features(void);
+void lguest_cpuid(unsigned int *a, unsigned int *b,
+		  unsigned int *c, unsigned int *d);
+
 /* cpu.c */
 void setup_cpu_ops(void);
 
