@@ -5,7 +5,7 @@
  * (scripts/kallsyms.c in the kernel's source makes them) have no header and no
  * pointer to them that we could follow: the names of the tables are themselves
  * only symbols.  So they are found by their form.  In the image they lie in
- * one of these orders, each table aligned to 8 bytes:
+ * one of these orders, each table aligned to 8 bytes, or in some 7.x to 4:
  *
  *	6.1	offsets base num_syms names markers        token_table index
  *	6.2	offsets base num_syms names markers seqs   token_table index
@@ -43,6 +43,7 @@ struct tables {
 	const struct elf *elf;
 	const uint8_t *data;
 	size_t size;
+	size_t alignment;	/* of each table */
 	size_t token_table;
 	size_t index;		/* its end is index + 512 */
 	uint16_t token[TOKENS];	/* offsets into token_table */
@@ -72,7 +73,7 @@ static bool try_tokens(struct tables *t, size_t digits)
 			return false;
 		pos = nul - d + 1;
 	}
-	pos = align_up(pos, 8);
+	pos = align_up(pos, t->alignment);
 	if (!range_ok(pos, 2 * TOKENS, t->size))
 		return false;
 
@@ -83,7 +84,7 @@ static bool try_tokens(struct tables *t, size_t digits)
 	if (t->token[0] != 0 || t->token['0'] > digits)
 		return false;
 	start = digits - t->token['0'];
-	if (start % 8)
+	if (start % t->alignment)
 		return false;
 	t->token_table = start;
 	for (i = 0, pos = start; i < TOKENS; i++) {
@@ -177,7 +178,7 @@ static bool try_names(struct tables *t)
 			return false;
 	}
 
-	markers = align_up(pos, 8);
+	markers = align_up(pos, t->alignment);
 	t->names_end = markers;
 	if (!range_ok(markers, (t->nr + 255ULL) / 256 * 4, t->token_table))
 		return false;
@@ -190,20 +191,28 @@ static bool try_names(struct tables *t)
 	return true;
 }
 
+/* Is there a number of symbols at @pos, and nothing up to the names? */
+static bool count_ok(const struct tables *t, size_t pos)
+{
+	uint32_t nr = get32(t->data + pos);
+
+	return nr >= SYMS_MIN && nr <= SYMS_MAX &&
+	       (t->alignment == 4 || get32(t->data + pos + 4) == 0);
+}
+
 /* num_syms lies before the token table in all layouts: search backwards. */
 static bool find_names(struct tables *t)
 {
 	size_t pos = t->token_table;
 
 	t->budget = 16ULL * SYMS_MAX;
-	while (pos >= 8) {
-		pos -= 8;
-		t->nr = get32(t->data + pos);
-		if (t->nr < SYMS_MIN || t->nr > SYMS_MAX ||
-		    get32(t->data + pos + 4) != 0)
+	while (pos >= t->alignment) {
+		pos -= t->alignment;
+		if (!count_ok(t, pos))
 			continue;
+		t->nr = get32(t->data + pos);
 		t->num_syms = pos;
-		t->names = pos + 8;
+		t->names = pos + t->alignment;
 		if (try_names(t))
 			return true;
 	}
@@ -321,7 +330,7 @@ static bool address_ok(const struct elf *elf, uint64_t va)
 static bool try_encoding(const struct tables *t, const struct encoding *e,
 			 struct kallsyms *ks)
 {
-	size_t len = align_up(4ULL * t->nr, 8), off;
+	size_t len = align_up(4ULL * t->nr, t->alignment), off;
 	uint32_t i, outside = 0, unsorted = 0, upper = 0;
 	uint64_t base = 0, here;
 
@@ -366,49 +375,76 @@ static int compare(const void *a, const void *b, void *arg)
 	return (x->address > y->address) - (x->address < y->address);
 }
 
-static int read_tables(struct kallsyms *ks, struct tables *t, const char *name,
-		       struct lguest_error *err)
+/* How far the search came: the farther, the more is known of what is wrong. */
+enum found { NOTHING, TOKEN_TABLE, NAMES, ADDRESSES, NO_MEMORY };
+
+/* Everything, for one alignment. */
+static enum found read_tables(struct kallsyms *ks, struct tables *t)
 {
 	unsigned int i;
 
 	if (!find_tokens(t))
-		return link_fail(err, "reading the symbols of %s: found no kallsyms token table; the kernel needs CONFIG_KALLSYMS",
-				 name);
+		return NOTHING;
 	if (!find_names(t))
-		return link_fail(err, "reading the symbols of %s: found no list of names before the token table; this kernel packs its symbols in a way unknown to this lguest",
-				 name);
+		return TOKEN_TABLE;
 	if (!read_names(t, ks))
-		return link_fail(err, "reading the symbols of %s: no memory for %u of them",
-				 name, t->nr);
-	for (i = 0; i < sizeof(encodings) / sizeof(*encodings); i++)
-		if (try_encoding(t, &encodings[i], ks))
-			break;
-	if (i == sizeof(encodings) / sizeof(*encodings))
-		return link_fail(err, "reading the symbols of %s: found %u names, but their addresses make no sense; this kernel packs its symbols in a way unknown to this lguest",
-				 name, t->nr);
-	ks->layout = encodings[i].layout;
+		return NO_MEMORY;
+	for (i = 0; i < sizeof(encodings) / sizeof(*encodings); i++) {
+		if (!try_encoding(t, &encodings[i], ks))
+			continue;
+		ks->layout = encodings[i].layout;
+		return ADDRESSES;
+	}
+	return NAMES;
+}
+
+static void sort_names(struct kallsyms *ks)
+{
+	uint32_t i;
 
 	for (i = 0; i < ks->nr; i++)
 		ks->by_name[i] = i;
 	qsort_r(ks->by_name, ks->nr, sizeof(*ks->by_name), compare, ks);
-	return 0;
+}
+
+static int complain(enum found found, const char *name, struct lguest_error *err)
+{
+	static const char * const why[] = {
+		[NOTHING] = "found no kallsyms token table; the kernel needs CONFIG_KALLSYMS",
+		[TOKEN_TABLE] = "found no list of names before the token table; this kernel packs its symbols in a way unknown to this lguest",
+		[NAMES] = "found the names, but their addresses make no sense; this kernel packs its symbols in a way unknown to this lguest",
+		[NO_MEMORY] = "no memory for them",
+	};
+
+	return link_fail(err, "reading the symbols of %s: %s", name, why[found]);
 }
 
 int kallsyms_read(struct kallsyms *ks, const struct elf *vmlinux,
 		  const char *name, struct lguest_error *err)
 {
-	struct tables t = {
-		.elf = vmlinux,
-		.data = vmlinux->file->data,
-		.size = vmlinux->file->size,
-	};
+	static const size_t alignments[] = { 8, 4 };
+	enum found found, most = NOTHING;
+	unsigned int i;
 
 	memset(ks, 0, sizeof(*ks));
-	if (read_tables(ks, &t, name, err) < 0) {
+	for (i = 0; i < sizeof(alignments) / sizeof(*alignments); i++) {
+		struct tables t = {
+			.elf = vmlinux,
+			.data = vmlinux->file->data,
+			.size = vmlinux->file->size,
+			.alignment = alignments[i],
+		};
+
+		found = read_tables(ks, &t);
+		if (found == ADDRESSES) {
+			sort_names(ks);
+			return 0;
+		}
 		kallsyms_free(ks);
-		return -1;
+		if (found > most)
+			most = found;
 	}
-	return 0;
+	return complain(most, name, err);
 }
 
 void kallsyms_free(struct kallsyms *ks)

@@ -19,6 +19,8 @@
 
 static uint8_t image[IMAGE];
 static size_t end;
+/* As the build aligns the tables, and where it begins with them. */
+static size_t alignment = 8, begin = 0x1000;
 static struct elf elf;
 static Elf64_Phdr segments[2];
 static struct blob file;
@@ -26,7 +28,7 @@ static struct lguest_error err;
 
 static void align(void)
 {
-	end = align_up(end, 8);
+	end = align_up(end, alignment);
 }
 
 static void add(const void *data, size_t len)
@@ -161,7 +163,7 @@ static void make(enum layout layout)
 	unsigned int i;
 
 	memset(image, 0, sizeof(image));
-	end = 0x1000;
+	end = begin;
 	/* A run of digits that is no token table must not mislead. */
 	add("0\0" "1\0" "2\0" "3\0" "4\0" "5\0" "6\0" "7\0" "8\0" "9", 20);
 	if (layout == OLD || layout == OLD_SEQS)
@@ -191,7 +193,7 @@ static bool expressible(enum layout layout, unsigned int i)
 	return layout < NEW_RELATIVE || i >= 5;
 }
 
-static void check(enum layout layout)
+static void check_aligned(enum layout layout)
 {
 	struct kallsyms ks;
 	uint8_t codes[256];
@@ -210,6 +212,19 @@ static void check(enum layout layout)
 			assert_int_equal(ks.symbols[i].address, address(i));
 	}
 	kallsyms_free(&ks);
+}
+
+static void check(enum layout layout)
+{
+	unsigned int move;
+
+	for (alignment = 8; alignment >= 4; alignment /= 2)
+		for (move = 0; move < 8; move += alignment) {
+			begin = 0x1000 + move;
+			check_aligned(layout);
+		}
+	alignment = 8;
+	begin = 0x1000;
 }
 
 static void test_old(void **state)
@@ -306,6 +321,7 @@ static void test_damaged(void **state)
 	(void)state;
 	srand(1);
 	for (i = 0; i < 2000; i++) {
+		alignment = rand() % 2 ? 8 : 4;
 		make(rand() % 5);
 		for (j = rand() % 4 + 1; j; j--)
 			image[0x1000 + rand() % (end - 0x1000)] = rand();
@@ -322,6 +338,7 @@ static void test_damaged(void **state)
 		}
 		free(file.data);
 	}
+	alignment = 8;
 }
 
 int main(void)
