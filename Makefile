@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # lguest: build, run and test. `make help` lists the targets.
 
-KVER		?= $(shell ls -d /usr/src/linux-headers-*-cloud-amd64 2>/dev/null | \
-		     sed 's,.*/linux-headers-,,' | sort -V | tail -n 1)
+KVER		?= $(shell lab/kernels --release)
 HOST_KVER	?= $(KVER)
 GUEST_KVER	?= $(KVER)
-HOST_KDIR	?= $(or $(KDIR),/usr/src/linux-headers-$(HOST_KVER))
+# For the shell: the headers are fetched when they are needed.
+HOST_KDIR	?= $(or $(KDIR),$$(lab/fetch-headers $(HOST_KVER)))
+GUEST_KDIR	?= $$(lab/fetch-headers $(GUEST_KVER))
 PREFIX		?= /usr
 DESTDIR		?=
 
@@ -22,8 +23,8 @@ MAKEFLAGS += --no-print-directory
 quiet := -s
 endif
 SHELL		:= /bin/bash
-# Debian's headers come without the image BTF would be made from; they say so.
-no_btf		:= 2> >(grep -v '^Skipping BTF generation' >&2)
+# Without BTF: its tool, pahole, need not be here, nor of the kernel's version.
+no_btf		:= CONFIG_DEBUG_INFO_BTF_MODULES= PAHOLE_VERSION='$$(CONFIG_PAHOLE_VERSION)'
 say = @echo "  $(1)"
 
 help:
@@ -65,13 +66,14 @@ parts: module launcher linked
 
 module:
 	$(call say,building the module for $(HOST_KVER))
-	$(Q)$(MAKE) $(quiet) -C $(HOST_KDIR) M=$(CURDIR)/host modules $(no_btf)
+	$(Q)kdir=$(HOST_KDIR) && \
+		lab/compiler $$kdir make $(quiet) -C $$kdir M=$(CURDIR)/host $(no_btf) modules
 
 layer:
 	$(call say,building the guest layer for $(GUEST_KVER))
 	$(Q)mkdir -p $(layer)
-	$(Q)kdir=$(or $(GUEST_KDIR),$$(lab/fetch-headers $(GUEST_KVER))) && \
-		$(MAKE) $(quiet) -C guest KDIR=$$kdir O=$(layer) >$(layer).log
+	$(Q)kdir=$(GUEST_KDIR) && \
+		lab/compiler $$kdir make $(quiet) -C guest KDIR=$$kdir O=$(layer) >$(layer).log
 	$(Q)cp --remove-destination -L guest/layer.lds $(layer)/layer.lds
 
 launcher:
@@ -142,17 +144,16 @@ debian:
 	$(Q)mkdir -p $(build)
 	$(Q)images/debian $(build)/debian.img
 
-checkpatch = $(firstword $(wildcard $(HOST_KDIR)/scripts/checkpatch.pl \
-	/usr/lib/linux-kbuild-*/scripts/checkpatch.pl \
+checkpatch = $(firstword $(wildcard /usr/lib/linux-kbuild-*/scripts/checkpatch.pl \
 	/usr/src/linux-headers-*/scripts/checkpatch.pl))
 
 check: packages
 	$(call say,sparse and W=1 on the module)
 	$(Q)rm -rf $(build)/check && mkdir -p $(build)/check
 	$(Q)cp -r host include $(build)/check/
-	$(Q)$(MAKE) $(quiet) -C $(HOST_KDIR) M=$(build)/check/host clean
-	$(Q)$(MAKE) $(quiet) -C $(HOST_KDIR) M=$(build)/check/host W=1 C=2 modules 2>&1 | \
-		grep -v '^Skipping BTF' | tee $(build)/check/log; ! grep -q 'warning\|error' $(build)/check/log
+	$(Q)kdir=$(HOST_KDIR) && $(MAKE) $(quiet) -C $$kdir M=$(build)/check/host clean && \
+		$(MAKE) $(quiet) -C $$kdir M=$(build)/check/host W=1 C=2 $(no_btf) modules 2>&1 | \
+		tee $(build)/check/log; ! grep -q 'warning\|error' $(build)/check/log
 ifneq ($(checkpatch),)
 	$(call say,checkpatch)
 	$(Q)git ls-files 'host/*.[chS]' 'guest/*.[chS]' 'launcher/*.[ch]' 'include/*.h' | \
@@ -202,8 +203,9 @@ uninstall:
 	$(if $(DESTDIR),,depmod $(HOST_KVER))
 
 clean:
-	$(Q)[ ! -e $(HOST_KDIR)/Makefile ] || \
-		$(MAKE) $(quiet) -C $(HOST_KDIR) M=$(CURDIR)/host clean
+	$(Q)find host '(' -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o \
+		-name '.*.cmd' -o -name .module-common.o -o -name Module.symvers -o \
+		-name modules.order ')' -delete
 	$(Q)[ ! -e launcher/Makefile ] || $(MAKE) $(quiet) -C launcher clean
 	$(Q)rm -rf $(build)/layers $(build)/cache $(build)/check $(build)/tests \
 		$(build)/lab $(build)/lab-base

@@ -56,7 +56,7 @@ dkms_build() (
 	dkms_tree=$work/dkms
 	mkdir -p "$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION"
 	cp -r "$dest/usr/src/lguest-$PACKAGE_VERSION" "$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION/build"
-	kernel_source_dir=/usr/src/linux-headers-$release
+	kernel_source_dir=$("$top/lab/fetch-headers" "$release")
 	. "$dest/usr/src/lguest-$PACKAGE_VERSION/dkms.conf"
 	${MAKE[0]} &&
 		test -s "$dkms_tree/lguest/$PACKAGE_VERSION/build/${BUILT_MODULE_LOCATION[0]}/${BUILT_MODULE_NAME[0]}.ko"

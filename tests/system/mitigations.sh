@@ -67,7 +67,7 @@ cp -r "$top/host" "$top/include" "$work/all"
 		echo "#define X86_FEATURE_$feature X86_FEATURE_ALWAYS"
 	done
 } > "$work/all/force.h"
-kdir=/usr/src/linux-headers-$(modinfo -F vermagic "$top/host/lg.ko" | cut -d' ' -f1)
+kdir=$("$top/lab/fetch-headers" "$(modinfo -F vermagic "$top/host/lg.ko" | cut -d' ' -f1)")
 make -s -C "$kdir" M="$work/all/host" clean >&2 || exit 1
 make -s -C "$kdir" M="$work/all/host" KAFLAGS="-include $work/all/force.h" \
 	KCFLAGS="-include $work/all/force.h" modules > "$work/build.log" 2>&1

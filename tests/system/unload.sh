@@ -4,7 +4,7 @@
 
 # What lg.ko wants from the host: exported symbols, of the kernel itself.
 ko=$built/../host/lg.ko
-symvers=/usr/src/linux-headers-$(modinfo -F vermagic "$ko" | cut -d' ' -f1)/Module.symvers
+symvers=$("$top/lab/fetch-headers" "$(modinfo -F vermagic "$ko" | cut -d' ' -f1)")/Module.symvers
 nm -u "$ko" | awk '{ print $2 }' | sort -u >"$work/wanted"
 awk '$3 == "vmlinux" { print $2 }' "$symvers" | sort -u >"$work/exported"
 is "L3 lg.ko needs nothing but the kernel's exported symbols" "" \

@@ -1,0 +1,37 @@
+#!/bin/bash
+# The kernels that are known, as the file KERNELS says: each word that names one finds it,
+# and no package that has to be installed changes which kernel the machine boots.
+. "$(dirname "$0")/../ktap.sh"
+top=$(cd "$(dirname "$0")/../.." && pwd)
+
+of() { "$top/lab/kernels" "$1" 2>&1 | awk '{ print $1, $2, $5 }'; }
+while read -r kernel wanted; do
+	is "$kernel is $wanted" "$wanted" "$(of "$kernel")"
+done <<'END'
+6.1.0-57-cloud-amd64			6.1 bookworm-security cloud
+6.1.0-57-amd64				6.1 bookworm-security general
+6.12.117+deb12-cloud-amd64		6.12 bookworm-security cloud
+6.12.118+deb13-cloud-amd64		6.12+deb13 trixie-security cloud
+6.12.115+deb13.1-amd64			6.12+deb13 trixie-security general
+6.12-rt					6.12 bookworm-security rt
+7.3					7.3 trixie-backports cloud
+7.3.4+deb13-rt-amd64			7.3 trixie-backports rt
+7.2.13+deb14-amd64			7.2 sid general
+END
+for kernel in 6.6 7 6.6.9-cloud-amd64 6.12.9-cloud-amd64; do
+	said=$("$top/lab/fetch-kernel" "$kernel" 2>&1)
+	said="$? $said"
+	is "$kernel is refused, and which are known is said" \
+		"126 lab: no kernel $kernel: the file KERNELS knows $("$top/lab/kernels" --names | xargs)" "$said"
+done
+
+# What would be installed on a machine that has nothing.
+for suite in bookworm trixie; do
+	# shellcheck disable=SC2046
+	"$top/lab/apt" $suite apt-get -q -s install \
+		$("$top/lab/install-packages" --list bochs) >"$work/installed" 2>&1
+	is "lab/install-packages: $suite has its packages" 0 $?
+	is "... and none of them brings a kernel" "" \
+		"$(grep -E '^Inst linux-(image|binary|headers|modules)' "$work/installed")"
+done
+finish
