@@ -49,6 +49,7 @@ help:
 	@echo "make install    install the module, the launcher, the layer and the manual"
 	@echo "make install-dkms  ... the module's source instead, for dkms"
 	@echo "make uninstall  remove them"
+	@echo "make deb        Debian packages, lguest and lguest-dkms, in build/"
 	@echo "make clean      remove what was built (downloads stay in build/)"
 	@echo "make distclean  remove those too"
 	@echo
@@ -156,7 +157,7 @@ check: packages
 		tee $(build)/check/log; ! grep -q 'warning\|error' $(build)/check/log
 ifneq ($(checkpatch),)
 	$(call say,checkpatch)
-	$(Q)git ls-files 'host/*.[chS]' 'guest/*.[chS]' 'launcher/*.[ch]' 'include/*.h' | \
+	$(Q)find host guest launcher include -name '*.[chS]' ! -name '*.mod.c' | \
 		xargs perl $(checkpatch) --no-tree --strict --terse --show-types --file -q \
 		--ignore SPDX_LICENSE_TAG,FILE_PATH_CHANGES,LINUX_VERSION_CODE
 else
@@ -165,42 +166,69 @@ endif
 
 moddir	= $(DESTDIR)/lib/modules/$(HOST_KVER)/updates
 libdir	= $(DESTDIR)$(PREFIX)/lib/lguest
+sharedir = $(DESTDIR)$(PREFIX)/share/lguest
 
 mandir	= $(DESTDIR)$(PREFIX)/share/man
 compdir	= $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 udevdir	= $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
+hookdir	= $(DESTDIR)/etc/kernel
+hooks	= postinst.d postrm.d header_postinst.d
 version	= $(shell sed -n 's/^.define LGUEST_VERSION[^"]*"\(.*\)"/\1/p' launcher/lguest.h)
 dkmsdir	= $(DESTDIR)/usr/src/lguest-$(version)
+# Not from git, which a tarball has not.
+module_sources = $(shell find host include '(' -name '*.[chS]' -o -name Kbuild ')' ! -name '*.mod.c')
+layer_sources = $(wildcard guest/*.[chS] guest/Kbuild guest/Makefile guest/layer.lds guest/compat/*.h) \
+	include/lguest/guest.h
 
-# The group and the device's mode take effect at once, but not in a DESTDIR.
+# The group and the device's mode take effect at once, but not in a DESTDIR; nor are
+# this machine's kernels linked then.
 install: parts install-program
 	install -D -m 644 host/lg.ko $(moddir)/lg.ko
+	install -D -m 644 -t $(libdir)/layers/$(GUEST_KVER) $(layer)/layer.o $(layer)/layer.lds
 	$(if $(DESTDIR),,depmod $(HOST_KVER))
+	$(if $(DESTDIR),,getent group lguest >/dev/null || groupadd -r lguest)
+	$(if $(DESTDIR),,-udevadm control --reload && udevadm trigger -s misc)
+	$(if $(DESTDIR),,-$(PREFIX)/bin/lguest link --all)
 
+# What the Debian package lguest has, too; install-dkms is lguest-dkms: see debian/rules.
 install-program: launcher
 	install -D -m 755 launcher/lguest $(DESTDIR)$(PREFIX)/bin/lguest
-	install -D -m 644 -t $(libdir)/layers/$(GUEST_KVER) $(layer)/layer.o $(layer)/layer.lds
-	mkdir -p $(mandir)/man1 $(compdir)
+	install -D -m 755 packaging/link-all $(libdir)/link-all
+	mkdir -p $(sharedir) $(mandir)/man1 $(compdir)
+	cp --parents -t $(sharedir) $(layer_sources)
 	launcher/lguest help --man >$(mandir)/man1/lguest.1
 	launcher/lguest help --completion >$(compdir)/lguest
 	install -D -m 644 packaging/man/lguest.4 $(mandir)/man4/lguest.4
 	install -D -m 644 packaging/60-lguest.rules $(udevdir)/60-lguest.rules
 	install -D -m 644 packaging/sysusers.conf $(sysusersdir)/lguest.conf
-	$(if $(DESTDIR),,getent group lguest >/dev/null || groupadd -r lguest)
-	$(if $(DESTDIR),,-udevadm control --reload && udevadm trigger -s misc)
+	for hook in $(hooks); do \
+		install -D -m 755 packaging/kernel-hook $(hookdir)/$$hook/lguest; \
+	done
 
-install-dkms: launcher
+install-dkms:
 	mkdir -p $(dkmsdir)
-	git ls-files host include | xargs cp --parents -t $(dkmsdir)
+	cp --parents -t $(dkmsdir) $(module_sources)
 	sed 's/@VERSION@/$(version)/' packaging/dkms.conf.in >$(dkmsdir)/dkms.conf
 
 uninstall:
 	rm -f $(moddir)/lg.ko $(DESTDIR)$(PREFIX)/bin/lguest $(mandir)/man1/lguest.1 \
 		$(mandir)/man4/lguest.4 $(compdir)/lguest $(udevdir)/60-lguest.rules \
-		$(sysusersdir)/lguest.conf
-	rm -rf $(libdir) $(dkmsdir)
+		$(sysusersdir)/lguest.conf $(hooks:%=$(hookdir)/%/lguest)
+	rm -rf $(libdir) $(sharedir) $(dkmsdir)
+	$(if $(DESTDIR),,rm -rf /var/lib/lguest /var/cache/lguest)
 	$(if $(DESTDIR),,depmod $(HOST_KVER))
+
+# dpkg-buildpackage writes beside the tree it builds: so that is a copy.
+deb:
+	$(call say,building Debian packages)
+	$(Q)rm -rf $(build)/deb && mkdir -p $(build)/deb/lguest
+	$(Q)tar -c --exclude=./build --exclude=./.git --exclude='*.o' --exclude='*.ko' . | \
+		tar -x -C $(build)/deb/lguest
+	$(Q)cd $(build)/deb/lguest && dpkg-buildpackage -b -us -uc >../log 2>&1 || { \
+		tail -n 20 ../log; \
+		echo "make deb: if packages are missing: sudo apt-get build-dep ."; exit 1; }
+	$(Q)mv $(build)/deb/lguest*_* $(build)/ && ls $(build)/*.deb
 
 clean:
 	$(Q)find host '(' -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o \
@@ -215,4 +243,4 @@ distclean: clean
 
 .PHONY: help all packages parts module layer launcher linked run test test-long test-debug bochs soak fuzz \
 	mutants bench lab debian book Puppy check \
-	install install-program install-dkms uninstall clean distclean
+	install install-program install-dkms uninstall deb clean distclean

@@ -167,6 +167,8 @@ static void check_kernel(void)
 	if (linked) {
 		good("a kernel for guests", vmlinuz);
 		good("it is linked", linked);
+		if (why)
+			good("there is a newer one that cannot be a guest now", why);
 		have_kernel = true;
 	} else if (why) {
 		bad_message("a kernel for guests", why);

@@ -239,24 +239,29 @@ JUDGE(lacks_headers)
 }
 
 /* A layer L is of use if there is a kernel vmlinuz-L. */
-JUDGE(lacks_layer)
+/* Of the layers in this folder, is one for a kernel in /boot? */
+static bool has_layer(const struct machine *m, enum machine_file folder, struct detail *detail)
 {
-	const char *name = m->text[FILE_LAYERS];
+	const char *name = m->text[folder];
 	char kernel[256];
 
-	if (hidden(m, FILE_LAYERS) || hidden(m, FILE_KERNELS))
-		return UNKNOWN;
-	if (!name || !m->text[FILE_KERNELS])
-		return YES;
-	for (; *name; name += strcspn(name, "\n") + 1) {
+	for (; name && *name; name += strcspn(name, "\n") + 1) {
 		snprintf(kernel, sizeof(kernel), "vmlinuz-%.*s\n",
 			 (int)strcspn(name, "\n"), name);
 		if (!strstr(m->text[FILE_KERNELS], kernel))
 			continue;
 		say_line(detail, name);
-		return NO;
+		return true;
 	}
-	return YES;
+	return false;
+}
+
+JUDGE(lacks_layer)
+{
+	if (hidden(m, FILE_LAYERS) || hidden(m, FILE_BUILT_LAYERS) || hidden(m, FILE_KERNELS))
+		return UNKNOWN;
+	return m->text[FILE_KERNELS] && (has_layer(m, FILE_BUILT_LAYERS, detail) ||
+					 has_layer(m, FILE_LAYERS, detail)) ? NO : YES;
 }
 
 /* ---- what is below, and beside */

@@ -2,8 +2,9 @@
 /*
  * Which kernel a guest boots: the one the user names (a distribution's vmlinuz,
  * the vmlinux inside it, or a file that is linked already), or else the newest
- * in /boot that can be used.  Linking happens at its first use;
- * linker/linker.h tells how.
+ * in /boot that can be used.  Where that is an older one than there is, its user may
+ * take it for the new one: so that is said, always.  Linking happens at the first use
+ * of a kernel; linker/linker.h tells how.
  */
 #define _GNU_SOURCE 1
 #include <glob.h>
@@ -35,7 +36,7 @@ static char *link_kernel(const char *vmlinuz, struct lguest_error *error)
 	return linked;
 }
 
-/* If none can be used, the newest one's trouble is what to repair. */
+/* The newest one's trouble is what to repair, if there is any. */
 static char *try_kernels(const glob_t *found, char **vmlinuz, char **why)
 {
 	size_t i;
@@ -110,6 +111,8 @@ char *choose_kernel(const char *wanted)
 	linked = newest_kernel(&vmlinuz, &why);
 	if (!linked)
 		problem("%s", why ? why : "out of memory");
+	else if (why)
+		problem("booting %s, and no newer kernel: %s", vmlinuz, why);
 	else if (verbose || isatty(STDERR_FILENO))
 		problem("booting %s", vmlinuz);
 	free(vmlinuz);

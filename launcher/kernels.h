@@ -12,7 +12,10 @@
  * installed one that can be used; NULL after a message.  To be freed.
  */
 char *choose_kernel(const char *wanted);
-/* The same without messages: *vmlinuz names what was chosen, *why what failed. */
+/*
+ * The same without messages: *vmlinuz names what was chosen, *why what is wrong with the
+ * newest, if it could not be.
+ */
 char *newest_kernel(char **vmlinuz, char **why);
 
 /* Newer versions first, as 6.10 before 6.9. */

@@ -27,6 +27,7 @@
 	  "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")		\
 	F(HEADERS,	EXISTS,	"/lib/modules/%s/build/Makefile")	\
 	F(LAYERS,	NAMES,	"/usr/lib/lguest/layers")		\
+	F(BUILT_LAYERS,	NAMES,	"/var/lib/lguest/layers")		\
 	F(KERNELS,	NAMES,	"/boot")				\
 	F(XEN_TYPE,	TEXT,	"/sys/hypervisor/guest_type")		\
 	F(SEV_GUEST,	EXISTS,	"/dev/sev-guest")			\

@@ -2,9 +2,15 @@
 /*
  * `lguest link`: link a kernel beforehand, which `lguest run` would otherwise
  * do at its first start, or look at its symbols, also with gdb.  The path of the
- * linked file goes to stdout, for scripts.
+ * linked file goes to stdout, for scripts.  All kernels of this machine are the
+ * matter of a script, packaging/link-all.
  */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "../lguest.h"
 #include "../options.h"
@@ -16,6 +22,7 @@ struct link_settings {
 	const char *debug_file;
 	bool symbols;
 	bool verbose;
+	bool all;
 };
 
 #define AT(field) offsetof(struct link_settings, field)
@@ -24,7 +31,9 @@ static const struct option link_options[] = {
 	{ 'o', "output", OPTION_TEXT, AT(out), "FILE",
 	  "write here, not into the cache" },
 	{ 'l', "layer", OPTION_TEXT, AT(layer), "DIR",
-	  "take the guest layer from here, not from $LGUEST_LAYERS or /usr/lib/lguest/layers" },
+	  "take the guest layer from here, not from $LGUEST_LAYERS or where packages put it" },
+	{ 0, "all", OPTION_FLAG, AT(all), NULL,
+	  "build the layer of each kernel in /boot whose headers are installed (as root), link it, and remove what is left of others" },
 	{ 0, "symbols", OPTION_FLAG, AT(symbols), NULL,
 	  "only print the kernel's symbols, as nm does" },
 	{ 0, "debug-file", OPTION_TEXT, AT(debug_file), "FILE",
@@ -35,9 +44,30 @@ static const struct option link_options[] = {
 };
 
 const struct command link_command = {
-	"link", "VMLINUZ", "Make a guest of a distribution's kernel.",
+	"link", "[VMLINUZ]", "Make a guest of a distribution's kernel.",
 	link_options, cmd_link,
 };
+
+/* It is installed beside us: ../lib/lguest/link-all. */
+static int link_all(void)
+{
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 32);
+	char *slash;
+	int i;
+
+	path[length > 0 ? length : 0] = '\0';
+	for (i = 0; i < 2; i++) {
+		slash = strrchr(path, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	strcat(path, "/lib/lguest/link-all");
+	execl(path, path, NULL);
+	problem("link: cannot run %s: %s; `make install` in lguest's source puts it there",
+		path, strerror(errno));
+	return STATUS_FAILED;
+}
 
 int cmd_link(int argc, char **argv)
 {
@@ -51,7 +81,9 @@ int cmd_link(int argc, char **argv)
 		return STATUS_DONE;
 	if (first < 0)
 		return STATUS_USAGE;
-	if (argc - first != 1) {
+	if (set.all && argc == first)
+		return link_all();
+	if (argc - first != 1 || set.all) {
 		problem("link: it takes one VMLINUZ, not %d; try: lguest link /boot/vmlinuz-$(uname -r)",
 			argc - first);
 		return STATUS_USAGE;

@@ -65,7 +65,7 @@ static int advise(const char *release, struct lguest_error *err)
 			 "install its headers with: apt install linux-headers-%s, and ",
 			 release);
 	snprintf(err->text + len, sizeof(err->text) - len,
-		 "; %sbuild one in lguest's source with: make layer GUEST_KVER=%s, and set LGUEST_LAYERS to its build/layers",
+		 "; %sbuild one, as root, with: lguest link --all (or in lguest's source with: make layer GUEST_KVER=%s, and set LGUEST_LAYERS to its build/layers)",
 		 apt, release);
 	return -1;
 }
@@ -98,7 +98,7 @@ static int find(struct layer *l, const char *dir, const char *release,
 		if (list)
 			search_list(l, list, release, tried);
 		if (!l->object)
-			search_dir(l, LAYERS_DIR, release, tried);
+			search_list(l, LAYERS_DIRS, release, tried);
 	}
 	fclose(tried);
 	if (!l->script)

@@ -6,7 +6,8 @@
 
 #define LAYER_OBJECT	"layer.o"
 #define LAYER_SCRIPT	"layer.lds"
-#define LAYERS_DIR	"/usr/lib/lguest/layers"
+/* What `lguest link --all` has built, and what came with lguest. */
+#define LAYERS_DIRS	"/var/lib/lguest/layers:/usr/lib/lguest/layers"
 
 /* The guest layer: an object, and the linker script that places it. */
 struct layer {
@@ -19,7 +20,7 @@ struct layer {
 
 /*
  * Find and open the layer for @release: in @dir, or if that is NULL in the
- * directories of $LGUEST_LAYERS, or else in LAYERS_DIR.
+ * directories of $LGUEST_LAYERS, or else in LAYERS_DIRS.
  */
 int layer_open(struct layer *l, const char *dir, const char *release,
 	       struct lguest_error *err);

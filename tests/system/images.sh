@@ -87,6 +87,13 @@ mv /var/cache/lguest /var/cache/away
 fails "K2 no ld to link with" 122 '^lguest: .*(binutils)' run -- true
 fails "K2 link, without ld" 1 '^lguest: .*binutils' link /boot/vmlinuz-*
 rm -rf /var/cache/lguest; mv /var/cache/away /var/cache/lguest
+cp corrupt /boot/vmlinuz-99.9.9-new
+lguest run -- true 2>/tmp/older
+is "K1 the newest kernel cannot be a guest: an older one is" 0 $?
+has "K1 ... but not without a word" '^lguest: booting /boot/vmlinuz-[67].*, and no newer kernel: .*99.9.9' /tmp/older
+lguest check >/tmp/check
+has "K1 ... nor does check keep it" '^ok  there is a newer one that cannot be a guest now: .*99.9.9' /tmp/check
+rm /boot/vmlinuz-99.9.9-new
 mv /boot /boot.away
 fails "K1 no kernel at all" 122 '^lguest: no kernel to boot: ' run -- true
 mv /boot.away /boot

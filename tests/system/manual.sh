@@ -43,10 +43,19 @@ dest=$work/dest
 check "L7 make install" make -C "$top" install install-dkms DESTDIR="$dest"
 for file in usr/bin/lguest usr/share/man/man1/lguest.1 usr/share/man/man4/lguest.4 \
 	usr/share/bash-completion/completions/lguest usr/lib/udev/rules.d/60-lguest.rules \
-	usr/lib/sysusers.d/lguest.conf usr/lib/lguest/layers/"$release"/layer.o; do
+	usr/lib/sysusers.d/lguest.conf usr/lib/lguest/layers/"$release"/layer.o \
+	usr/lib/lguest/link-all usr/share/lguest/guest/Makefile \
+	etc/kernel/{postinst,postrm,header_postinst}.d/lguest; do
 	check "L7 ... $file" test -s "$dest/$file"
 done
 check "L7 ... the module" test -s "$(echo "$dest"/lib/modules/*/updates/lg.ko)"
+check "L7 the layer is built from what is installed" make -s -C "$dest/usr/share/lguest/guest" \
+	KDIR="$("$top/lab/fetch-headers" "$release")" O="$work/layer"
+cp "$dest/usr/share/lguest/guest/layer.lds" "$work/layer/"
+check "L7 ... and links" "$lguest" link -l "$work/layer" -o "$work/linked" "$vmlinuz"
+is "L7 no git is needed for that" "" "$(grep -nE '^[^#]*\bgit (ls-files|describe|rev-parse)' "$top/Makefile" "$top/lab"/*)"
+is "L7 the packages have the program's version" "lguest $(sed -n '1s/.*(\(.*\)).*/\1/p' "$top/debian/changelog")" \
+	"$("$lguest" version)"
 is "L6 the installed manual is the program's" "$(cat "$work/lguest.1")" \
 	"$(cat "$dest/usr/share/man/man1/lguest.1")"
 
