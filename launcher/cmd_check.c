@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "deep.h"
+#include "distribution.h"
 #include "host.h"
 #include "initramfs.h"
 #include "kernels.h"
@@ -203,14 +204,14 @@ static void check_programs(void)
 		good("a static busybox", busybox);
 	else
 		bad("a static busybox", "there is none in /bin or /usr/bin",
-		    "apt-get install busybox-static");
+		    how_to_install(PACKAGE_BUSYBOX, NULL).text);
 	if (find_program("ld", path, sizeof(path)))
 		good("ld, to link kernels", path);
 	else if (have_kernel)
 		good("ld, to link kernels", "there is none, and no need for it now");
 	else
 		bad("ld, to link kernels", "it is not installed",
-		    "apt-get install binutils");
+		    how_to_install(PACKAGE_BINUTILS, NULL).text);
 }
 
 static json_t *finding_json(const struct finding *f)

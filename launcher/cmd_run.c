@@ -59,7 +59,7 @@ struct run_settings {
 #define AT(field) offsetof(struct run_settings, field)
 static const struct option run_options[] = {
 	{ 'k', "kernel", OPTION_TEXT, AT(kernel), "VMLINUZ",
-	  "kernel to boot (default: the newest usable " KERNELS_PLACE ")" },
+	  "kernel to boot (default: the newest installed one that can be used)" },
 	{ 'i', "initrd", OPTION_TEXT, AT(initrd), "FILE",
 	  "its initrd (default: a small system made of busybox)" },
 	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",

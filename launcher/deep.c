@@ -4,10 +4,17 @@
  * row has a question for judges.c, and what to say and do for either answer.
  * Read next: judges.c, then machine.c.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "deep.h"
+#include "distribution.h"
 #include "judges.h"
 
 #define CPUINFO		"flags in /proc/cpuinfo"
+/* For these each distribution has a command of its own. */
+#define HEADERS		"install the kernel's headers"
+#define KDUMP		"install kdump"
 #define NOTHING		"nothing mends this: another machine is needed"
 
 /*L:065
@@ -117,11 +124,11 @@ const struct condition conditions[] = {
 	{ "kernel-headers", "/lib/modules/RELEASE/build", lacks_headers, NULL, VERDICT_WARN,
 	  "the kernel's headers are installed",
 	  "the kernel's headers are not installed: the module cannot be built here",
-	  "apt-get install linux-headers-$(uname -r)" },
-	{ "guest-layer", "/var/lib/lguest/layers, /usr/lib/lguest/layers, /boot", lacks_layer,
-	  NULL, VERDICT_WARN,
+	  HEADERS },
+	{ "guest-layer", "/var/lib/lguest/layers, /usr/lib/lguest/layers, /boot, /usr/lib/modules",
+	  lacks_layer, NULL, VERDICT_WARN,
 	  "there is a kernel that has a guest layer",
-	  "no kernel in /boot has a guest layer",
+	  "no kernel that is installed has a guest layer",
 	  "as root: lguest link --all; or point LGUEST_LAYERS to build/layers of lguest's source" },
 
 	{ "hypervisor", CPUINFO ", CPUID", has_hypervisor, NULL, VERDICT_OK,
@@ -216,7 +223,7 @@ const struct condition conditions[] = {
 	  keeps_no_record, NULL, VERDICT_WARN,
 	  "a panic leaves a record",
 	  "a panic leaves no record: neither kdump nor pstore is ready",
-	  "apt-get install kdump-tools; or modprobe efi_pstore" },
+	  KDUMP },
 
 	{ "huge-pages", "/sys/kernel/mm/transparent_hugepage/enabled", no_huge_pages, NULL,
 	  VERDICT_WARN,
@@ -292,9 +299,24 @@ const char *finding_sentence(const struct finding *f)
 	return f->as_feared ? f->condition->trouble : f->condition->fine;
 }
 
+static const char *on_this_distribution(const char *remedy)
+{
+	static char text[256];
+
+	if (!remedy || (strcmp(remedy, HEADERS) && strcmp(remedy, KDUMP)))
+		return remedy;
+	if (!strcmp(remedy, HEADERS))
+		snprintf(text, sizeof(text), "%s",
+			 how_to_install(PACKAGE_HEADERS, "$(uname -r)").text);
+	else
+		snprintf(text, sizeof(text), "%s, or `modprobe efi_pstore`",
+			 how_to_install(PACKAGE_KDUMP, NULL).text);
+	return text;
+}
+
 const char *finding_remedy(const struct finding *f)
 {
 	if (f->verdict == VERDICT_UNKNOWN)
 		return "ask again as root, with proc, sysfs, debugfs, tracefs and securityfs mounted";
-	return f->as_feared ? f->condition->remedy : NULL;
+	return !f->as_feared ? NULL : on_this_distribution(f->condition->remedy);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "devices/devices.h"
+#include "distribution.h"
 #include "initramfs.h"
 #include "lguest.h"
 #include "modules.h"
@@ -213,7 +214,8 @@ bool build_initramfs(const struct session *session, struct archive *archive)
 	int fd;
 
 	if (!path) {
-		problem("cannot build an initramfs: there is no static busybox in /bin or /usr/bin; `apt-get install busybox-static`, or name an initrd with -i");
+		problem("cannot build an initramfs: there is no static busybox in /bin or /usr/bin; %s, or name an initrd with -i",
+			how_to_install(PACKAGE_BUSYBOX, NULL).text);
 		return false;
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -238,17 +238,25 @@ JUDGE(lacks_headers)
 	return has == UNKNOWN ? UNKNOWN : has == YES ? NO : YES;
 }
 
-/* A layer L is of use if there is a kernel vmlinuz-L. */
-/* Of the layers in this folder, is one for a kernel in /boot? */
+static bool has_kernel(const struct machine *m, const char *release, int len)
+{
+	const char *in_boot = m->text[FILE_KERNELS], *others = m->text[FILE_MORE_KERNELS];
+	char name[256];
+
+	snprintf(name, sizeof(name), "vmlinuz-%.*s\n", len, release);
+	if (in_boot && strstr(in_boot, name))
+		return true;
+	snprintf(name, sizeof(name), "/%.*s/vmlinuz\n", len, release);
+	return others && strstr(others, name);
+}
+
+/* Of the layers in this folder, is one for a kernel that is installed? */
 static bool has_layer(const struct machine *m, enum machine_file folder, struct detail *detail)
 {
 	const char *name = m->text[folder];
-	char kernel[256];
 
 	for (; name && *name; name += strcspn(name, "\n") + 1) {
-		snprintf(kernel, sizeof(kernel), "vmlinuz-%.*s\n",
-			 (int)strcspn(name, "\n"), name);
-		if (!strstr(m->text[FILE_KERNELS], kernel))
+		if (!has_kernel(m, name, strcspn(name, "\n")))
 			continue;
 		say_line(detail, name);
 		return true;
@@ -260,8 +268,8 @@ JUDGE(lacks_layer)
 {
 	if (hidden(m, FILE_LAYERS) || hidden(m, FILE_BUILT_LAYERS) || hidden(m, FILE_KERNELS))
 		return UNKNOWN;
-	return m->text[FILE_KERNELS] && (has_layer(m, FILE_BUILT_LAYERS, detail) ||
-					 has_layer(m, FILE_LAYERS, detail)) ? NO : YES;
+	return has_layer(m, FILE_BUILT_LAYERS, detail) || has_layer(m, FILE_LAYERS, detail) ?
+	       NO : YES;
 }
 
 /* ---- what is below, and beside */

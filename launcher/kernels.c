@@ -2,27 +2,21 @@
 /*
  * Which kernel a guest boots: the one the user names (a distribution's vmlinuz,
  * the vmlinux inside it, or a file that is linked already), or else the newest
- * in /boot that can be used.  Where that is an older one than there is, its user may
+ * installed one that can be used.  Where that is an older one than there is, its user may
  * take it for the new one: so that is said, always.  Linking happens at the first use
  * of a kernel; linker/linker.h tells how.
  */
 #define _GNU_SOURCE 1
-#include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "distribution.h"
 #include "kernels.h"
 #include "lguest.h"
 #include "linker/linker.h"
 #include "load.h"
-
-int compare_kernels(const void *a, const void *b)
-{
-	const char *const *left = a, *const *right = b;
-
-	return strverscmp(*right, *left);
-}
 
 static char *link_kernel(const char *vmlinuz, struct lguest_error *error)
 {
@@ -37,16 +31,14 @@ static char *link_kernel(const char *vmlinuz, struct lguest_error *error)
 }
 
 /* The newest one's trouble is what to repair, if there is any. */
-static char *try_kernels(const glob_t *found, char **vmlinuz, char **why)
+static char *try_kernels(char **kernels, char **vmlinuz, char **why)
 {
-	size_t i;
-
-	for (i = 0; i < found->gl_pathc; i++) {
+	for (; *kernels; kernels++) {
 		struct lguest_error error;
-		char *linked = link_kernel(found->gl_pathv[i], &error);
+		char *linked = link_kernel(*kernels, &error);
 
 		if (linked) {
-			*vmlinuz = strdup(found->gl_pathv[i]);
+			*vmlinuz = strdup(*kernels);
 			return linked;
 		}
 		if (!*why)
@@ -58,19 +50,18 @@ static char *try_kernels(const glob_t *found, char **vmlinuz, char **why)
 
 char *newest_kernel(char **vmlinuz, char **why)
 {
+	char **kernels = installed_kernels("");
 	char *linked = NULL;
-	glob_t found;
 
 	*vmlinuz = *why = NULL;
-	if (!glob(KERNELS_PLACE, GLOB_NOSORT, NULL, &found)) {
-		qsort(found.gl_pathv, found.gl_pathc, sizeof(*found.gl_pathv),
-		      compare_kernels);
-		linked = try_kernels(&found, vmlinuz, why);
-		globfree(&found);
-	}
-	if (!linked && !*why)
-		*why = strdup("no kernel to boot: there is no " KERNELS_PLACE
-			      "; name one with -k, or `apt-get install linux-image-cloud-amd64`");
+	if (kernels)
+		linked = try_kernels(kernels, vmlinuz, why);
+	free_kernels(kernels);
+	if (!linked && !*why &&
+	    asprintf(why, "no kernel to boot: there is no " KERNELS_IN_BOOT
+		     " and no " KERNELS_WITH_MODULES "; name one with -k, or %s",
+		     how_to_install(PACKAGE_KERNEL, NULL).text) < 0)
+		*why = NULL;
 	return linked;
 }
 

@@ -3,10 +3,6 @@
 #ifndef LGUEST_KERNELS_H
 #define LGUEST_KERNELS_H
 
-#include <stddef.h>
-
-#define KERNELS_PLACE "/boot/vmlinuz-*"
-
 /*
  * The linked file for a kernel named by the user, or with NULL for the newest
  * installed one that can be used; NULL after a message.  To be freed.
@@ -17,8 +13,5 @@ char *choose_kernel(const char *wanted);
  * newest, if it could not be.
  */
 char *newest_kernel(char **vmlinuz, char **why);
-
-/* Newer versions first, as 6.10 before 6.9. */
-int compare_kernels(const void *a, const void *b);
 
 #endif /* LGUEST_KERNELS_H */

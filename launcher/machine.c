@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 #define FILE_MOST	(16UL << 20)
 
-enum how { TEXT, TEXTS, NAMES, EXISTS, USABLE, LOG };
+enum how { TEXT, TEXTS, NAMES, PATHS, EXISTS, USABLE, LOG };
 
 static const struct {
 	enum how how;
@@ -82,6 +83,20 @@ static int add_folder(FILE *out, const char *path, bool texts)
 	return 0;
 }
 
+/* A line for each path that there is. */
+static int add_paths(FILE *out, const char *pattern)
+{
+	glob_t found;
+	size_t i;
+
+	if (glob(pattern, 0, NULL, &found))
+		return ENOENT;
+	for (i = 0; i < found.gl_pathc; i++)
+		fprintf(out, "%s\n", found.gl_pathv[i]);
+	globfree(&found);
+	return 0;
+}
+
 static int add_any(FILE *out, const char *path, enum how how)
 {
 	switch (how) {
@@ -89,6 +104,8 @@ static int add_any(FILE *out, const char *path, enum how how)
 		return access(path, F_OK) ? errno : 0;
 	case USABLE:
 		return access(path, R_OK | W_OK) ? errno : 0;
+	case PATHS:
+		return add_paths(out, path);
 	case TEXTS:
 	case NAMES:
 		return add_folder(out, path, how == TEXTS);

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "distribution.h"
+
 /* %s is the kernel's release. */
 #define MACHINE_FILES(F)						\
 	F(RELEASE,	TEXT,	"/proc/sys/kernel/osrelease")		\
@@ -29,6 +31,7 @@
 	F(LAYERS,	NAMES,	"/usr/lib/lguest/layers")		\
 	F(BUILT_LAYERS,	NAMES,	"/var/lib/lguest/layers")		\
 	F(KERNELS,	NAMES,	"/boot")				\
+	F(MORE_KERNELS,	PATHS,	KERNELS_WITH_MODULES)			\
 	F(XEN_TYPE,	TEXT,	"/sys/hypervisor/guest_type")		\
 	F(SEV_GUEST,	EXISTS,	"/dev/sev-guest")			\
 	F(KVM_INTEL,	EXISTS,	"/sys/module/kvm_intel")		\

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "kernels.h"
+#include "distribution.h"
 #include "lguest.h"
 #include "options.h"
 
@@ -153,7 +153,8 @@ static const char afterwards[] =
 	"lguest stat \\-i 2\n.fi\n"
 	".SH FILES\n"
 	".TP\n.I /dev/lguest\nthe device of the module; members of its group may run guests\n"
-	".TP\n.I " KERNELS_PLACE "\nkernels that can be booted\n"
+	".TP\n.IR " KERNELS_IN_BOOT " \", \" " KERNELS_WITH_MODULES
+	"\nkernels that can be booted\n"
 	".TP\n.IR /var/cache/lguest \", \" ~/.cache/lguest\nkernels that have been linked\n"
 	".TP\n.I /sys/kernel/debug/lguest\ncounters of the guests that run (root only)\n"
 	".SH SEE ALSO\n.BR lguest (4)\n";

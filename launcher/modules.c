@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "distribution.h"
 #include "lguest.h"
 #include "linker/bzimage.h"
 #include "modules.h"
@@ -213,9 +214,9 @@ void add_modules(struct archive *archive, const char *release,
 		dep = fopen(path, "re");
 	}
 	if (!dep) {
-		note("the guest gets no drivers for its devices: %s is not there; `apt-get install linux-image-%s`",
+		note("the guest gets no drivers for its devices: %s is not there; %s",
 		     release ? path : MODULES_PLACE "/RELEASE",
-		     release ? release : "RELEASE");
+		     how_to_install(PACKAGE_IMAGE, release).text);
 		return;
 	}
 	for (; *names; names++)

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "distribution.h"
 #include "lguest.h"
 #include "devices.h"
 #include "net.h"
@@ -180,6 +181,15 @@ static int start_passt(int fd, const struct stream *s)
 	return error;
 }
 
+static const char *no_passt(void)
+{
+	static char why[256];
+
+	snprintf(why, sizeof(why), "the program passt is not installed; %s, or use tap=NAME",
+		 how_to_install(PACKAGE_PASST, NULL).text);
+	return why;
+}
+
 static const char *open_user(struct net *net, char *argument)
 {
 	struct stream *s = calloc(1, sizeof(*s));
@@ -199,9 +209,7 @@ static const char *open_user(struct net *net, char *argument)
 	close(ends[1]);
 	if (error) {
 		close(ends[0]);
-		return error == ENOENT ?
-		       "the program passt is not installed; `apt-get install passt`, or use tap=NAME" :
-		       strerror(error);
+		return error == ENOENT ? no_passt() : strerror(error);
 	}
 	net->fd = ends[0];
 	return NULL;

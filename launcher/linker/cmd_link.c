@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../distribution.h"
 #include "../lguest.h"
 #include "../options.h"
 #include "linker.h"
@@ -84,8 +85,8 @@ int cmd_link(int argc, char **argv)
 	if (set.all && argc == first)
 		return link_all();
 	if (argc - first != 1 || set.all) {
-		problem("link: it takes one VMLINUZ, not %d; try: lguest link /boot/vmlinuz-$(uname -r)",
-			argc - first);
+		problem("link: it takes one VMLINUZ, not %d; try: lguest link %s",
+			argc - first, running_kernel());
 		return STATUS_USAGE;
 	}
 

@@ -9,6 +9,7 @@
  :*/
 #include <stdlib.h>
 
+#include "../distribution.h"
 #include "bzimage.h"
 #include "kernel.h"
 
@@ -82,8 +83,9 @@ int kernel_check(const struct kernel *k, struct lguest_error *err)
 
 	for (i = 0; i < sizeof(xen_pv) / sizeof(*xen_pv); i++)
 		if (!kallsyms_lookup(&k->ks, xen_pv[i], &va))
-			return link_fail(err, "linking %s: this kernel (%s) was built without CONFIG_XEN_PV, whose entry code a guest needs; use a distribution's kernel that has it, like Debian's linux-image-amd64 or linux-image-cloud-amd64",
-					 k->name, k->release);
+			return link_fail(err, "linking %s: this kernel (%s) was built without CONFIG_XEN_PV, whose entry code a guest needs; give lguest another, or %s",
+					 k->name, k->release,
+					 how_to_install(PACKAGE_KERNEL, NULL).text);
 	for (i = 0; i < sizeof(needed) / sizeof(*needed); i++)
 		if (kernel_symbol(k, needed[i], &va, err) < 0)
 			return -1;

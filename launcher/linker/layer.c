@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../distribution.h"
 #include "layer.h"
 
 #define LAYER_LIMIT	(16UL << 20)
@@ -57,16 +58,15 @@ static void search_list(struct layer *l, const char *list, const char *release,
 static int advise(const char *release, struct lguest_error *err)
 {
 	size_t len = strlen(err->text);
-	char headers[128], apt[192] = "";
+	char headers[128], first[256] = "";
 
 	snprintf(headers, sizeof(headers), "/lib/modules/%s/build", release);
 	if (access(headers, F_OK) < 0)
-		snprintf(apt, sizeof(apt),
-			 "install its headers with: apt install linux-headers-%s, and ",
-			 release);
+		snprintf(first, sizeof(first), "get its headers (%s) and ",
+			 how_to_install(PACKAGE_HEADERS, release).text);
 	snprintf(err->text + len, sizeof(err->text) - len,
 		 "; %sbuild one, as root, with: lguest link --all (or in lguest's source with: make layer GUEST_KVER=%s, and set LGUEST_LAYERS to its build/layers)",
-		 apt, release);
+		 first, release);
 	return -1;
 }
 

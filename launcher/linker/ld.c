@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../distribution.h"
 #include "ld.h"
 
 #define LINKED_LIMIT	(64UL << 20)
@@ -89,8 +90,8 @@ static int spawn(char *const argv[], const char *log, int *status,
 		ret = posix_spawnp(&pid, argv[0], &files, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&files);
 	if (ret)
-		return link_fail(err, "linking: starting %s: %s; install it with: apt install binutils",
-				 argv[0], strerror(ret));
+		return link_fail(err, "linking: starting %s: %s; %s", argv[0], strerror(ret),
+				 how_to_install(PACKAGE_BINUTILS, NULL).text);
 	while (waitpid(pid, status, 0) < 0)
 		if (errno != EINTR)
 			return link_fail(err, "linking: waiting for %s: %s",

@@ -185,9 +185,13 @@ if [ -x passt ]; then
 else
 	echo '@skip K6 L6 user networking: no passt'
 fi
-lguest run -n user -- true >/tmp/out 2>/tmp/err
-is "K6 L6 without passt there is a sentence" 122 $?
-has "K6 L6 ... that says what to install" 'apt-get install passt' /tmp/err
+for id in debian fedora; do
+	echo "ID=$id" >/etc/os-release
+	lguest run -n user -- true >/tmp/out 2>/tmp/err-$id
+	is "K6 L6 without passt there is a sentence" 122 $?
+done
+has "K6 L6 ... that says what to install" 'apt-get install passt' /tmp/err-debian
+has "K6 L6 ... on this distribution" 'dnf install passt' /tmp/err-fedora
 check "K6 nothing is left" no_guest_left
 END
 

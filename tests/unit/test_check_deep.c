@@ -1,4 +1,4 @@
-// SOURCES: launcher/deep.c launcher/judges.c launcher/machine.c launcher/landlock.c
+// SOURCES: launcher/deep.c launcher/judges.c launcher/machine.c launcher/landlock.c launcher/distribution.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * `lguest check --deep` on made-up machines: a folder of files, as /proc and
@@ -343,8 +343,12 @@ static void no_layer(void **state)
 	(void)state;
 	put_bytes("/boot/vmlinuz-6.1.0-57-amd64", GONE, 0);
 	put_bytes("/boot/vmlinuz-6.1.0-57-amd64-other", "", 0);
+	put_bytes("/usr/lib/modules/6.1.0-57-amd64-other/vmlinuz", "", 0);
 	look();
 	expect("guest-layer", VERDICT_WARN);
+	put_bytes("/usr/lib/modules/6.1.0-57-amd64/vmlinuz", "", 0);
+	look();
+	expect("guest-layer", VERDICT_OK);
 }
 
 static void async_faults(void **state)

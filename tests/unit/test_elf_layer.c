@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// SOURCES: launcher/linker/layer.c launcher/linker/symbols.c launcher/linker/kallsyms.c launcher/linker/elf_file.c launcher/linker/util.c
+// SOURCES: launcher/linker/layer.c launcher/linker/symbols.c launcher/linker/kallsyms.c launcher/linker/elf_file.c launcher/linker/util.c launcher/distribution.c
 /*
  * Finding the layer for a kernel, and giving it the kernel's addresses: every
  * way in which the two may not fit, and what the user is told about it.
@@ -153,7 +153,7 @@ static void test_refused(void **state)
 {
 	(void)state;
 	refused("6.1.0/layer.o");	/* where it looked */
-	refused("apt install linux-headers-6.1.0,");
+	refused("get its headers (");
 	refused("make layer GUEST_KVER=6.1.0,");
 	put_object("layer.o", NULL);
 	refused("no layer.lds for it");

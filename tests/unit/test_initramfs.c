@@ -1,4 +1,4 @@
-// SOURCES: launcher/initramfs.c launcher/init.c launcher/cpio.c launcher/modules.c launcher/linker/unpack.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/initramfs.c launcher/init.c launcher/cpio.c launcher/modules.c launcher/linker/unpack.c launcher/message.c launcher/terminal.c launcher/distribution.c
 // SPDX-License-Identifier: GPL-2.0
 /* The archive: read back entry by entry; and words that survive a shell. */
 #include <fcntl.h>
