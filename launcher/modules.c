@@ -140,14 +140,14 @@ static bool add_packed(struct archive *archive, const char *from, const char *to
 		       const void *bytes, size_t size)
 {
 	struct blob blob = { .data = malloc(UNPACKED_LIMIT), .size = UNPACKED_LIMIT };
-	const char *why = "out of memory";
-	bool good = blob.data && !unpack(bytes, size, &blob, &why);
+	struct trouble trouble = { .why = "out of memory" };
+	bool good = blob.data && !unpack(bytes, size, &blob, &trouble);
 
 	if (good)
 		archive_file(archive, to, 0644, blob.data, blob.size);
 	else
 		problem("cannot unpack the module %s: %s; install the kernel's package again",
-			from, why);
+			from, trouble.why);
 	free(blob.data);
 	return good;
 }

@@ -18,6 +18,7 @@
 #include <elf.h>
 #include <stdlib.h>
 
+#include "../distribution.h"
 #include "bzimage.h"
 
 /* The fields of the setup header that we use, by their offset in the file. */
@@ -30,7 +31,7 @@
 #define SETUP_PAYLOAD	0x248	/* 32 bits each: offset and length */
 #define SETUP_END	0x250
 
-#define TRY_AGAIN "give lguest a vmlinuz of a 64-bit x86 kernel, like /boot/vmlinuz-$(uname -r)"
+#define TRY_AGAIN "give lguest a vmlinuz of a 64-bit x86 kernel, like %s"
 
 static bool is_elf(const struct blob *b)
 {
@@ -53,13 +54,13 @@ static int find_payload(const struct blob *file, const char *name,
 
 	if (!is_bzimage(file))
 		return link_fail(err, "reading %s: it is not a Linux kernel for x86; "
-			    TRY_AGAIN, name);
+			    TRY_AGAIN, name, running_kernel());
 	if (get16(d + SETUP_VERSION) < 0x020c || !(d[SETUP_LOADFLAGS] & 1))
 		return link_fail(err, "reading %s: this kernel is too old; "
-			    TRY_AGAIN, name);
+			    TRY_AGAIN, name, running_kernel());
 	if (!(get16(d + SETUP_XFLAGS) & 1))
 		return link_fail(err, "reading %s: this is a 32-bit kernel; "
-			    TRY_AGAIN, name);
+			    TRY_AGAIN, name, running_kernel());
 
 	code = ((d[SETUP_SECTS] ? d[SETUP_SECTS] : 4) + 1) * 512;
 	off = code + get32(d + SETUP_PAYLOAD);
@@ -70,7 +71,7 @@ static int find_payload(const struct blob *file, const char *name,
 			    (unsigned long long)(off + *len));
 	if (*len < 8)
 		return link_fail(err, "reading %s: there is no kernel inside; "
-			    TRY_AGAIN, name);
+			    TRY_AGAIN, name, running_kernel());
 	*payload = d + off;
 	return 0;
 }
@@ -80,7 +81,7 @@ static int unpack_payload(const uint8_t *payload, size_t len, const char *name,
 {
 	/* The build puts the unpacked length last (gzip does so by itself). */
 	size_t size = get32(payload + len - 4);
-	const char *why = NULL;
+	struct trouble trouble;
 
 	if (size > VMLINUX_LIMIT)
 		return link_fail(err, "unpacking %s: it says it has %zu MiB inside, more than the %lu MiB a kernel may have; the file is damaged, install it again",
@@ -91,12 +92,9 @@ static int unpack_payload(const uint8_t *payload, size_t len, const char *name,
 		return link_fail(err, "unpacking %s: no memory for %zu MiB", name,
 			    size >> 20);
 
-	if (unpack(payload, len, vmlinux, &why) < 0) {
+	if (unpack(payload, len, vmlinux, &trouble) < 0) {
 		blob_free(vmlinux);
-		return link_fail(err, "unpacking %s: %s; %s", name, why,
-			    strstr(why, "packed") ?
-			    "give lguest the vmlinux inside it (the kernel's scripts/extract-vmlinux gets it out)" :
-			    "copy or install it again");
+		return link_fail(err, "unpacking %s: %s; %s", name, trouble.why, trouble.fix);
 	}
 	if (vmlinux->size != size) {
 		blob_free(vmlinux);
@@ -166,6 +164,6 @@ int bzimage_release(const struct blob *file, const char *name, char **release,
 		*release = release_word(at, file->data + file->size - at);
 	if (!*release)
 		return link_fail(err, "reading %s: it does not say which Linux release it is; "
-			    TRY_AGAIN, name);
+			    TRY_AGAIN, name, running_kernel());
 	return 0;
 }

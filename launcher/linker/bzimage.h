@@ -22,11 +22,16 @@ int bzimage_release(const struct blob *file, const char *name, char **release,
 /* What ends a release string: the first word of @text, at most @len bytes. */
 char *release_word(const uint8_t *text, size_t len);
 
+/* A few words each: what was wrong with something packed, and what to do. */
+struct trouble {
+	char why[64];
+	char fix[192];
+};
+
 /*
  * unpack.c: unpack @in into @out, which has room for out->size bytes; sets
- * out->size to what came out.  On failure returns -1 and *@why says, in a few
- * words, what was wrong.
+ * out->size to what came out.  On failure returns -1 and fills in @trouble.
  */
-int unpack(const uint8_t *in, size_t len, struct blob *out, const char **why);
+int unpack(const uint8_t *in, size_t len, struct blob *out, struct trouble *trouble);
 
 #endif /* _LGUEST_LINKER_BZIMAGE_H */

@@ -209,7 +209,7 @@ END
 # The ELF file inside the vmlinuz, as kernels with symbols are.
 from=$top/launcher/linker
 gcc -I"$top/launcher" -I"$top/include" -Wall -Wextra -Werror -o "$work/unpack" \
-	"$(dirname "$0")/unpack.c" "$from"/{bzimage,unpack,util}.c -lz -llzma -lzstd -llz4 || exit 1
+	"$(dirname "$0")/unpack.c" "$from"/{bzimage,unpack,util}.c "$from/../distribution.c" -lz -llzma -lzstd -llz4 || exit 1
 check "K2 there is a vmlinux in it" "$work/unpack" "$vmlinuz" "$work/vmlinux"
 for file in "$vmlinuz" "$work/vmlinux"; do
 	LGUEST_LAYERS=$built/layers "$top/launcher/lguest" link -o "$work/${file##*/}.elf" "$file"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// SOURCES: launcher/linker/bzimage.c launcher/linker/unpack.c launcher/linker/util.c
+// SOURCES: launcher/linker/bzimage.c launcher/linker/unpack.c launcher/linker/util.c launcher/distribution.c
+// CFLAGS: -Ddlopen=test_dlopen -Ddlsym=test_dlsym
 /*
  * Tiny bzImages, one for each way of packing, unpacked; cut short at every
  * byte; damaged at random; and all that is not a kernel refused by a sentence
@@ -80,9 +81,131 @@ static size_t pack_lz4(uint8_t *out, size_t room)
 	return add_length(out, n);
 }
 
+/* As `lzma` makes it of a pipe: without the length, and with a mark at the end. */
+static size_t pack_lzma(uint8_t *out, size_t room)
+{
+	lzma_stream z = LZMA_STREAM_INIT;
+	lzma_options_lzma options;
+
+	lzma_lzma_preset(&options, 0);
+	assert_int_equal(lzma_alone_encoder(&z, &options), LZMA_OK);
+	z.next_in = inside;
+	z.avail_in = INSIDE;
+	z.next_out = out;
+	z.avail_out = room;
+	assert_int_equal(lzma_code(&z, LZMA_FINISH), LZMA_STREAM_END);
+	lzma_end(&z);
+	return add_length(out, z.total_out);
+}
+
+/*
+ * bzip2 and lzo come from libraries that are looked for.  Ours stand in for them:
+ * what they "packed" is no more than where it is in @inside.
+ */
+static bool have_libraries = true;
+
+void *test_dlopen(const char *name, int mode)
+{
+	assert_true(mode);
+	if (!strcmp(name, "libbz2.so.1"))
+		return have_libraries ? (void *)"BZ2_bzBuffToBuffDecompress" : NULL;
+	if (!strcmp(name, "liblzo2.so.2"))
+		return have_libraries ? (void *)"lzo1x_decompress_safe" : NULL;
+	return NULL;
+}
+
+static int find_inside(const uint8_t *from, size_t from_len, uint8_t *to, size_t *to_len)
+{
+	if (from_len < 8 || !range_ok(get32(from), get32(from + 4), INSIDE) ||
+	    get32(from + 4) > *to_len)
+		return -1;
+	*to_len = get32(from + 4);
+	memcpy(to, inside + get32(from), *to_len);
+	return 0;
+}
+
+static int fake_bzip2(char *to, unsigned int *to_len, char *from, unsigned int from_len,
+		      int small, int verbosity)
+{
+	size_t len = *to_len;
+
+	if (small || verbosity || memcmp(from, "BZh9", 4) ||
+	    find_inside((uint8_t *)from + 4, from_len - 4, (uint8_t *)to, &len))
+		return -1;
+	*to_len = len;
+	return 0;
+}
+
+static int fake_lzo(const uint8_t *from, unsigned long from_len, uint8_t *to,
+		    unsigned long *to_len, void *unused)
+{
+	return unused ? -1 : find_inside(from, from_len, to, to_len);
+}
+
+void *test_dlsym(void *handle, const char *name)
+{
+	assert_string_equal(handle, name);
+	return !strncmp(name, "BZ2", 3) ? (void *)fake_bzip2 : (void *)fake_lzo;
+}
+
+static void put32(uint8_t *out, uint32_t x)
+{
+	memcpy(out, &x, 4);
+}
+
+static size_t pack_bzip2(uint8_t *out, size_t room)
+{
+	(void)room;
+	memcpy(out, "BZh9", 4);
+	put32(out + 4, 0);
+	put32(out + 8, INSIDE);
+	return add_length(out, 12);
+}
+
+static size_t put_high_first(uint8_t *out, uint32_t x)
+{
+	put32(out, __builtin_bswap32(x));
+	return 4;
+}
+
+/* A block from there on; one in two is stored as it is. */
+static size_t lzo_block(uint8_t *out, uint32_t at, uint32_t len, bool stored)
+{
+	size_t n = put_high_first(out, len);
+
+	n += put_high_first(out + n, stored ? len : 8);
+	n += put_high_first(out + n, adler32(1, inside + at, len));
+	if (stored) {
+		memcpy(out + n, inside + at, len);
+		return n + len;
+	}
+	n += put_high_first(out + n, 0);	/* the sum of what is packed */
+	put32(out + n, at);
+	put32(out + n + 4, len);
+	return n + 8;
+}
+
+static size_t pack_lzo(uint8_t *out, size_t room)
+{
+	size_t n = 0, at;
+
+	(void)room;
+	memcpy(out, "\x89LZO\0\r\n\x1a\n\x10\x40\x20\xa0\x09\x40\x03\x09", 17);
+	n = 17 + put_high_first(out + 17, 3);		/* flags: both sums */
+	memset(out + n, 0, 12);				/* mode and time */
+	n += 12;
+	memcpy(out + n, "\4name", 5);
+	n += 5 + put_high_first(out + n + 5, 0);	/* the sum of it */
+	for (at = 0; at < INSIDE; at += INSIDE / 4)
+		n += lzo_block(out + n, at, INSIDE / 4, at % 2);
+	n += put_high_first(out + n, 0);
+	return add_length(out, n);
+}
+
 static size_t (*const packers[])(uint8_t *out, size_t room) = {
-	pack_gzip, pack_xz, pack_zstd, pack_lz4,
+	pack_gzip, pack_xz, pack_zstd, pack_lz4, pack_lzma, pack_bzip2, pack_lzo,
 };
+#define PACKERS (sizeof(packers) / sizeof(packers[0]))
 
 static void make(size_t (*pack)(uint8_t *out, size_t room))
 {
@@ -135,7 +258,7 @@ static void test_unpack(void **state)
 	unsigned int i;
 
 	(void)state;
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < PACKERS; i++) {
 		make(packers[i]);
 		if (unpack_copy(file.size, &out) < 0)
 			fail_msg("packer %u: %s", i, err.text);
@@ -152,7 +275,7 @@ static void test_truncated(void **state)
 	size_t n;
 
 	(void)state;
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < PACKERS; i++) {
 		make(packers[i]);
 		for (n = 0; n < file.size; n++) {
 			err.text[0] = '\0';
@@ -173,7 +296,7 @@ static void test_payload_truncated(void **state)
 	unsigned int i;
 
 	(void)state;
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < PACKERS; i++) {
 		make(packers[i]);
 		len = get32(image + 0x24c);
 		for (cut = 0; cut < len - 4; cut++) {
@@ -196,8 +319,8 @@ static void test_damaged(void **state)
 
 	(void)state;
 	srand(1);
-	for (i = 0; i < 8000; i++) {
-		make(packers[i / 2000]);
+	for (i = 0; i < 1500 * PACKERS; i++) {
+		make(packers[i / 1500]);
 		for (j = rand() % 4 + 1; j; j--)
 			image[0x1f0 + rand() % (file.size - 0x1f0)] = rand();
 		/* half a gigabyte, over and over, would only be slow */
@@ -250,12 +373,48 @@ static void test_refused(void **state)
 	make(pack_lz4);
 	image[file.size - 4]--;
 	refused("lz4 data is damaged");
-	refused_packer("BZh9", 4, "packed with bzip2");
-	refused_packer("\x5d\0\0\0", 4, "packed with lzma");
-	refused_packer("\x89LZO", 4, "packed with lzo");
-	refused_packer("what", 4, "a way lguest does not know");
+	refused_packer("BZh9", 4, "bzip2 data is damaged");
+	refused_packer("\x5d\0\0\0", 4, "lzma data is damaged");
+	refused_packer("\x89LZO", 4, "lzo data is damaged");
+	refused_packer("what", 4, "a way lguest does not know; give lguest the vmlinux");
 	file.size = 0;
 	refused("not a Linux kernel");
+}
+
+static void test_no_library(void **state)
+{
+	(void)state;
+	have_libraries = false;
+	make(pack_bzip2);
+	refused("test: it is packed with bzip2; ");
+	make(pack_lzo);
+	refused("test: it is packed with lzo; ");
+	assert_non_null(strstr(err.text, ", which unpacks that"));
+	have_libraries = true;
+}
+
+/* A sum that is wrong, and what no kernel's build makes. */
+static void test_lzo(void **state)
+{
+	uint8_t *lzo = image + CODE + PAYLOAD;
+	size_t block = 17 + 4 + 12 + 5 + 4;
+
+	(void)state;
+	make(pack_lzo);
+	lzo[block + 8] ^= 1;
+	refused("lzo data is damaged");
+	make(pack_lzo);
+	lzo[9] = 0;		/* version */
+	refused("lzo data is damaged");
+	make(pack_lzo);
+	lzo[19] = 8;		/* a filter */
+	refused("lzo data is damaged");
+	make(pack_lzo);
+	put_high_first(lzo + block, INSIDE + 1);
+	refused("lzo data is damaged");
+	make(pack_lzo);
+	put_high_first(lzo + block, 0);
+	refused("less came out");
 }
 
 static void test_plain_elf(void **state)
@@ -338,6 +497,8 @@ int main(void)
 		cmocka_unit_test(test_payload_truncated),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_no_library),
+		cmocka_unit_test(test_lzo),
 		cmocka_unit_test(test_plain_elf),
 		cmocka_unit_test(test_release),
 		cmocka_unit_test(test_files),
