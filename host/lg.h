@@ -46,11 +46,12 @@ struct lg_state {
 	struct desc_ptr host_idt __aligned(16);
 	struct desc_ptr guest_idt __aligned(16);
 	u64 stale[LG_NR_STALE];		/* addresses to flush on the way in */
-	u32 nr_stale;			/* non-zero: look at stale, flush_all */
-	u32 flush_all;
+	u32 nr_stale;			/* non-zero: look at stale */
+	u32 change_cr4;			/* non-zero: on the way in, and back */
+	u32 flush_all;			/* ... turning global pages off and on */
 	u16 verw;			/* non-zero: clear CPU buffers */
 	u16 verw_sel;
-	u32 host_cr4;
+	u64 host_cr4, guest_cr4;
 	/* Direct switches; see direct.c. */
 	u32 user;			/* mode: in guest user */
 	u32 not_direct;			/* non-zero: always go to the host */
@@ -97,7 +98,6 @@ LGST_CHECK(LGST_TRAPNUM, trapnum);
 LGST_CHECK(LGST_ERROR, error);
 LGST_CHECK(LGST_HOST_CR3, host_cr3);
 LGST_CHECK(LGST_HOST_RSP, host_rsp);
-LGST_CHECK(LGST_HOST_FS, host_fs);
 LGST_CHECK(LGST_HOST_GS, host_gs);
 LGST_CHECK(LGST_LOAD, load);
 LGST_CHECK(LGST_NMIS, nmis);
@@ -106,10 +106,13 @@ LGST_CHECK(LGST_HOST_IDT, host_idt);
 LGST_CHECK(LGST_GUEST_IDT, guest_idt);
 LGST_CHECK(LGST_STALE, stale);
 LGST_CHECK(LGST_NR_STALE, nr_stale);
+LGST_CHECK(LGST_CHANGE_CR4, change_cr4);
+static_assert(LGST_NR_STALE % 8 == 0 && LGST_CHANGE_CR4 == LGST_NR_STALE + 4);
 LGST_CHECK(LGST_FLUSH_ALL, flush_all);
 LGST_CHECK(LGST_VERW, verw);
 LGST_CHECK(LGST_VERW_SEL, verw_sel);
 LGST_CHECK(LGST_HOST_CR4, host_cr4);
+LGST_CHECK(LGST_GUEST_CR4, guest_cr4);
 LGST_CHECK(LGST_USER, user);
 LGST_CHECK(LGST_NOT_DIRECT, not_direct);
 LGST_CHECK(LGST_COME_HOME, come_home);

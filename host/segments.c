@@ -18,6 +18,7 @@
 #include <asm/pgtable.h>
 #include <asm/special_insns.h>
 #include "lg.h"
+#include "host_rules.h"
 #include "compat/shadow_stack.h"
 
 static DEFINE_PER_CPU(struct lg_pcids, pcids);
@@ -281,6 +282,14 @@ static u16 safe_selector(struct lg_cpu *cpu, u16 sel)
 	return 0;
 }
 
+/* With LASS a guest could not run.  The Switcher sees to it: no host code may miss it. */
+static void prepare_cr4(struct lg_state *state)
+{
+	state->host_cr4 = __read_cr4();
+	state->guest_cr4 = state->host_cr4 & ~CR4_IS_LASS;
+	state->change_cr4 = state->flush_all || state->guest_cr4 != state->host_cr4;
+}
+
 /* From 6.16 on the kernel keeps it in cpu_dr7; it is no watchpoint to turn off. */
 #define DR7_ALWAYS_SET	0x400
 
@@ -311,7 +320,7 @@ void enter_guest(struct lg_cpu *cpu)
 	state->host_fs = rdfsbase();
 	state->host_gs = rdgsbase();
 	store_idt(&state->host_idt);
-	state->host_cr4 = __read_cr4();
+	prepare_cr4(state);
 	pkru = swap_pkru(cpu->user ? cpu->pkru : 0);
 	prepare_direct(cpu);
 	prepare_tlb(cpu, this_cpu_ptr(&pcids));

@@ -452,10 +452,11 @@ compat_on_stack:
 	movq	$0, STATE(ERROR)
 
 /*S:130
- * Save the rest of the guest, then become the host again: its CR3, stack, FS
- * and GS bases, IDT and flags, in this order.  Until the IDT is the host's own
- * no host handler can run; once it is, everything else is in place.  The
- * guest's values are wiped from the registers before C code sees them.
+ * Save the rest of the guest, then become the host again: its CR3, stack, CR4, GS
+ * base, IDT and flags, in this order.  Until the IDT is the host's own no host
+ * handler can run; once it is, everything else is in place, but FS's base, which no
+ * handler needs and cross() loads.  The guest's values are wiped from the registers
+ * before C code sees them.
 :*/
 leave_guest:
 	movq	%rax, STATE(RAX)
@@ -479,8 +480,9 @@ to_host:
 	movq	STATE(HOST_CR3), %rax
 	movq	%rax, %cr3
 	movq	STATE(HOST_RSP), %rsp
-	movq	STATE(HOST_FS), %rax
-	wrfsbase %rax
+	cmpl	$0, STATE(CHANGE_CR4)
+	jne	restore_cr4
+cr4_restored:
 	movq	STATE(HOST_GS), %rax
 	wrgsbase %rax
 	lidt	STATE(HOST_IDT)
@@ -524,8 +526,8 @@ switcher_enter:
 entering:
 	movq	STATE(LOAD), %rdx
 	LOAD_CR3 (%rdx)
-	cmpl	$0, STATE(NR_STALE)
-	jne	flush_stale
+	cmpq	$0, STATE(NR_STALE)	/* and CHANGE_CR4 */
+	jne	change_cr4
 flushed:
 	movq	STATE(FS_BASE), %rax
 	wrfsbase %rax
@@ -556,6 +558,11 @@ flushed:
 	int3
 
 /*S:150
+ * What only some entries need.
+ *
+ * LASS: at ring 3 all addresses of the upper half fault, whatever the tables say, and
+ * a guest kernel runs there.  So the guest's CR4 is without it, where the host's is not.
+ *
  * The host's own kernel mappings may be global, and then survive the CR3 load:
  * if a guest address coincides, the guest gets a page fault though its shadow
  * entry is right.  C puts such addresses here, and they are flushed now, when
@@ -563,26 +570,30 @@ flushed:
  * is, by turning global pages off and on.
  *
  * CR4 is written from memory, and read again.  Whoever could make the CPU jump to
- * the middle of this with a value of his own would find the host's a moment later.
+ * the middle of this with a value of his own would find ours a moment later.
 :*/
-.macro RESTORE_CR4
+.macro WRITE_CR4 word
 .Lagain\@:
-	movl	STATE(HOST_CR4), %eax
+	movq	\word, %rax
 	movq	%rax, %cr4
 	movq	%cr4, %rax
-	cmpl	STATE(HOST_CR4), %eax
+	cmpq	\word, %rax
 	jne	.Lagain\@
 .endm
 
-flush_stale:
+change_cr4:
+	cmpl	$0, STATE(CHANGE_CR4)
+	je	flush_stale
 	cmpl	$0, STATE(FLUSH_ALL)
 	je	1f
-	movl	STATE(HOST_CR4), %eax
-	xorl	$0x80, %eax
+	movq	STATE(HOST_CR4), %rax
+	xorq	$0x80, %rax
 	movq	%rax, %cr4
-	RESTORE_CR4
-	jmp	flushed
-1:	movq	STATE(STALE), %rax
+1:	WRITE_CR4 STATE(GUEST_CR4)
+	cmpl	$0, STATE(NR_STALE)
+	je	flushed
+flush_stale:
+movq	STATE(STALE), %rax
 	invlpg	(%rax)
 	movq	STATE(STALE + 8), %rax
 	invlpg	(%rax)
@@ -592,6 +603,10 @@ flush_stale:
 	invlpg	(%rax)
 	jmp	flushed
 entered:
+
+restore_cr4:
+	WRITE_CR4 STATE(HOST_CR4)
+	jmp	cr4_restored
 
 /*S:160
  * A trap at CPL 0, so in the Switcher itself.
@@ -689,7 +704,7 @@ debug_in_switcher:
 	movq	%rax, %dr6
 go_on:
 	movq	TRAP_RIP, %rcx
-	JUMP_IF_IN entering, entered, turn_round
+	JUMP_IF_IN entering, entered, never_entered
 	JUMP_IF_IN sysret_test, sysret_done, trap_come_home
 	JUMP_IF_IN iret_test, iret_done, trap_come_home
 	movl	TRAP_SS, %eax		/* the trap may have left a null ss */
@@ -722,10 +737,6 @@ trap_in_syscall:
 trap_in_compat:
 	TAKE_STACK_FOR compat_on_stack
 
-turn_round:
-	cmpl	$0, STATE(FLUSH_ALL)
-	je	never_entered
-	RESTORE_CR4
 never_entered:
 	movq	$LG_TRAP_NONE, STATE(TRAPNUM)
 	jmp	to_host

@@ -62,7 +62,6 @@
 #define LGST_ERROR	224
 #define LGST_HOST_CR3	232
 #define LGST_HOST_RSP	240
-#define LGST_HOST_FS	248
 #define LGST_HOST_GS	256
 #define LGST_LOAD	264
 #define LGST_NMIS	272
@@ -70,23 +69,25 @@
 #define LGST_HOST_IDT	288
 #define LGST_GUEST_IDT	304
 #define LGST_STALE	320
-#define LGST_NR_STALE	352
-#define LGST_FLUSH_ALL	356
-#define LGST_VERW	360
-#define LGST_VERW_SEL	362
-#define LGST_HOST_CR4	364
+#define LGST_NR_STALE	352	/* looked at as one word with: */
+#define LGST_CHANGE_CR4	356
+#define LGST_FLUSH_ALL	360
+#define LGST_VERW	364
+#define LGST_VERW_SEL	366
+#define LGST_HOST_CR4	368
+#define LGST_GUEST_CR4	376
 
-#define LGST_USER	368
-#define LGST_NOT_DIRECT	372
-#define LGST_COME_HOME	376
-#define LGST_HAS_PKU	380
-#define LGST_SPACE	384
-#define LGST_KEEP	392
-#define LGST_SYSCALL_ENTRY 400
-#define LGST_NEXT_HCALL	408
-#define LGST_EVENT_ENTRY 416
-#define LGST_DIRECT	424
-#define LGST_SPACES	456
+#define LGST_USER	384
+#define LGST_NOT_DIRECT	388
+#define LGST_COME_HOME	392
+#define LGST_HAS_PKU	396
+#define LGST_SPACE	400
+#define LGST_KEEP	408
+#define LGST_SYSCALL_ENTRY 416
+#define LGST_NEXT_HCALL	424
+#define LGST_EVENT_ENTRY 432
+#define LGST_DIRECT	440
+#define LGST_SPACES	472
 
 #define LG_NR_STALE	4
 

@@ -35,6 +35,7 @@
 
 #define SIZE		(LG_TEXT_PAGES * 4096)
 #define STUB(vector)	(16 * (vector))
+#define CR4_PCE		0x100
 /* Single steps: alone; and so that interrupts and timers wait. */
 #define STEP		1
 #define STEP_QUIETLY	7
@@ -414,7 +415,7 @@ static bool special(uint64_t at)
 		{ "sysret_test", "sysret_done" }, { "iret_test", "iret_done" },
 		{ "switcher_syscall", "syscall_on_stack" },
 		{ "switcher_compat", "compat_on_stack" },
-		{ "flush_stale", "entered" },
+		{ "change_cr4", "trap_in_switcher" },
 	};
 	unsigned int i;
 
@@ -569,15 +570,22 @@ static unsigned int nr_ways, nr_places, out_of_reach;
 #define DONE	255
 #define TRIES	20
 
+static uint64_t state(unsigned int field)
+{
+	return read_word(base + LG_STATE_OFFSET + field);
+}
+
 /*
  * What C asks for rarely is asked for here, in the state page, as C does it: to
- * flush stale entries, all entries, buffers.
+ * flush stale entries, all entries, buffers; and a CR4 that is not the host's, as on
+ * a host with LASS.  This one has PCE for it, which changes nothing.
  */
 static unsigned int ask_for_rare_things(void)
 {
 	static unsigned int turn;
+	uint32_t cr4 = state(LGST_HOST_CR4);
 
-	turn = (turn + 1) % 4;
+	turn = (turn + 1) % 5;
 	if (turn == 1 || turn == 2) {
 		set_u32(LGST_NR_STALE, 1);
 		/* What was struck before it entered is asked for still. */
@@ -585,6 +593,10 @@ static unsigned int ask_for_rare_things(void)
 	}
 	if (turn == 3)
 		set_u32(LGST_VERW, 1);
+	if (turn == 4)
+		set_u32(LGST_GUEST_CR4, cr4 ^ CR4_PCE);
+	if (turn == 2 || turn == 4)
+		set_u32(LGST_CHANGE_CR4, 1);
 	return turn;
 }
 
@@ -598,6 +610,8 @@ static uint64_t key_here(void)
 {
 	uint64_t at = rip - base, key = hash(1, at);
 
+	if (at < STUB(256))		/* what there is to do on the way home */
+		key = hash(key, (uint32_t)state(LGST_CHANGE_CR4));
 	if (interrupt_here())
 		return key;		/* whatever it interrupts */
 	if (at == symbol("switcher_enter"))
@@ -605,7 +619,7 @@ static uint64_t key_here(void)
 	if (at == STUB(14))
 		key = hash(key, read_word(base + LG_SHARED_OFFSET + LGS_DIRECT_FAULTS));
 	/* The mode, and whether anything may be direct. */
-	key = hash(key, read_word(base + LG_STATE_OFFSET + LGST_USER));
+	key = hash(key, state(LGST_USER));
 	if (at < STUB(32))		/* and where */
 		return hash(key, read_word(rsp + (at / 16 == 14 || at / 16 == 13 ? 8 : 0)));
 	if (rax == LHCALL_IRET) {	/* and where that leads */
