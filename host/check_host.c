@@ -18,6 +18,9 @@
 
 static_assert(RO_IDT_WANTED == CPU_ENTRY_AREA_RO_IDT);
 static_assert(CR4_IS_FSGSBASE == X86_CR4_FSGSBASE);
+#ifdef X86_CR4_LASS		/* from Linux 6.17 on */
+static_assert(CR4_IS_LASS == X86_CR4_LASS);
+#endif
 static_assert(CR4_ALIKE == (X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_UMIP | X86_CR4_LA57 |
 			    X86_CR4_FSGSBASE | X86_CR4_PCIDE | X86_CR4_OSXSAVE |
 			    X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE | BIT_ULL(23)));

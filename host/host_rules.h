@@ -66,8 +66,6 @@ static inline const char *cpu_trouble(const struct cpu_facts *f,
 		return "needs CPUs with FSGSBASE (and no nofsgsbase parameter)";
 	if (f->cr4 & CR4_IS_FRED)
 		return "cannot work with FRED yet: boot the host with fred=off";
-	if (f->cr4 & CR4_IS_LASS)
-		return "cannot work with LASS yet: boot the host with clearcpuid=lass";
 	if (f->idt != RO_IDT_WANTED)
 		return "finds the interrupt table elsewhere than in the CPU entry area: use a stock kernel";
 	if (f->gdt != f->gdt_wanted || f->tr != TSS_SELECTOR)
