@@ -10,6 +10,7 @@
 #include <generated/utsrelease.h>
 #include <linux/linkage.h>
 #include <asm/page_types.h>
+#include <asm/pgtable_types.h>
 #include <asm/segment.h>
 #include <asm/thread_info.h>
 #include "compat/cmpxchg16b.h"
@@ -18,6 +19,11 @@
 #define SHARED(field)	lguest_shared + LGS_##field(%rip)
 /* sizeof(struct pt_regs): head_64.S leaves as much at the initial stack's top. */
 #define PT_REGS_SIZE	(21 * 8)
+#define INIT_STACK_TOP	(init_thread_union + THREAD_SIZE - \
+			 TOP_OF_KERNEL_STACK_PADDING)
+/* Entries of a PGD: of PAGE_OFFSET and of __START_KERNEL_map. */
+#define PGD_DIRECT_MAP	(273 * 8)
+#define PGD_IMAGE	(511 * 8)
 
 /*G:010
  * The first instructions of the guest.  The vCPU starts here, at the physical
@@ -25,10 +31,14 @@
  * interrupts off, and %rsi = guest-physical address of boot_params.
  *
  * Two hypercalls: INIT tells the Host where our events arrive, and LOAD_CR3
- * ends linear mode.  The kernel's init_top_pgt is complete in the image of a
- * XEN_PV kernel: it maps the first GiB twice (virtual = physical, where we are,
- * and the direct map), the kernel's image, and, by the linker's doing, us.
+ * ends linear mode.  In between we complete the kernel's init_top_pgt: it maps
+ * the first GiB twice (virtual = physical, where we are, and the direct map), the
+ * kernel's image, and, by the linker's doing, us.  (6.1 and 6.12 have just
+ * that in their images; in those of 7.x the page is empty.)
 :*/
+#define PA(symbol)	(symbol - __START_KERNEL_map)
+#define LAYER_PA_OF(symbol) (symbol - LAYER_VA + LAYER_PA)
+
 	.section .text, "ax"
 SYM_CODE_START(lguest_start)
 	endbr64
@@ -40,7 +50,12 @@ SYM_CODE_START(lguest_start)
 	movl	$LHCALL_INIT, %eax
 	syscall
 
-	movl	$(init_top_pgt - __START_KERNEL_map), %edi
+	movl	$PA(init_top_pgt), %edi
+	movl	$(LAYER_PA_OF(first_gib) + _KERNPG_TABLE_NOENC), %eax
+	movq	%rax, (%rdi)
+	movq	%rax, PGD_DIRECT_MAP(%rdi)
+	movl	$(PA(level3_kernel_pgt) + _PAGE_TABLE_NOENC), %eax
+	movq	%rax, PGD_IMAGE(%rdi)
 	movl	$LHCALL_LOAD_CR3, %eax
 	syscall
 	movq	$.Lhigh, %rax
@@ -54,13 +69,18 @@ SYM_CODE_START(lguest_start)
 	movl	%eax, %fs
 	movl	%eax, %gs
 	wrfsbase %rax
-	/* Per-CPU data: until Linux makes room for it, its initial image. */
+	/*
+	 * Per-CPU data: until Linux makes room for it, its initial image.  Its
+	 * addresses began at 0, and this is the image's; from 6.15 on they begin
+	 * at the image, and there is no such symbol: 0.
+	 */
+	.weak	init_per_cpu__fixed_percpu_data
 	movq	$init_per_cpu__fixed_percpu_data, %rax
 	movq	%rax, SHARED(KERNEL_GS_BASE)
 	wrgsbase %rax
 
-	movq	$(init_thread_union + THREAD_SIZE - PT_REGS_SIZE), %rsp
-	movq	$(init_thread_union + THREAD_SIZE), %rax
+	movq	$(INIT_STACK_TOP - PT_REGS_SIZE), %rsp
+	movq	$INIT_STACK_TOP, %rax
 	movq	%rax, SHARED(SP0)
 	xorl	%ebp, %ebp
 	movq	%rbx, %rdi
@@ -306,6 +326,21 @@ SYM_DATA_START(lguest_shared)
 SYM_DATA_END(lguest_shared)
 	.fill	2 * PAGE_SIZE, 1, 0
 double_fault_stack_end:
+
+/* The first GiB, in large pages, for the first instructions and early boot. */
+	.section .data..page_aligned, "aw"
+	.balign PAGE_SIZE
+SYM_DATA_START_LOCAL(first_gib)
+	.quad	LAYER_PA_OF(first_gib_pmd) + _KERNPG_TABLE_NOENC
+	.fill	511, 8, 0
+SYM_DATA_END(first_gib)
+SYM_DATA_START_LOCAL(first_gib_pmd)
+	.set	at, 0
+	.rept	512
+	.quad	at + __PAGE_KERNEL_LARGE_EXEC
+	.set	at, at + 0x200000
+	.endr
+SYM_DATA_END(first_gib_pmd)
 
 /*
  * The page table of the layer's own 2 MiB.  The linker fills it, as it knows
