@@ -14,6 +14,8 @@
  */
 #include <linux/acpi.h>
 #include <linux/console.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
 #include <linux/kernel.h>
 #include <linux/memblock.h>
 #include <linux/nmi.h>
@@ -33,11 +35,14 @@
 #include <asm/tlbflush.h>
 #include <asm/x86_init.h>
 #include "compat/cpu_cap.h"
+#include "compat/microcode.h"
 #include "compat/mpparse.h"
+#include "compat/retbleed.h"
+#include "compat/smp_locks.h"
+#include "compat/sysfast32.h"
 #include "layer.h"
 
-/* See arch_setup().  All are Linux's own business, most of them static. */
-extern int noreplace_smp, retbleed_cmd;
+/* See arch_setup(): Linux's own business. */
 extern unsigned int sysctl_compaction_proactiveness;
 /* See patch_text(). */
 extern char xen_iret[], early_xen_iret_patch[], this_cpu_cmpxchg16b_emu[];
@@ -167,6 +172,13 @@ static void setup_platform(void)
  * Hooks that Linux calls on its way up: in setup_arch(), when it has looked at
  * the CPU, and among the initcalls, between those of buses and of devices.
 :*/
+/* All of them are taken: drivers that would try some do not. */
+static struct resource no_ports = {
+	.name	= "paravirt-ioport",
+	.end	= IO_SPACE_LIMIT,
+	.flags	= IORESOURCE_IO | IORESOURCE_BUSY,
+};
+
 static void arch_setup(void)
 {
 	/*
@@ -178,19 +190,14 @@ static void arch_setup(void)
 	setup_clear_cpu_cap(X86_BUG_CPU_MELTDOWN);
 	setup_clear_cpu_cap(X86_FEATURE_PTI);
 
-	/*
-	 * On one CPU Linux takes out its LOCK prefixes one by one, thousands
-	 * of them, each with two loads of CR3 and a flush: that costs more
-	 * than they do.
-	 */
-	noreplace_smp = 1;
+	keep_lock_prefixes();
 
 	/*
 	 * Intel's cure is an MSR that ring 3 does not have.  Linux shall say
 	 * "Vulnerable" and not warn that it chose the wrong one.
 	 */
 	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
-		retbleed_cmd = 0;
+		no_retbleed_cure();
 
 	/*
 	 * What wakes an idle CPU for nothing.  The watchdog takes a guest that
@@ -203,7 +210,7 @@ static void arch_setup(void)
 	watchdog_user_enabled = 0;
 #endif
 
-	paravirt_disable_iospace();
+	request_resource(&ioport_resource, &no_ports);
 }
 
 static int before_devices(void)
@@ -285,8 +292,9 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 	/* CR4's shadow, as head_64.S would have left CR4. */
 	this_cpu_write(cpu_tlbstate.cr4, X86_CR4_PAE | X86_CR4_PGE);
 	force_cpu_cap(X86_FEATURE_XENPV);
-	setup_clear_cpu_cap(X86_FEATURE_SYSENTER32);
+	setup_clear_cpu_cap(X86_FEATURE_SYSFAST32);
 	setup_clear_cpu_cap(X86_FEATURE_SYSCALL32);
+	no_microcode_loader();
 	setup_early_console();
 
 	setup_platform();

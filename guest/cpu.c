@@ -16,6 +16,9 @@
 #include <asm/processor-flags.h>
 #include <asm/segment.h>
 #include <asm/traps.h>
+#include "compat/io_delay.h"
+#include "compat/msr_ops.h"
+#include "compat/wbinvd.h"
 #include "layer.h"
 
 /*G:310
@@ -87,34 +90,6 @@ static bool write_known_msr(unsigned int msr, u64 value)
 	default:
 		return read_known_msr(msr, &ignored);
 	}
-}
-
-static u64 lguest_read_msr(unsigned int msr)
-{
-	u64 value;
-
-	read_known_msr(msr, &value);
-	return value;
-}
-
-static u64 lguest_read_msr_safe(unsigned int msr, int *err)
-{
-	u64 value;
-
-	*err = read_known_msr(msr, &value) ? 0 : -EIO;
-	return value;
-}
-
-static void lguest_write_msr(unsigned int msr, unsigned int low,
-			     unsigned int high)
-{
-	write_known_msr(msr, low | (u64)high << 32);
-}
-
-static int lguest_write_msr_safe(unsigned int msr, unsigned int low,
-				 unsigned int high)
-{
-	return write_known_msr(msr, low | (u64)high << 32) ? 0 : -EIO;
 }
 
 static u64 lguest_read_pmc(int counter)
@@ -294,7 +269,8 @@ void setup_cpu_ops(void)
 {
 	lguest_shared.dr6 = DR6_RESERVED;
 
-	pv_ops.cpu.io_delay = paravirt_nop;
+	no_io_delay();
+	no_wbinvd();
 	pv_ops.cpu.get_debugreg = lguest_get_debugreg;
 	pv_ops.cpu.set_debugreg = lguest_set_debugreg;
 	pv_ops.cpu.read_cr0 = lguest_read_cr0;
@@ -313,12 +289,8 @@ void setup_cpu_ops(void)
 	pv_ops.cpu.invalidate_io_bitmap = paravirt_nop;
 	pv_ops.cpu.update_io_bitmap = paravirt_nop;
 #endif
-	pv_ops.cpu.wbinvd = paravirt_nop;
 	setup_features();
 	pv_ops.cpu.cpuid = lguest_cpuid;
-	pv_ops.cpu.read_msr = lguest_read_msr;
-	pv_ops.cpu.write_msr = lguest_write_msr;
-	pv_ops.cpu.read_msr_safe = lguest_read_msr_safe;
-	pv_ops.cpu.write_msr_safe = lguest_write_msr_safe;
+	setup_msr_ops();
 	pv_ops.cpu.read_pmc = lguest_read_pmc;
 }

@@ -55,6 +55,7 @@ X86_FEATURE_INVLPGB		6.15	-
 X86_FEATURE_USE_IBPB		-	6.15
 X86_FEATURE_IBPB_EXIT_TO_USER	-	-
 _TIF_NEED_RESCHED_LAZY		6.13	-
+X86_FEATURE_SYSFAST32		7.0	-
 '
 sources=$(find "$top"/host "$top"/include "$top"/guest '(' -name '*.[chS]' -o -name Kbuild ')' ! -name '*.mod.c')
 
