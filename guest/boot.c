@@ -37,6 +37,7 @@
 #include "compat/cpu_cap.h"
 #include "compat/microcode.h"
 #include "compat/mpparse.h"
+#include "compat/mtrr.h"
 #include "compat/retbleed.h"
 #include "compat/smp_locks.h"
 #include "compat/sysfast32.h"
@@ -191,6 +192,7 @@ static void arch_setup(void)
 	setup_clear_cpu_cap(X86_FEATURE_PTI);
 
 	keep_lock_prefixes();
+	all_memory_is_cached();
 
 	/*
 	 * Intel's cure is an MSR that ring 3 does not have.  Linux shall say

@@ -13,7 +13,6 @@
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
 #include <asm/cpufeature.h>
-#include <asm/paravirt.h>
 #include <asm/pvclock.h>
 #include <asm/timer.h>
 #include <asm/tsc.h>
@@ -199,13 +198,6 @@ static void timer_init(void)
 	clocksource_register_hz(&host_clock, NSEC_PER_SEC);
 }
 
-/* After static calls work, before Linux calibrates anything. */
-static void init_platform(void)
-{
-	if (!lguest_shared.tsc_khz)
-		paravirt_set_sched_clock(host_time);
-}
-
 /**
  * setup_time_ops() - tell Linux where time comes from
  *
@@ -221,7 +213,6 @@ void setup_time_ops(void)
 	x86_init.timers.wallclock_init = x86_init_noop;
 	x86_init.timers.timer_init = timer_init;
 	x86_init.timers.setup_percpu_clockev = x86_init_noop;
-	x86_init.hyper.init_platform = init_platform;
 
 	uses_tsc = lguest_shared.tsc_khz != 0;
 	if (uses_tsc) {
