@@ -162,7 +162,7 @@ static void bad_message(const char *what, char *message)
 static void check_kernel(void)
 {
 	char *vmlinuz, *why;
-	char *linked = newest_kernel(&vmlinuz, &why);
+	char *linked = newest_kernel(false, &vmlinuz, &why);
 
 	if (linked) {
 		good("a kernel for guests", vmlinuz);

@@ -28,6 +28,7 @@
 #include "kernels.h"
 #include "lguest.h"
 #include "linker/linker.h"
+#include "linker/versions.h"
 #include "load.h"
 #include "mmio.h"
 #include "options.h"
@@ -48,6 +49,7 @@ struct run_settings {
 	const char *name;
 	bool detach;
 	uint64_t time_limit;	/* ns, 0: none */
+	bool try_anyway;
 	bool verbose;
 	/* Not options: */
 	char **command;		/* NULL-ended, or NULL */
@@ -60,6 +62,8 @@ struct run_settings {
 static const struct option run_options[] = {
 	{ 'k', "kernel", OPTION_TEXT, AT(kernel), "VMLINUZ",
 	  "kernel to boot (default: the newest installed one that can be used)" },
+	{ 0, "try-anyway", OPTION_FLAG, AT(try_anyway), NULL,
+	  "boot also a kernel that this lguest does not know (" FIRST_KNOWN " to " LAST_KNOWN ")" },
 	{ 'i', "initrd", OPTION_TEXT, AT(initrd), "FILE",
 	  "its initrd (default: a small system made of busybox)" },
 	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",
@@ -356,7 +360,7 @@ static bool prepare(struct guest *guest, const struct run_settings *set, gpa_t *
 	guest->fd = open_host();
 	if (guest->fd < 0)
 		return false;
-	linked = choose_kernel(set->kernel);
+	linked = choose_kernel(set->kernel, set->try_anyway);
 	if (!linked)
 		return false;
 	tell_command_line(set, linked);

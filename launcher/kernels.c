@@ -18,10 +18,12 @@
 #include "linker/linker.h"
 #include "load.h"
 
-static char *link_kernel(const char *vmlinuz, struct lguest_error *error)
+static char *link_kernel(const char *vmlinuz, bool try_anyway,
+			 struct lguest_error *error)
 {
 	struct lguest_link_options options = {
 		.verbose = verbose ? stderr : NULL,
+		.try_anyway = try_anyway,
 	};
 	char *linked = NULL;
 
@@ -31,11 +33,11 @@ static char *link_kernel(const char *vmlinuz, struct lguest_error *error)
 }
 
 /* The newest one's trouble is what to repair, if there is any. */
-static char *try_kernels(char **kernels, char **vmlinuz, char **why)
+static char *try_kernels(char **kernels, bool try_anyway, char **vmlinuz, char **why)
 {
 	for (; *kernels; kernels++) {
 		struct lguest_error error;
-		char *linked = link_kernel(*kernels, &error);
+		char *linked = link_kernel(*kernels, try_anyway, &error);
 
 		if (linked) {
 			*vmlinuz = strdup(*kernels);
@@ -48,14 +50,14 @@ static char *try_kernels(char **kernels, char **vmlinuz, char **why)
 	return NULL;
 }
 
-char *newest_kernel(char **vmlinuz, char **why)
+char *newest_kernel(bool try_anyway, char **vmlinuz, char **why)
 {
 	char **kernels = installed_kernels("");
 	char *linked = NULL;
 
 	*vmlinuz = *why = NULL;
 	if (kernels)
-		linked = try_kernels(kernels, vmlinuz, why);
+		linked = try_kernels(kernels, try_anyway, vmlinuz, why);
 	free_kernels(kernels);
 	if (!linked && !*why &&
 	    asprintf(why, "no kernel to boot: there is no " KERNELS_IN_BOOT
@@ -80,26 +82,26 @@ static bool own_kind(const char *path)
 	return false;
 }
 
-static char *named_kernel(const char *wanted)
+static char *named_kernel(const char *wanted, bool try_anyway)
 {
 	struct lguest_error error;
 	char *linked;
 
 	if (own_kind(wanted))
 		return strdup(wanted);
-	linked = link_kernel(wanted, &error);
+	linked = link_kernel(wanted, try_anyway, &error);
 	if (!linked)
 		problem("%s", error.text);
 	return linked;
 }
 
-char *choose_kernel(const char *wanted)
+char *choose_kernel(const char *wanted, bool try_anyway)
 {
 	char *linked, *vmlinuz, *why;
 
 	if (wanted)
-		return named_kernel(wanted);
-	linked = newest_kernel(&vmlinuz, &why);
+		return named_kernel(wanted, try_anyway);
+	linked = newest_kernel(try_anyway, &vmlinuz, &why);
 	if (!linked)
 		problem("%s", why ? why : "out of memory");
 	else if (why)

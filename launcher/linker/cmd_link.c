@@ -16,6 +16,7 @@
 #include "../lguest.h"
 #include "../options.h"
 #include "linker.h"
+#include "versions.h"
 
 struct link_settings {
 	const char *out;
@@ -24,6 +25,7 @@ struct link_settings {
 	bool symbols;
 	bool verbose;
 	bool all;
+	bool try_anyway;
 };
 
 #define AT(field) offsetof(struct link_settings, field)
@@ -39,6 +41,8 @@ static const struct option link_options[] = {
 	  "only print the kernel's symbols, as nm does" },
 	{ 0, "debug-file", OPTION_TEXT, AT(debug_file), "FILE",
 	  "only write the kernel's symbols to FILE, for gdb" },
+	{ 0, "try-anyway", OPTION_FLAG, AT(try_anyway), NULL,
+	  "link also a kernel that this lguest does not know (" FIRST_KNOWN " to " LAST_KNOWN ")" },
 	{ 'v', "verbose", OPTION_FLAG, AT(verbose), NULL,
 	  "tell what is being done" },
 	{ .name = NULL },
@@ -94,6 +98,7 @@ int cmd_link(int argc, char **argv)
 		.layer_dir = set.layer,
 		.out = set.out,
 		.verbose = set.verbose ? stderr : NULL,
+		.try_anyway = set.try_anyway,
 	};
 	if (set.debug_file) {
 		if (lguest_debug_file(argv[first], set.debug_file, &err) == 0)

@@ -16,6 +16,7 @@
 #include "layer.h"
 #include "ld.h"
 #include "output.h"
+#include "versions.h"
 
 static void say(FILE *verbose, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -101,6 +102,16 @@ static int look_in_cache(uint64_t sum, const char *release,
 	return 1;
 }
 
+/* Of a kernel that we know, or that shall be tried anyway. */
+static int find_layer(struct layer *layer, const struct lguest_link_options *options,
+		      const char *release, const char *vmlinuz,
+		      struct lguest_error *err)
+{
+	if (!options->try_anyway && version_check(release, vmlinuz, err) < 0)
+		return -1;
+	return layer_open(layer, options->layer_dir, release, err);
+}
+
 /* Without reading the kernel: its sum is known, and the file is there. */
 static bool link_known(const char *vmlinuz,
 		       const struct lguest_link_options *options, char **result)
@@ -113,7 +124,7 @@ static bool link_known(const char *vmlinuz,
 
 	if (options->out || !cache_recall(vmlinuz, &release, &sum))
 		return false;
-	if (!layer_open(&layer, options->layer_dir, release, &ignored)) {
+	if (!find_layer(&layer, options, release, vmlinuz, &ignored)) {
 		found = look_in_cache(sum, release, &layer, options, result,
 				      &ignored) == 1;
 		layer_close(&layer);
@@ -159,7 +170,7 @@ static int link_file(const struct blob *file, const struct stat *status,
 
 	if (bzimage_release(file, vmlinuz, &release, err) < 0)
 		return -1;
-	ret = layer_open(&layer, options->layer_dir, release, err);
+	ret = find_layer(&layer, options, release, vmlinuz, err);
 	if (!ret) {
 		say(options->verbose, "%s: the layer, placed by %s\n",
 		    layer.object, layer.script);

@@ -18,6 +18,7 @@
 #ifndef _LGUEST_LINKER_H
 #define _LGUEST_LINKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -51,6 +52,7 @@ struct lguest_link_options {
 	const char *layer_dir;	/* look for the layer here first, or NULL */
 	const char *out;	/* write here; NULL: to the cache */
 	FILE *verbose;		/* tell what is being done, or NULL */
+	bool try_anyway;	/* also kernels that we do not know */
 };
 
 /*

@@ -25,6 +25,24 @@ for kernel in 6.6 7 6.6.9-cloud-amd64 6.12.9-cloud-amd64; do
 		"126 lab: no kernel $kernel: the file KERNELS knows $("$top/lab/kernels" --names | xargs)" "$said"
 done
 
+# The launcher refuses guests by number.
+known() { sed -n "s/^#define $1_KNOWN\t\"\(.*\)\"/\1/p" "$top/launcher/linker/versions.h"; }
+names=$("$top/lab/kernels" --names | sed 's/+.*//' | sort -V)
+is "the launcher's first known kernel is KERNELS'" "$(head -n 1 <<<"$names")" "$(known FIRST)"
+is "... and the last" "$(tail -n 1 <<<"$names")" "$(known LAST)"
+
+# One of the future: its number is in the header, in words.
+kernel=$("$top/lab/fetch-kernel")
+release=${kernel##*/}
+future=9.${release#*.}
+sed "s/${release//./[.]} /$future /" "$kernel/boot/vmlinuz-$release" >"$work/vmlinuz"
+"$top/launcher/lguest" link -o "$work/linked" "$work/vmlinuz" 2>"$work/err"
+is "a kernel of the future is refused" 1 $?
+is "... with which are known" "lguest: linking $work/vmlinuz: it is Linux $future, and this lguest knows Linux $(known FIRST) to $(known LAST); take one of those, or try it with --try-anyway" "$(cat "$work/err")"
+"$top/launcher/lguest" link --try-anyway -o "$work/linked" "$work/vmlinuz" 2>"$work/err"
+is "... or tried anyway: then it is the layer that is missing" 1 \
+	"$(grep -c "there is no guest layer for Linux $future" "$work/err")"
+
 # What would be installed on a machine that has nothing.
 for suite in bookworm trixie; do
 	# shellcheck disable=SC2046
