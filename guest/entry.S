@@ -25,7 +25,7 @@
 #define PGD_DIRECT_MAP	(273 * 8)
 #define PGD_IMAGE	(511 * 8)
 
-/*G:010
+/*S:310
  * The first instructions of the guest.  The vCPU starts here, at the physical
  * address of lguest_start (the ELF entry), with virtual = physical, no stack,
  * interrupts off, and %rsi = guest-physical address of boot_params.
@@ -88,12 +88,12 @@ SYM_CODE_START(lguest_start)
 	ud2
 SYM_CODE_END(lguest_start)
 
-/*G:020
+/*S:320
  * Entry code: from here to lguest_entry_end the Host delivers no interrupt.
 :*/
 	.section .entry.text, "ax"
 
-/*G:021
+/*S:321
  * A trap or interrupt.  The Host has put what the CPU would have pushed into
  * the shared page, and left us the stack pointer of the interrupted code, rcx
  * and r11.  We build the frame that the hardware would have built, on the
@@ -148,7 +148,7 @@ SYM_CODE_START(lguest_event_entry)
 	jmp	.Lpush
 SYM_CODE_END(lguest_event_entry)
 
-/*G:022
+/*S:322
  * A system call of guest user.  Only rip, rsp and rflags are in the record;
  * the selectors are what the hardware's SYSCALL would have loaded, and rcx and
  * r11 are what it would have left.
@@ -168,7 +168,7 @@ SYM_CODE_START(lguest_syscall_entry)
 	int3
 SYM_CODE_END(lguest_syscall_entry)
 
-/*G:023
+/*S:323
  * The way back.  boot.c makes xen_iret and early_xen_iret_patch, the two ends
  * of Linux's return path under X86_FEATURE_XENPV, jump here: with the frame on
  * the stack, all registers as they shall be, and interrupts off.  The frame
@@ -192,7 +192,7 @@ SYM_CODE_START(lguest_iret)
 SYM_CODE_END(lguest_iret)
 SYM_INNER_LABEL(lguest_entry_end, SYM_L_GLOBAL)
 
-/*G:025
+/*S:325
  * A page fault.  Those at user addresses the Host did not look at
  * (direct_faults); lguest_sort_fault() does.  It leaves a request for the Host
  * in the shared page, and either that is all there is to do, or Linux's handler
@@ -232,7 +232,7 @@ SYM_CODE_START(lguest_page_fault)
 	int3
 SYM_CODE_END(lguest_page_fault)
 
-/*G:030
+/*S:330
  * Interrupt on and off, without a visit to the Host unless an interrupt, or a
  * flush in the ring, has been waiting.  Nothing but rax may change.
 :*/
@@ -297,7 +297,7 @@ SYM_CODE_START(lguest_cmpxchg16b)
 	int3
 SYM_CODE_END(lguest_cmpxchg16b)
 
-/*G:040
+/*S:340
  * For vectors that Linux has no handler for (yet).  Entered like those, with
  * the frame on the stack; does not return.
 :*/

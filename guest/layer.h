@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
+/*G:005
  * What the files of the guest layer share.  The layer lives inside a stock
  * guest kernel without being part of it: it calls the kernel's functions by
  * their addresses, and the kernel reaches the layer through pv_ops, x86_init

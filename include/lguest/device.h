@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
+/*B:020
  * The ABI of /dev/lguest, between a launcher and the Host.
  *
  * One open file is one guest.  write() makes a request: an array of 64-bit

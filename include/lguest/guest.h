@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
+/*B:010
  * The ABI between a guest kernel and the Host: hypercalls, and the page that
  * each vCPU shares with the Host.
  *

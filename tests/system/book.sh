@@ -3,18 +3,62 @@
 . "$(dirname "$0")/../ktap.sh"
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top" || exit
+book=$work/book.html
 
-check "K15 the book is made" sh -c 'docs/book >"$1"' - "$work/book.html"
+check "K15 the book is made" sh -c 'docs/book >"$1"' - "$book"
 missing=
-for file in $(git ls-files guest host include launcher | grep '\.[cS]$'); do
-	grep -q "<h3 id=\"$file\">" "$work/book.html" || missing+=" $file"
+for file in $(git ls-files guest host include launcher | grep '\.[chS]$'); do
+	grep -q "<h3 id=\"$file\">" "$book" || missing+=" $file"
 done
 is "K15 each source file has its place" "" "$missing"
 is "K15 each station is in it, once" "$(grep -rhoE '^\s*/\*[A-Z]:[0-9]+' --include='*.[chS]' \
 	guest host include launcher | grep -oE '[A-Z]:[0-9]+' | sort)" \
-	"$(sed -n 's,^<span class=station>\(.*\)</span>$,\1,p' "$work/book.html" | sort)"
-is "K15 they are in order" "" "$(sed -n 's,^<span class=station>\(.\):\(.*\)</span>$,\1 \2,p' "$work/book.html" |
-	awk '$1 == part && $2 <= n { print } { part = $1; n = $2 }')"
+	"$(sed -n 's,^<div class=seg id=\([A-Z]:[0-9]*\)>.*,\1,p' "$book" | sort)"
+is "K15 those of a file are in order" "" "$(perl -ne '
+	$last = 0 if /^<article>/;
+	next unless /^<div class=seg id=(.):(\d+)>/;
+	print "$1:$2 comes late\n" if $2 <= $last;
+	$last = $2' "$book")"
+
+# Each line of code, in the file's own chapter.
+lost=$(perl -0777 -ne '
+	BEGIN { open my $in, "<", shift; local $/; $book = <$in>;
+		while ($book =~ m{<h3 id="(.*?)">(.*?)</article>}sg) {
+			my ($file, $text) = ($1, $2);
+			$text =~ s/<[^>]*>//g;
+			$text =~ s/&lt;/</g; $text =~ s/&amp;/&/g;
+			$chapter{$file}{$_}++ for split /\n/, $text;
+		} }
+	s{^/\*(?:[A-Z]:\d+|\*)?\n.*?\*/}{}msg;
+	for my $line (grep { /\S/ } (split /\n/)[1 .. tr/\n//]) {
+		$all++;
+		print "$ARGV: $line\n" if $chapter{$ARGV}{$line}-- < 1 && $line !~ m{^/\*} && ++$bad < 20;
+	}
+	END { print "only $all lines\n" if $all < 20000 }' "$book" \
+	$(git ls-files guest host include launcher | grep '\.[chS]$'))
+is "K15 all of the code is in it" "" "$lost"
+missing=
+for name in run_guest handle_trap demand_page fill walk_guest enter_guest deliver_trap \
+	return_from_event lguest_sort_fault virtio_each emulate_mmio access_device kill_guest \
+	direct_syscall direct_iret direct_cr3 maybe_direct_fault trap_in_switcher switcher_enter \
+	lguest_event_entry lguest_start lg_cpu lguest_shared LHCALL_INIT; do
+	grep -q "<b id=$name>$name</b>" "$book" || missing+=" $name"
+	[ "$(grep -c "<a href=#$name>" "$book")" -gt 0 ] || missing+=" #$name"
+done
+is "K15 names that one looks for are there, and linked" "" "$missing"
+
+is "K15 each link leads somewhere, no two places have one name, all is in one file" "" "$(perl -0777 -ne '
+	while (/\sid="?([^\s">]+)/g) { print "two places $1\n" if $place{$1}++ }
+	while (/\s(?:href|src)="?([^\s">]+)/g) {
+		my $to = $1;
+		print "nowhere: $to\n" if $to !~ /^#(.*)/ || !$place{$1} and !$told{$to}++;
+	}' "$book" | head -n 20)"
+check "K15 it opens at once: below 3 MB" [ "$(stat -c %s "$book")" -lt 3000000 ]
+is "K15 each picture is in it, once" "$(find docs/pictures -name '*.svg' | wc -l)" "$(grep -c '<figure>' "$book")"
+check "K15 lists in comments stay lists" grep -q '<dt>EFAULT<dd>the buffer' "$book"
+check "K15 arguments are a list" grep -q '<dt>fmt<dd>as for printf' "$book"
+check "K15 it is made for screens by night and for paper" grep -qz \
+	'prefers-color-scheme: dark.*@media print' "$book"
 
 # A copy with one mistake at a time.
 refused() {	# NAME SENTENCE FILE SED
@@ -27,13 +71,14 @@ refused() {	# NAME SENTENCE FILE SED
 }
 check "K16 there is a puppy, with two eyes" sh -c 'make -s -C "$1" Puppy | grep -q "(o..o)"' - "$top"
 mkdir "$work/copy"
-cp -r --parents guest host include launcher docs/book "$work/copy" 2>/dev/null
+cp -r --parents guest host include launcher docs "$work/copy" 2>/dev/null
 cd "$work/copy" || exit
 first=$(grep -oE '/\*H:[0-9]+' host/core.c | head -n 1)
 refused "a number that is there twice" "^book: H:.* is in .* and in " host/dev.c \
 	"0,/\/\*H:[0-9]*/s,/\*H:[0-9]*,$first,"
 refused "a file without an opening" "host/dev.c has no opening comment" host/dev.c '2s,/\*,int x; /*,'
 refused "an unknown part" "there is no part X" host/dev.c 's,/\*H:,/*X:,'
+refused "a station of another part" "is in host/dev.c, which is of part H" host/dev.c 's,/\*H:,/*G:9,'
 rm launcher/devices/*
 refused "a part without stations" "part D has no station" host/dev.c ''
 finish
