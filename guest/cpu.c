@@ -210,17 +210,17 @@ static unsigned long lguest_store_tr(void)
 	return GDT_ENTRY_TSS * 8;
 }
 
-/*G:340
- * The IDT: we keep the handler's address of each gate.  The vectors that have
- * a stack of their own on hardware go to those variants of Linux's handlers
- * that can do without.
-:*/
 static bool is_early_handler(void *handler)
 {
 	return handler >= (void *)early_idt_handler_array[0] &&
 	       handler < (void *)early_idt_handler_array[NUM_EXCEPTION_VECTORS];
 }
 
+/*G:340
+ * The IDT: we keep the handler's address of each gate.  The vectors that have
+ * a stack of their own on hardware go to those variants of Linux's handlers
+ * that can do without.
+:*/
 static void lguest_write_idt_entry(gate_desc *idt, int n,
 				   const gate_desc *gate)
 {

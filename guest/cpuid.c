@@ -13,6 +13,7 @@
  * guest user sees just that; the kernel gets to see, by allow-lists, only what
  * works here.  A feature unknown to these lists stays hidden.
 :*/
+
 #define F(name)		BIT(X86_FEATURE_##name & 31)
 
 /* Leaf 1. */

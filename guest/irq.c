@@ -41,6 +41,7 @@ static void lguest_halt(void)
  * it delivers.  It remembers what was raised meanwhile; so after unmasking a
  * line it must look again.
 :*/
+
 static void line_mask(struct irq_data *d)
 {
 	set_bit(d->irq, (unsigned long *)&lguest_shared.blocked_interrupts);

@@ -146,13 +146,6 @@ static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 	hcall_later(LHCALL_DROP_SPACE, __pa(pgd), 0);
 }
 
-/*G:515
- * Faults at user addresses come to us before the Host has looked at them.  If our
- * tables allow the access, the Host's shadow tables just lack the entry: it is
- * asked for one as part of the return.  If not, Linux will put things right,
- * and the Host may make its entry when it returns: a fresh page then costs one
- * visit to the Host in all.
-:*/
 void *linux_page_fault;
 
 static unsigned long table_at(unsigned long entry)
@@ -218,6 +211,13 @@ static bool allowed(unsigned long rights, unsigned long code, bool user)
 	return !(code & X86_PF_INSTR);
 }
 
+/*G:515
+ * Faults at user addresses come to us before the Host has looked at them.  If our
+ * tables allow the access, the Host's shadow tables just lack the entry: it is
+ * asked for one as part of the return.  If not, Linux will put things right,
+ * and the Host may make its entry when it returns: a fresh page then costs one
+ * visit to the Host in all.
+:*/
 /**
  * lguest_sort_fault() - whose is this page fault?
  * @frame: with the real CPU's error code, which is made the guest's own

@@ -18,13 +18,9 @@
 #include "compat/fpu.h"
 #include "compat/host_work.h"
 
-/*H:100
- * The life of a vCPU is one loop, in read() on the launcher's file: look
- * whether something keeps the guest from running; run it; see why it stopped.
- *
- * The inner part runs without sleeping, with the guest's extended state (FPU)
- * in the CPU.  Most reasons are dealt with there.  What may sleep, and what the
- * launcher must know, leaves it for the outer loop.
+/*H:125
+ * The end of a guest, from wherever it is noticed, and how one makes a vCPU look
+ * around.  A guest that broke a rule ends with a sentence that says which.
 :*/
 
 /* The first reason is kept: an allocated sentence, or an errno. */
@@ -76,10 +72,6 @@ void kick_cpu(struct lg_cpu *cpu)
 		kick_process(cpu->tsk);
 }
 
-/*H:110
- * One stay in the guest.  Interrupts are off from the last look at what could
- * keep us out until a host interrupt that ended the stay has been handled.
- */
 static void count_visit(struct lg_cpu *cpu)
 {
 	u64 ns;
@@ -124,6 +116,10 @@ void wait_for_host_page(struct lg_cpu *cpu)
 	local_irq_enable();
 }
 
+/*H:110
+ * One stay in the guest.  Interrupts are off from the last look at what could
+ * keep us out until a host interrupt that ended the stay has been handled.
+ */
 /* Return: true if there is a page to wait for. */
 static bool run_guest_once(struct lg_cpu *cpu)
 {
@@ -359,6 +355,15 @@ static void take_injected(struct lg_cpu *cpu)
 		deliver_trap(cpu, vector, READ_ONCE(cpu->inject_error));
 }
 
+/*H:100
+ * The life of a vCPU is one loop, in read() on the launcher's file: look
+ * whether something keeps the guest from running; run it; see why it stopped.
+ *
+ * The inner part runs without sleeping, with the guest's extended state (FPU)
+ * in the CPU.  Most reasons are dealt with there.  What may sleep, and what the
+ * launcher must know, leaves it for the outer loop.
+:*/
+
 /**
  * run_guest() - read(): run a vCPU until the launcher is needed
  * @cpu: vCPU of the calling task
@@ -414,6 +419,10 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 	}
 	return lg->dead == LG_DEAD_RESTART ? -ERESTART : -ENOENT;
 }
+
+/*H:130
+ * Loading and unloading.  What is done here is undone there, in turn.
+:*/
 
 static bool selftest;
 module_param(selftest, bool, 0444);

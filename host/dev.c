@@ -53,7 +53,8 @@ static int lguest_open(struct inode *inode, struct file *file)
 /*H:700
  * Making a guest.  free_guest() undoes every stage of it, so that each failure
  * is one jump away from a clean end.
- */
+:*/
+
 static void free_cpu(struct lg_cpu *cpu)
 {
 	if (!cpu->lg)
@@ -192,7 +193,8 @@ unlock:
 /*H:710
  * The requests.  Each returns 0 or an errno; the table says how many words
  * follow its number.
- */
+:*/
+
 static int req_irq(struct lg_cpu *cpu, const u64 *arg)
 {
 	if (arg[0] >= LGUEST_IRQS)

@@ -93,7 +93,8 @@ void handle_host_interrupt(struct lg_cpu *cpu)
  * Flags.  What a guest may have in RFLAGS while it runs: the arithmetic ones,
  * and for guest user single-step, direction, alignment check.  The real IF is
  * always on; the virtual one lives in the shared page.
- */
+:*/
+
 #define FLAGS_ARITHMETIC (X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | \
 			  X86_EFLAGS_ZF | X86_EFLAGS_SF | X86_EFLAGS_OF)
 #define FLAGS_KERNEL	(FLAGS_ARITHMETIC | X86_EFLAGS_TF | X86_EFLAGS_DF | \
@@ -205,13 +206,6 @@ void deliver_syscall(struct lg_cpu *cpu)
 	go_to_entry(cpu, cpu->syscall_entry);
 }
 
-/*H:410
- * IRET.  The guest kernel returns from an event: everything in the record is
- * the guest's word, so it is checked or forced here.
- *
- * A return to user with a code or stack segment that Linux does not have is a
- * fault of that user: it gets it as a #GP at the place it wanted to go to.
- */
 static bool user_segments_ok(u64 cs, u64 ss)
 {
 	return (cs == __USER_CS || cs == __USER32_CS) && ss == __USER_DS;
@@ -236,6 +230,13 @@ static enum lg_next fill_after_iret(struct lg_cpu *cpu, u64 address, u64 error)
 	return next;
 }
 
+/*H:410
+ * IRET.  The guest kernel returns from an event: everything in the record is
+ * the guest's word, so it is checked or forced here.
+ *
+ * A return to user with a code or stack segment that Linux does not have is a
+ * fault of that user: it gets it as a #GP at the place it wanted to go to.
+ */
 enum lg_next return_from_event(struct lg_cpu *cpu)
 {
 	struct user_regs_struct *regs = regs_of(cpu);
@@ -280,7 +281,8 @@ enum lg_next return_from_event(struct lg_cpu *cpu)
  * masked by the guest in its shared page, and is delivered when virtual
  * interrupts are on, no event is half taken, and the guest is not inside the
  * code that takes and ends events.
- */
+:*/
+
 static bool next_interrupt(struct lg_cpu *cpu, unsigned int *irq)
 {
 	u64 ready = READ_ONCE(*(u64 *)cpu->irqs_pending);

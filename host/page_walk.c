@@ -13,7 +13,8 @@
 
 /*H:610
  * The walk through the guest's own tables.
- */
+:*/
+
 static bool bad_frame(struct lg_cpu *cpu, u64 entry, u64 pages)
 {
 	u64 pfn = (entry & FRAME) >> PAGE_SHIFT;

@@ -139,6 +139,14 @@ syscall_to_host:
 	orq	%rax, \word
 .endm
 
+.macro JUMP_UNLESS_CANONICAL reg scratch target
+	movq	\reg, \scratch
+	shlq	$16, \scratch
+	sarq	$16, \scratch
+	cmpq	\reg, \scratch
+	jne	\target
+.endm
+
 /*S:200
  * Guest user -> guest kernel, on `syscall`.  What deliver_syscall() does in C:
  * fill the event record, turn virtual interrupts off, change GS base and view,
@@ -149,15 +157,8 @@ syscall_to_host:
  * of the shared page, which another vCPU of the guest may write to meanwhile,
  * is read just once.
 :*/
-.macro JUMP_UNLESS_CANONICAL reg scratch target
-	movq	\reg, \scratch
-	shlq	$16, \scratch
-	sarq	$16, \scratch
-	cmpq	\reg, \scratch
-	jne	\target
-.endm
-
 direct_syscall:
+	/* Reasons for the host: a record not taken, closed keys, an odd GS base. */
 	cmpq	$0, SHARED(BUSY)
 	jne	syscall_to_host
 	cmpl	$0, STATE(HAS_PKU)
@@ -169,9 +170,11 @@ direct_syscall:
 1:	movq	SHARED(KERNEL_GS_BASE), %rax
 	JUMP_UNLESS_CANONICAL %rax, %rdx, syscall_to_host
 
+	/* The last test is passed.  What SWAPGS would do, ... */
 	rdgsbase %rdx
 	movq	%rdx, SHARED(USER_GS_BASE)
 	wrgsbase %rax
+	/* ... the event record, its flags with the virtual IF, ... */
 	movq	$LGUEST_VECTOR_SYSCALL, SHARED(EVENT_VECTOR)
 	movq	$0, SHARED(EVENT_ERROR)
 	movq	STATE(RIP), %rcx
@@ -187,6 +190,7 @@ direct_syscall:
 	andl	$LGUEST_IF, %eax
 	orq	%rax, %r11
 	movq	%r11, SHARED(EVENT_RFLAGS)
+	/* ... interrupts off until the record is taken. */
 	movq	$0, SHARED(IRQ_ENABLED)
 	movq	$1, SHARED(BUSY)
 
@@ -204,6 +208,9 @@ to_entry_code:
 	movq	%r11, STATE(R11)
 	jmp	back_by_sysret
 
+#define PF_USER		4
+#define PF_NOT_PLAIN	~7 & ~0x10	/* all but present, write, user, fetch */
+
 /*S:205
  * A page fault at a user's address, if the guest wants to look at these first
  * (direct_faults): fill_record() and give_fault() in C.  A fault of protection
@@ -212,9 +219,6 @@ to_entry_code:
  * entry code needs, and of its user it may be due to a global entry of the host,
  * whose error code tells where the host has pages.
 :*/
-#define PF_USER		4
-#define PF_NOT_PLAIN	~7 & ~0x10	/* all but present, write, user, fetch */
-
 maybe_direct_fault:
 	movq	%rax, STATE(RAX)
 	movq	%rdx, STATE(RDX)
@@ -299,14 +303,14 @@ fault_to_host:
 	movq	STATE(RDX), %rdx
 	jmp	leave_guest
 
+#define FLAGS_FOR_KERNEL	0x200ed7	/* arithmetic, DF, IF, ID, bit 1 */
+#define FLAGS_FOR_USER		0x240ed7	/* and AC */
+
 /*S:210
  * Guest kernel -> wherever it says, on the IRET call: return_from_event() in C.
  * Anything but the ordinary is left to that: segments other than the usual,
  * single-step, an interrupt that waits for IF.
 :*/
-#define FLAGS_FOR_KERNEL	0x200ed7	/* arithmetic, DF, IF, ID, bit 1 */
-#define FLAGS_FOR_USER		0x240ed7	/* and AC */
-
 direct_iret:
 	cmpq	$0, SHARED(FILL_ERROR)
 	jne	call_by_host
@@ -608,32 +612,6 @@ restore_cr4:
 	WRITE_CR4 STATE(HOST_CR4)
 	jmp	cr4_restored
 
-/*S:160
- * A trap at CPL 0, so in the Switcher itself.
- *
- * An NMI or a machine check belongs to the host, and may not be handled on a
- * guest's CR3: count it, and let C raise it again when we are home.  A debug
- * exception can only be left over from guest tricks (`mov ss` and a breakpoint,
- * then `syscall`): it is dropped.  After these three the Switcher goes on, by
- * where they struck:
- *
- *  - On the way in: it turns round at once.
- *  - Between the last test of a direct switch and its last instruction: as if
- *    that test had sent it to the host.
- *  - In `syscall` before it has a stack: its own end of the state page; rsp is
- *    still the guest's, and nothing may be written there.
- *  - Elsewhere: right there.  Its stack is ours then, the state page or one of
- *    the host's, and what lies below rsp is free.
- *
- * None of this is an IRET, because that would let the next NMI in: the last NMI's
- * frame might be in use still, and the `int $2` by which C raises the first
- * one has to find NMIs blocked, as a real one does.  They are so until the
- * host's own handler returns.
- *
- * Anything else is a fault of the last instructions of the way in, which loaded
- * what the guest gave us: back to C, which ends the guest.  So is a machine check
- * that says that rip is not where to go on (RIPV clear): C raises it first.
- */
 #define TRAP_RCX	(%rsp)
 #define TRAP_RAX	8(%rsp)
 #define TRAP_VECTOR	16(%rsp)
@@ -664,6 +642,32 @@ restore_cr4:
 	jmp	\target
 .endm
 
+/*S:160
+ * A trap at CPL 0, so in the Switcher itself.
+ *
+ * An NMI or a machine check belongs to the host, and may not be handled on a
+ * guest's CR3: count it, and let C raise it again when we are home.  A debug
+ * exception can only be left over from guest tricks (`mov ss` and a breakpoint,
+ * then `syscall`): it is dropped.  After these three the Switcher goes on, by
+ * where they struck:
+ *
+ *  - On the way in: it turns round at once.
+ *  - Between the last test of a direct switch and its last instruction: as if
+ *    that test had sent it to the host.
+ *  - In `syscall` before it has a stack: its own end of the state page; rsp is
+ *    still the guest's, and nothing may be written there.
+ *  - Elsewhere: right there.  Its stack is ours then, the state page or one of
+ *    the host's, and what lies below rsp is free.
+ *
+ * None of this is an IRET, because that would let the next NMI in: the last NMI's
+ * frame might be in use still, and the `int $2` by which C raises the first
+ * one has to find NMIs blocked, as a real one does.  They are so until the
+ * host's own handler returns.
+ *
+ * Anything else is a fault of the last instructions of the way in, which loaded
+ * what the guest gave us: back to C, which ends the guest.  So is a machine check
+ * that says that rip is not where to go on (RIPV clear): C raises it first.
+ */
 trap_in_switcher:
 	pushq	%rax
 	pushq	%rcx

@@ -38,7 +38,7 @@ sub find_symbols {
 		if ($line =~ /^#\s*define\s+(\w+)/) {
 			add($file, $n, 'macro', $1, $own) if $1 !~ /^_\w+_H$/;
 		} elsif ($file =~ /\.S$/) {
-			add($file, $n, 'label', $1, 0) if $line =~ /^([A-Za-z_]\w+):/ ||
+			add($file, $n, 'label', $1, 0) if $line =~ /^([A-Za-z_]\w+):/ || $line =~ /^\.macro (\w+)/ ||
 				$line =~ /^SYM_(?:\w+START\w*|DATA|INNER_LABEL)\((\w+)/;
 		} elsif ($line =~ /^\{/ && $function) {
 			add($file, @$function);
@@ -168,7 +168,8 @@ sub prose {
 	};
 	$text =~ s/^(.+)\n-{3,}$/\x01$1\n/mg;
 	for my $line (split /\n/, $text) {
-		if ($line =~ /^(?:\t|  )\s*\S/ && $open !~ /l/) {
+		my ($mark, $item) = $line =~ /^ {0,3}([-*]|\d+\.) +(.*)/;
+		if (!$mark && $line =~ /^(?:\t|  )\s*\S/ && $open !~ /l/) {
 			push @set_in, $line;
 			next;
 		}
@@ -182,10 +183,9 @@ sub prose {
 			my ($name, $what) = ($1, $2);
 			$change->('dl');
 			$html .= "<dt>$name<dd>" . links($file, escape($what)) . "\n";
-		} elsif ($open =~ /^(?:[uo]l)?$/ && $line =~ /^ ?([-*]|\d+\.) +(.*)/) {
-			my ($mark, $what) = ($1, $2);
+		} elsif ($mark && $open ne 'dl' && ($open ne 'p' || $line =~ /^ /)) {
 			$change->($mark =~ /\d/ ? 'ol' : 'ul');
-			$html .= '<li>' . links($file, escape($what)) . "\n";
+			$html .= '<li>' . links($file, escape($item)) . "\n";
 		} elsif ($open =~ /l$/ && $line =~ /^\s/) {
 			$html .= links($file, escape($line =~ s/^\s+//r)) . "\n";
 		} else {

@@ -22,7 +22,8 @@
  * r10.  The result is in rax; rcx and r11 are lost, as the instruction has it;
  * all other registers are kept.  There are no error codes: a call that makes
  * no sense ends the guest with a sentence.  In the user view the same
- * instruction is a guest system call, whatever rax holds.
+ * instruction is a guest system call, whatever rax holds.  Numbers that are not
+ * here were calls of the first lguest; they end the guest, too.
  */
 
 /* FLUSH_ASYNC(): nothing; the visit itself empties the ring of calls. */
@@ -241,6 +242,7 @@ struct lguest_iret {
  * resolved, which saves the user a second one.  (The Host sets it so itself for
  * faults that it gives to the guest.)
  */
+
 /* A call in the ring: hcall_status goes 0xff (free) -> 0 (ready) -> 0xff. */
 struct lguest_hcall {
 	lguest_u64 number;
@@ -272,9 +274,9 @@ struct lguest_shared {
 	lguest_u64 wall_nsec;		/* H ... at INIT, GET_TIME, interrupts */
 	lguest_u64 vcpu;		/* H number of this vCPU */
 	lguest_u64 dr6;			/* H debug status of the last vector 1 */
-	lguest_u64 fill_address;	/* B see below */
+	lguest_u64 fill_address;	/* B see "Page faults" above */
 	lguest_u64 fill_error;		/* B non-zero: fill_address counts */
-	lguest_u64 direct_faults;	/* G non-zero: see below */
+	lguest_u64 direct_faults;	/* G non-zero: see there */
 
 	lguest_u8 hcall_status[LGUEST_RING_SIZE];	/* B */
 	struct lguest_hcall hcalls[LGUEST_RING_SIZE];	/* G */
