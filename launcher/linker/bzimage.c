@@ -52,6 +52,9 @@ static int find_payload(const struct blob *file, const char *name,
 	const uint8_t *d = file->data;
 	uint64_t code, off;
 
+	if (!is_bzimage(file) && file->size > 2 && !memcmp(file->data, "MZ", 2))
+		return link_fail(err, "reading %s: it is a program for EFI, but no vmlinuz; if it is a unified kernel image, get the kernel out with: objcopy -O binary -j .linux %s vmlinuz",
+				 name, name);
 	if (!is_bzimage(file))
 		return link_fail(err, "reading %s: it is not a Linux kernel for x86; "
 			    TRY_AGAIN, name, running_kernel());

@@ -70,7 +70,7 @@ static int read_tables(struct elf *elf, const char *name,
 	if ((h->e_phnum && h->e_phentsize != sizeof(Elf64_Phdr)) ||
 	    (h->e_shnum && h->e_shentsize != sizeof(Elf64_Shdr)) ||
 	    h->e_phnum > SEGMENTS_MAX)
-		return link_fail(err, "reading %s: its ELF tables have a format unknown to lguest",
+		return link_fail(err, "reading %s: its ELF tables have a format unknown to lguest; it may be damaged, so install it again",
 				 name);
 	elf->nr_segments = h->e_phnum;
 	elf->nr_sections = h->e_shnum;
@@ -92,19 +92,20 @@ int elf_open(struct elf *elf, const struct blob *file, const char *name,
 	elf->file = file;
 	if (file->size < sizeof(elf->header) ||
 	    memcmp(file->data, ELFMAG, SELFMAG))
-		return link_fail(err, "reading %s: it holds no ELF image", name);
+		return link_fail(err, "reading %s: it holds no ELF image; it is damaged, so build or install it again",
+				 name);
 	memcpy(&elf->header, file->data, sizeof(elf->header));
 	if (elf->header.e_ident[EI_CLASS] != ELFCLASS64)
 		return link_fail(err, "reading %s: it is a 32-bit ELF image; lguest needs a 64-bit kernel",
 				 name);
 	if (elf->header.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    elf->header.e_machine != EM_X86_64)
-		return link_fail(err, "reading %s: its ELF image is not for x86-64",
+		return link_fail(err, "reading %s: its ELF image is not for x86-64; lguest needs a kernel for this machine",
 				 name);
 	if (elf->header.e_type != type)
 		return link_fail(err, "reading %s: its ELF image is not %s", name,
-				 type == ET_REL ? "a relocatable object" :
-				 "an executable, as a kernel is");
+				 type == ET_REL ? "a relocatable object; build the layer again" :
+				 "an executable, as a kernel is; give lguest a vmlinuz");
 	if (read_tables(elf, name, err) < 0) {
 		elf_close(elf);
 		return -1;

@@ -28,6 +28,7 @@
  * decoders at the end hold the checks.  What is read here is used by link.c.
  :*/
 #define _GNU_SOURCE 1
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kallsyms.h"
@@ -472,18 +473,26 @@ static uint32_t first_of_name(const struct kallsyms *ks, const char *name)
 	return low;
 }
 
-unsigned int kallsyms_lookup(const struct kallsyms *ks, const char *name,
-			     uint64_t *address)
+/* The symbols that are called @name and, if there is a @suffix, that and a number. */
+static unsigned int look_up(const struct kallsyms *ks, const char *name, const char *suffix,
+			    uint64_t *address)
 {
 	uint64_t global_address = 0, static_address = 0;
 	unsigned int globals = 0, statics = 0;
+	char whole[NAME_MAX_LEN + 1];
+	size_t len;
 	uint32_t i;
 
-	for (i = first_of_name(ks, name); i < ks->nr; i++) {
+	snprintf(whole, sizeof(whole), "%s%s", name, suffix);
+	len = strlen(whole);
+	for (i = first_of_name(ks, whole); i < ks->nr; i++) {
 		const struct symbol *s = &ks->symbols[ks->by_name[i]];
+		const char *number = symbol_name(ks, s) + len;
 
-		if (strcmp(symbol_name(ks, s), name))
+		if (strncmp(symbol_name(ks, s), whole, len) || (!*suffix && *number))
 			break;
+		if (*suffix && (!*number || number[strspn(number, "0123456789")]))
+			continue;
 		/* They are sorted, so aliases are neighbours, counted once. */
 		if (s->type >= 'A' && s->type <= 'Z') {
 			globals += !globals || s->address != global_address;
@@ -495,4 +504,17 @@ unsigned int kallsyms_lookup(const struct kallsyms *ks, const char *name,
 	}
 	*address = globals ? global_address : static_address;
 	return globals ? globals : statics;
+}
+
+/*
+ * LLVM's link-time optimisation makes some static functions known to other files, as
+ * NAME.llvm.NUMBER; they are called as ever.  What GCC calls NAME.isra.0 or
+ * NAME.constprop.0 takes other arguments, and is no NAME.
+ */
+unsigned int kallsyms_lookup(const struct kallsyms *ks, const char *name,
+			     uint64_t *address)
+{
+	unsigned int found = look_up(ks, name, "", address);
+
+	return found ? found : look_up(ks, name, ".llvm.", address);
 }

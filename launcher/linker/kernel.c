@@ -55,6 +55,17 @@ void kernel_close(struct kernel *k)
 	memset(k, 0, sizeof(*k));
 }
 
+/* Without CONFIG_KALLSYMS_ALL only the text's symbols are there. */
+static bool names_data(const struct kernel *k)
+{
+	uint32_t i;
+
+	for (i = 0; i < k->ks.nr; i++)
+		if (strchr("BbDdRr", k->ks.symbols[i].type))
+			return true;
+	return false;
+}
+
 int kernel_symbol(const struct kernel *k, const char *name, uint64_t *address,
 		  struct lguest_error *err)
 {
@@ -62,11 +73,14 @@ int kernel_symbol(const struct kernel *k, const char *name, uint64_t *address,
 
 	if (found == 1)
 		return 0;
+	if (!found && !names_data(k))
+		return link_fail(err, "reading the symbols of %s: only functions have names in it; it was built without CONFIG_KALLSYMS_ALL, so give lguest another, or %s",
+				 k->name, how_to_install(PACKAGE_KERNEL, NULL).text);
 	if (!found)
-		return link_fail(err, "reading the symbols of %s: it has no symbol '%s'; this is no kernel that lguest knows",
-				 k->name, name);
-	return link_fail(err, "reading the symbols of %s: '%s' could be any of %u places",
-			 k->name, name, found);
+		return link_fail(err, "reading the symbols of %s: it has no symbol '%s'; this is no kernel that lguest knows, so give it another, or %s",
+				 k->name, name, how_to_install(PACKAGE_KERNEL, NULL).text);
+	return link_fail(err, "reading the symbols of %s: '%s' could be any of %u places; this is no kernel that lguest knows, so give it another, or %s",
+			 k->name, name, found, how_to_install(PACKAGE_KERNEL, NULL).text);
 }
 
 int kernel_check(const struct kernel *k, struct lguest_error *err)

@@ -37,7 +37,7 @@ static int workdir_make(struct workdir *w, struct lguest_error *err)
 		tmp = "/tmp";
 	len = snprintf(w->dir, sizeof(w->dir), "%s/lguest-link-XXXXXX", tmp);
 	if (len >= (int)sizeof(w->dir))
-		return link_fail(err, "linking: $TMPDIR is too long a path");
+		return link_fail(err, "linking: $TMPDIR is too long a path; set it to a shorter one");
 	if (!mkdtemp(w->dir))
 		return link_fail(err, "linking: making a directory in %s: %s; set TMPDIR to where you may write",
 				 tmp, strerror(errno));

@@ -49,9 +49,10 @@ static int read_open(int fd, struct blob *blob, const char *path, size_t limit,
 	if (fstat(fd, &st) < 0)
 		return link_fail(err, "reading %s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return link_fail(err, "reading %s: it is not a regular file", path);
+		return link_fail(err, "reading %s: it is not a regular file; give lguest a vmlinuz",
+				 path);
 	if ((uint64_t)st.st_size > limit)
-		return link_fail(err, "reading %s: it has %lld bytes, more than the %zu MiB a kernel may have",
+		return link_fail(err, "reading %s: it has %lld bytes, more than the %zu MiB it may have; a vmlinux gets smaller with: strip -g",
 			    path, (long long)st.st_size, limit >> 20);
 
 	blob->size = st.st_size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A kernel image, unpacked: the header, and the four ways of packing. */
+/* A kernel image, unpacked: the header, and the seven ways of packing. */
 #include "fuzz.h"
 #include "linker/bzimage.h"
 

@@ -353,6 +353,9 @@ static void test_refused(void **state)
 	make(pack_gzip);
 	memcpy(image + 0x202, "HdrT", 4);
 	refused("not a Linux kernel");
+	memcpy(image + 0x202, "HdrT", 4);
+	memcpy(image, "MZ", 2);
+	refused("if it is a unified kernel image");
 	image[0x207] = 1;
 	refused("too old");
 	image[0x211] = 0;
@@ -379,6 +382,24 @@ static void test_refused(void **state)
 	refused_packer("what", 4, "a way lguest does not know; give lguest the vmlinux");
 	file.size = 0;
 	refused("not a Linux kernel");
+}
+
+/* More inside than it says, by each packer: no more is written, and it is refused. */
+static void test_bombs(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < PACKERS; i++) {
+		make(packers[i]);
+		put32(image + file.size - 4, 100);
+		refused("data is damaged");
+	}
+	/* A dictionary of 4 GiB, which only has to be there. */
+	make(pack_lzma);
+	put32(image + CODE + PAYLOAD + 1, 0xffffffff);
+	image[CODE + PAYLOAD + 1] = image[CODE + PAYLOAD + 2] = 0;
+	refused("lzma data is damaged");
 }
 
 static void test_no_library(void **state)
@@ -497,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_payload_truncated),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_bombs),
 		cmocka_unit_test(test_no_library),
 		cmocka_unit_test(test_lzo),
 		cmocka_unit_test(test_plain_elf),
