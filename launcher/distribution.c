@@ -5,6 +5,7 @@
  * the machine that it is read on, and a distribution is added by a column.
  */
 #define _GNU_SOURCE 1
+#include <ctype.h>
 #include <glob.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -177,7 +178,10 @@ static int compare_kernels(const void *a, const void *b)
 
 	release_of(releases[0], sizeof(releases[0]), *left);
 	release_of(releases[1], sizeof(releases[1]), *right);
-	ret = strverscmp(releases[1], releases[0]);
+	/* Names that are no release (Arch's vmlinuz-linux) come last. */
+	ret = !isdigit(*releases[0]) - !isdigit(*releases[1]);
+	if (!ret)
+		ret = strverscmp(releases[1], releases[0]);
 	return ret ? ret : strcmp(*left, *right);
 }
 

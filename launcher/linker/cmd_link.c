@@ -28,6 +28,9 @@ struct link_settings {
 	bool try_anyway;
 };
 
+/* More than anybody has. */
+#define KERNELS_MOST	1000
+
 #define AT(field) offsetof(struct link_settings, field)
 
 static const struct option link_options[] = {
@@ -36,7 +39,7 @@ static const struct option link_options[] = {
 	{ 'l', "layer", OPTION_TEXT, AT(layer), "DIR",
 	  "take the guest layer from here, not from $LGUEST_LAYERS or where packages put it" },
 	{ 0, "all", OPTION_FLAG, AT(all), NULL,
-	  "build the layer of each kernel in /boot whose headers are installed (as root), link it, and remove what is left of others" },
+	  "build the layer of each installed kernel whose headers are installed (as root), link it, and remove what is left of others" },
 	{ 0, "symbols", OPTION_FLAG, AT(symbols), NULL,
 	  "only print the kernel's symbols, as nm does" },
 	{ 0, "debug-file", OPTION_TEXT, AT(debug_file), "FILE",
@@ -53,10 +56,11 @@ const struct command link_command = {
 	link_options, cmd_link,
 };
 
-/* It is installed beside us: ../lib/lguest/link-all. */
+/* It is installed beside us: ../lib/lguest/link-all; we tell it of which kernels. */
 static int link_all(void)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], **kernels = installed_kernels("");
+	char *words[KERNELS_MOST + 2] = { path };
 	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 32);
 	char *slash;
 	int i;
@@ -68,7 +72,9 @@ static int link_all(void)
 			*slash = '\0';
 	}
 	strcat(path, "/lib/lguest/link-all");
-	execl(path, path, NULL);
+	for (i = 0; kernels && kernels[i] && i < KERNELS_MOST; i++)
+		words[i + 1] = kernels[i];
+	execv(path, words);
 	problem("link: cannot run %s: %s; `make install` in lguest's source puts it there",
 		path, strerror(errno));
 	return STATUS_FAILED;

@@ -107,13 +107,14 @@ static void put(const char *path)
 static void test_kernels(void **state)
 {
 	static const char *const wanted[] = {
-		"/boot/vmlinuz-linux",
 		"/usr/lib/modules/7.3.4+deb13-amd64/vmlinuz",
 		"/boot/vmlinuz-6.17.1-300.fc43.x86_64",
 		"/boot/vmlinuz-6.12.118+deb13-amd64",
 		"/boot/vmlinuz-6.8.0-60-generic",
 		"/boot/vmlinuz-6.8.0-9-generic",
 		"/boot/vmlinuz-0-rescue-1234",
+		"/boot/vmlinuz-linux-lts",
+		"/boot/vmlinuz-linux",
 	};
 	char **kernels;
 	size_t i;
