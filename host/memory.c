@@ -158,33 +158,54 @@ void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
 	kill_guest(cpu, "bad read address %#llx len %llu", gpa.v, len);
 }
 
+/* As demand_page() looks: nothing sleeps, and what is there may be refused. */
+static bool can_be_found(unsigned long address)
+{
+	struct page *page;
+
+	if (get_user_pages_fast_only(address, 1, 0, &page) != 1)
+		return false;
+	put_page(page);
+	return true;
+}
+
+static int bring(unsigned long address, unsigned int flags)
+{
+	struct page *page;
+	int got = get_user_pages_fast(address, 1, flags | LG_FOLL_NUMA, &page);
+
+	if (got != 1)
+		return got == -EINTR || got == -ERESTARTSYS ? -EINTR : -EFAULT;
+	put_page(page);
+	return 0;
+}
+
 /**
  * fault_in() - make a page of the launcher present; may sleep
  * @cpu: for whom
  * @address: launcher address
  * @write: whether the guest is to write it
  *
+ * Memory that was never written is a page of zeros, small or huge, which lookups
+ * that do not sleep may refuse for ever: it is made a page of its own.  They refuse
+ * for a moment, too; so what cannot be written is looked for more than once.
+ *
  * Return: 0, or -EFAULT if the launcher itself could not access it so.
  */
 int fault_in(struct lg_cpu *cpu, unsigned long address, bool write)
 {
-	struct page *page;
-	int got;
+	int tries, err;
 
-	got = get_user_pages_fast(address & PAGE_MASK, 1,
-				  (write ? FOLL_WRITE : 0) | LG_FOLL_NUMA,
-				  &page);
-	/*
-	 * Memory that was never written is the page of zeros, which lookups
-	 * that do not sleep refuse for ever: have it made a page of its own.
-	 */
-	if (got == 1 && is_zero_pfn(page_to_pfn(page))) {
-		put_page(page);
-		got = get_user_pages_fast(address & PAGE_MASK, 1, FOLL_WRITE,
-					  &page);
+	address &= PAGE_MASK;
+	if (write)
+		return bring(address, FOLL_WRITE);
+	for (tries = 0; tries < 5; tries++) {
+		err = bring(address, 0);
+		if (err || can_be_found(address))
+			return err;
+		err = bring(address, FOLL_WRITE);
+		if (err != -EFAULT)
+			return err;
 	}
-	if (got != 1)
-		return got == -EINTR || got == -ERESTARTSYS ? -EINTR : -EFAULT;
-	put_page(page);
-	return 0;
+	return err;
 }
