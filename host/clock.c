@@ -8,6 +8,7 @@
 #include <linux/timekeeping.h>
 #include <asm/tsc.h>
 #include "lg.h"
+#include "compat/snapshot.h"
 #include "compat/syscore.h"
 
 /*H:520
@@ -54,7 +55,7 @@ static bool kernel_uses_tsc(void)
 	struct system_time_snapshot now;
 	u64 before = rdtsc_ordered();
 
-	ktime_get_snapshot(&now);
+	lg_get_snapshot(&now);
 	return now.cycles - before <= rdtsc_ordered() - before;
 }
 

@@ -29,8 +29,8 @@
  * A guest-physical address.  Not a number and not a pointer, so that it
  * cannot be used without going through memory.c, where it is checked.
 :*/
-typedef struct { u64 v; } gpa_t;
-#define GPA(x) ((gpa_t){ (x) })
+typedef struct { u64 v; } lg_gpa_t;
+#define GPA(x) ((lg_gpa_t){ (x) })
 
 /* In a value for CR3: keep what the TLB has for its PCID. */
 #define CR3_KEEP	BIT_ULL(63)
@@ -458,12 +458,12 @@ void cancel_clockevent(struct lg_cpu *cpu);
 
 /* memory.c */
 bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit);
-bool guest_range_ok(const struct lguest *lg, gpa_t gpa, u64 len);
-unsigned long launcher_address(const struct lguest *lg, gpa_t gpa);
-bool lgread_words(struct lg_cpu *cpu, u64 *to, gpa_t gpa, unsigned int nr);
-bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
-int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new);
-void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len);
+bool guest_range_ok(const struct lguest *lg, lg_gpa_t gpa, u64 len);
+unsigned long launcher_address(const struct lguest *lg, lg_gpa_t gpa);
+bool lgread_words(struct lg_cpu *cpu, u64 *to, lg_gpa_t gpa, unsigned int nr);
+bool lgread_atomic(struct lg_cpu *cpu, void *to, lg_gpa_t gpa, u64 len);
+int lgcmpxchg_atomic(struct lg_cpu *cpu, lg_gpa_t gpa, u64 old, u64 new);
+void lgread(struct lg_cpu *cpu, void *to, lg_gpa_t gpa, u64 len);
 int fault_in(struct lg_cpu *cpu, unsigned long address, bool write);
 
 /* shadow_tables.c, shadow_memory.c */

@@ -35,7 +35,7 @@ bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
  * @gpa: first byte
  * @len: bytes; an empty range is fine up to and including the limit
  */
-bool guest_range_ok(const struct lguest *lg, gpa_t gpa, u64 len)
+bool guest_range_ok(const struct lguest *lg, lg_gpa_t gpa, u64 len)
 {
 	u64 limit = lg->pfn_limit << PAGE_SHIFT;
 
@@ -43,7 +43,7 @@ bool guest_range_ok(const struct lguest *lg, gpa_t gpa, u64 len)
 }
 
 /* The caller has checked the address, or will only hand it to fault_in(). */
-unsigned long launcher_address(const struct lguest *lg, gpa_t gpa)
+unsigned long launcher_address(const struct lguest *lg, lg_gpa_t gpa)
 {
 	return lg->base + gpa.v;
 }
@@ -58,7 +58,7 @@ unsigned long launcher_address(const struct lguest *lg, gpa_t gpa)
  * Each word as a whole, as a CPU reads a table: another one may be storing to it.
  * Return: false if the page is not there; cpu->need then says so.
  */
-bool lgread_words(struct lg_cpu *cpu, u64 *to, gpa_t gpa, unsigned int nr)
+bool lgread_words(struct lg_cpu *cpu, u64 *to, lg_gpa_t gpa, unsigned int nr)
 {
 	unsigned long address = launcher_address(cpu->lg, gpa);
 	u64 __user *from = (u64 __user *)address;
@@ -91,7 +91,7 @@ fault:
  * Of no use for tables, whose entries may change meanwhile: see lgread_words().
  * Return: false if the page is not there; cpu->need then says so.
  */
-bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
+bool lgread_atomic(struct lg_cpu *cpu, void *to, lg_gpa_t gpa, u64 len)
 {
 	unsigned long address = launcher_address(cpu->lg, gpa);
 	unsigned long left;
@@ -115,7 +115,7 @@ bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
  * Return: 1 if done, 0 if the entry has changed, -EFAULT if the page cannot be
  * written now (cpu->need then says so).
  */
-int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new)
+int lgcmpxchg_atomic(struct lg_cpu *cpu, lg_gpa_t gpa, u64 old, u64 new)
 {
 	unsigned long address = launcher_address(cpu->lg, gpa);
 	u64 __user *entry = (u64 __user *)address;
@@ -148,7 +148,7 @@ fault:
  * A bad range, or memory that the launcher took away, ends the guest, and the
  * buffer is zeroed: callers need no error path.
  */
-void lgread(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
+void lgread(struct lg_cpu *cpu, void *to, lg_gpa_t gpa, u64 len)
 {
 	if (guest_range_ok(cpu->lg, gpa, len) &&
 	    !copy_from_user(to, (void __user *)launcher_address(cpu->lg, gpa),

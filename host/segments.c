@@ -14,11 +14,11 @@
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
 #include <asm/mmu_context.h>
-#include <asm/msr.h>
 #include <asm/pgtable.h>
 #include <asm/special_insns.h>
 #include "lg.h"
 #include "host_rules.h"
+#include "compat/cpu.h"
 #include "compat/shadow_stack.h"
 
 static DEFINE_PER_CPU(struct lg_pcids, pcids);
@@ -80,9 +80,9 @@ static void arm_xfd(void)
 {
 	u64 xfd;
 
-	rdmsrl(MSR_IA32_XFD, xfd);
+	rdmsrq(MSR_IA32_XFD, xfd);
 	this_cpu_write(host_xfd, xfd);
-	wrmsrl(MSR_IA32_XFD, xfd | XFEATURE_MASK_XTILE_DATA);
+	wrmsrq(MSR_IA32_XFD, xfd | XFEATURE_MASK_XTILE_DATA);
 }
 
 /*
@@ -106,14 +106,14 @@ void save_guest_fpu(struct lg_cpu *cpu)
 		     : "a" ((u32)save_mask), "d" ((u32)(save_mask >> 32))
 		     : "memory");
 	if (has_xfd)
-		wrmsrl(MSR_IA32_XFD, this_cpu_read(host_xfd));
+		wrmsrq(MSR_IA32_XFD, this_cpu_read(host_xfd));
 }
 
 /* The guest took a #NM.  KVM would find why, and think that its guest did. */
 void forget_nm(void)
 {
 	if (has_xfd)
-		wrmsrl(MSR_IA32_XFD_ERR, 0);
+		wrmsrq(MSR_IA32_XFD_ERR, 0);
 }
 
 /*H:320

@@ -33,13 +33,13 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
 #include <asm/fsgsbase.h>
-#include <asm/msr.h>
 #include <asm/pgtable.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
 #include "lg.h"
 #include "page_tables.h"
 #include "selftest.h"
+#include "compat/cpu.h"
 
 #define CROSSINGS	1000
 #define CODE		0x10000000UL	/* the guest's page of code: for its user, ... */
@@ -110,10 +110,10 @@ static void look_around(struct look *l)
 	asm volatile("sldt %0" : "=r" (l->ldt));
 	l->fs_base = rdfsbase();
 	l->gs_base = rdgsbase();
-	rdmsrl(MSR_KERNEL_GS_BASE, l->user_gs);
-	rdmsrl(MSR_STAR, l->star);
-	rdmsrl(MSR_SYSCALL_MASK, l->mask);
-	rdmsrl(MSR_EFER, l->efer);
+	rdmsrq(MSR_KERNEL_GS_BASE, l->user_gs);
+	rdmsrq(MSR_STAR, l->star);
+	rdmsrq(MSR_SYSCALL_MASK, l->mask);
+	rdmsrq(MSR_EFER, l->efer);
 	if (boot_cpu_has(X86_FEATURE_OSPKE))
 		l->pkru = rdpkru();
 	savesegment(ds, l->ds);
@@ -368,7 +368,7 @@ static int check_given_back(void)
 
 	selftest_say(5, "the entry points of system calls are given back");
 	end_msr_laziness_here();
-	rdmsrl(MSR_LSTAR, lstar);
+	rdmsrq(MSR_LSTAR, lstar);
 	return lstar == was ? 0 :
 	       selftest_failed("system calls lead to %#llx, not to %#llx", lstar, was);
 }

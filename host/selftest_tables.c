@@ -10,12 +10,12 @@
 #include <asm/cpu_entry_area.h>
 #include <asm/desc.h>
 #include <asm/fpu/xcr.h>
-#include <asm/msr.h>
 #include <asm/pgtable.h>
 #include <asm/special_insns.h>
 #include "lg.h"
 #include "page_tables.h"
 #include "selftest.h"
+#include "compat/cpu.h"
 
 /*H:800
  * Stage 1: the tables.  While a guest runs, the CPU still uses the host's GDT, TSS
@@ -170,9 +170,9 @@ static int check_registers(bool is_first)
 {
 	typeof(first) now = { .cr4 = __read_cr4() & ~CR4_VARIES };
 
-	rdmsrl(MSR_LSTAR, now.lstar);
-	rdmsrl(MSR_STAR, now.star);
-	rdmsrl(MSR_SYSCALL_MASK, now.mask);
+	rdmsrq(MSR_LSTAR, now.lstar);
+	rdmsrq(MSR_STAR, now.star);
+	rdmsrq(MSR_SYSCALL_MASK, now.mask);
 	now.xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
 	if (is_first)
 		first = now;

@@ -9,6 +9,7 @@
  * machine check, or a debug exception: see trap_in_switcher.
  */
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
@@ -796,6 +797,7 @@ switcher_end:
 :*/
 	.section .noinstr.text, "ax"
 	.balign 16
+	.skip	16, 0x90	/* for the kernel to count calls in (retbleed=stuff) */
 SYM_CODE_START(switch_worlds)
 	UNWIND_HINT_FUNC
 	pushq	$HOST_CS
@@ -807,6 +809,7 @@ SYM_CODE_START(switch_worlds)
 	lretq
 	int3
 SYM_INNER_LABEL(back_from_guest, SYM_L_LOCAL)
+	ANNOTATE_NOENDBR	/* a far return is no indirect jump */
 	UNWIND_HINT_FUNC
 	FILL_RETURN_STACK
 	WRITE_IBRS 1

@@ -7,7 +7,6 @@
 #include <linux/cpuhotplug.h>
 #include <linux/percpu.h>
 #include <linux/user-return-notifier.h>
-#include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/processor-flags.h>
 #include <asm/segment.h>
@@ -94,7 +93,7 @@ static void give_back(struct cpu_msrs *msrs)
 
 	for (i = 0; i < NR_MSRS; i++)
 		if (used & BIT(i) && msrs->ours[i] != msrs->found[i])
-			wrmsrl(numbers[i], msrs->found[i]);
+			wrmsrq(numbers[i], msrs->found[i]);
 	msrs->loaded = false;
 }
 
@@ -149,11 +148,11 @@ static void load_ours(struct lg_cpu *cpu, struct cpu_msrs *msrs)
 		if (!(used & BIT(i)))
 			continue;
 		if (!msrs->loaded)
-			rdmsrl(numbers[i], msrs->found[i]);
+			rdmsrq(numbers[i], msrs->found[i]);
 		now = msrs->loaded ? msrs->ours[i] : msrs->found[i];
 		ours = our_value(cpu, i, msrs->found[i]);
 		if (ours != now)
-			wrmsrl(numbers[i], ours);
+			wrmsrq(numbers[i], ours);
 		msrs->ours[i] = ours;
 	}
 }
@@ -189,8 +188,8 @@ static bool vmx_switches_efer(void)
 {
 	u64 entry, exit;
 
-	if (rdmsrl_safe(MSR_IA32_VMX_ENTRY_CTLS, &entry) ||
-	    rdmsrl_safe(MSR_IA32_VMX_EXIT_CTLS, &exit))
+	if (rdmsrq_safe(MSR_IA32_VMX_ENTRY_CTLS, &entry) ||
+	    rdmsrq_safe(MSR_IA32_VMX_EXIT_CTLS, &exit))
 		return false;
 	return (entry >> 32) & VM_ENTRY_LOAD_IA32_EFER &&
 	       (exit >> 32) & VM_EXIT_LOAD_IA32_EFER;
@@ -206,7 +205,7 @@ static bool vmx_switches_efer(void)
 static void choose_msrs(void)
 {
 	unsigned int vendor = boot_cpu_data.x86_vendor;
-	bool tcg = hypervisor_cpuid_base("TCGTCGTCGTCG", 0) != 0;
+	bool tcg = cpuid_base_hypervisor("TCGTCGTCGTCG", 0) != 0;
 
 	by_stay = (cpuid_ecx(1) & BIT(5)) != 0;
 	used = BIT(LSTAR);

@@ -6,14 +6,14 @@
 #define _LG_COMPAT_SHADOW_STACK_H
 
 #include <asm/cpufeature.h>
-#include <asm/msr.h>
+#include "cpu.h"
 
 /* Until the task's extended state is loaded again. */
 static inline void user_shadow_stack_off(void)
 {
 #ifdef X86_FEATURE_USER_SHSTK
 	if (boot_cpu_has(X86_FEATURE_USER_SHSTK))
-		wrmsrl(MSR_IA32_U_CET, 0);
+		wrmsrq(MSR_IA32_U_CET, 0);
 #endif
 }
 

@@ -57,7 +57,7 @@
 #define X86_VENDOR_AMD		2
 #define X86_VENDOR_HYGON	9
 #define boot_cpu_data		machine
-#define hypervisor_cpuid_base(signature, leaves) (machine.emulated)
+#define cpuid_base_hypervisor(signature, leaves) (machine.emulated)
 #define cpuid_ecx(leaf)		(machine.vmx ? 1U << 5 : 0)
 #define CPUHP_AP_ONLINE_DYN	0
 #define register_syscore_ops(p)	((void)(p))
@@ -78,10 +78,10 @@ static struct {
 
 static int (*going_down)(unsigned int cpu);
 static void cpuhp_remove_state(int state);
-static void rdmsrl_(u32 msr, u64 *value);
-static void wrmsrl(u32 msr, u64 value);
-#define rdmsrl(msr, value)	rdmsrl_(msr, &(value))
-static int rdmsrl_safe(u32 msr, u64 *value);
+static void rdmsrq_(u32 msr, u64 *value);
+static void wrmsrq(u32 msr, u64 value);
+#define rdmsrq(msr, value)	rdmsrq_(msr, &(value))
+static int rdmsrq_safe(u32 msr, u64 *value);
 
 static struct user_return_notifier *notifiers[2];
 
@@ -118,12 +118,12 @@ static int index_of(u32 number)
 	abort();
 }
 
-static void rdmsrl_(u32 number, u64 *value)
+static void rdmsrq_(u32 number, u64 *value)
 {
 	*value = msr[index_of(number)];
 }
 
-static void wrmsrl(u32 number, u64 value)
+static void wrmsrq(u32 number, u64 value)
 {
 	int i = index_of(number);
 
@@ -133,7 +133,7 @@ static void wrmsrl(u32 number, u64 value)
 	writes++;
 }
 
-static int rdmsrl_safe(u32 number, u64 *value)
+static int rdmsrq_safe(u32 number, u64 *value)
 {
 	assert_true(number == MSR_IA32_VMX_ENTRY_CTLS || number == MSR_IA32_VMX_EXIT_CTLS);
 	*value = machine.efer_by_vmx ? ~0ULL << 32 : 0;
