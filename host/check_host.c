@@ -10,11 +10,12 @@
 #include <asm/cpufeature.h>
 #include <asm/desc.h>
 #include <asm/fpu/xcr.h>
-#include <asm/msr.h>
 #include <asm/special_insns.h>
 #include <asm/tsc.h>
 #include "lg.h"
 #include "host_rules.h"
+#include "compat/async_fault.h"
+#include "compat/cpu.h"
 
 static_assert(RO_IDT_WANTED == CPU_ENTRY_AREA_RO_IDT);
 static_assert(CR4_IS_FSGSBASE == X86_CR4_FSGSBASE);
@@ -61,7 +62,7 @@ static void look_at_cpu(struct cpu_facts *f)
 	native_store_gdt(&table);
 	f->gdt = table.address;
 	asm("str %0" : "=r" (f->tr));
-	rdmsrl(MSR_LSTAR, f->lstar);
+	rdmsrq(MSR_LSTAR, f->lstar);
 }
 
 /*
@@ -74,6 +75,7 @@ static int cpu_comes(unsigned int cpu)
 	struct cpu_facts facts;
 	const char *trouble;
 
+	find_async_flags();
 	look_at_cpu(&facts);
 	if (!have_first)
 		first = facts;

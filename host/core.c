@@ -9,14 +9,14 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <asm/cpu.h>
 #include <asm/fpu/api.h>
-#include <asm/kvm_para.h>
 #include <asm/tsc.h>
 #include "lg.h"
 #include "trace.h"
+#include "compat/async_fault.h"
 #include "compat/fpu.h"
 #include "compat/host_work.h"
+#include "compat/split_lock.h"
 
 /*H:125
  * The end of a guest, from wherever it is noticed, and how one makes a vCPU look
@@ -100,7 +100,7 @@ bool take_async_fault(struct lg_cpu *cpu)
 
 	if (cpu->state->trapnum != X86_TRAP_PF)
 		return false;
-	why = kvm_read_and_reset_apf_flags();
+	why = take_async_flags();
 	if (likely(!why))
 		return false;
 	cpu->state->trapnum = LG_TRAP_NONE;
@@ -112,7 +112,7 @@ void wait_for_host_page(struct lg_cpu *cpu)
 	kernel_fpu_end_irqs_off();
 	count(cpu, LG_COUNT_HOST_PAGES);
 	cpu->visit_began = 0;
-	kvm_async_pf_task_wait_schedule((u32)cpu->cr2);
+	wait_for_async_page((u32)cpu->cr2);
 	local_irq_enable();
 }
 
@@ -254,7 +254,7 @@ static int satisfy_need(struct lg_cpu *cpu)
 	}
 	if (need.split_lock) {
 		/* False: there is a SIGBUS for us now. */
-		cpu->trap_pending = !handle_guest_split_lock(regs_of(cpu)->ip);
+		cpu->trap_pending = !judge_split_lock(regs_of(cpu)->ip);
 		return cpu->trap_pending ? -ERESTARTSYS : 0;
 	}
 	if (need.tables && refill_spares(cpu))

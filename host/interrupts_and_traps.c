@@ -15,6 +15,7 @@
 #include "debug_status.h"
 #include "lg.h"
 #include "trace.h"
+#include "compat/split_lock.h"
 
 extern char raise_vector_stubs[];
 
@@ -476,8 +477,7 @@ static enum lg_next handle_syscall(struct lg_cpu *cpu)
  */
 static enum lg_next handle_alignment(struct lg_cpu *cpu)
 {
-	if (boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) &&
-	    !(regs_of(cpu)->flags & X86_EFLAGS_AC)) {
+	if (host_judges_split_locks() && !(regs_of(cpu)->flags & X86_EFLAGS_AC)) {
 		cpu->need.split_lock = true;
 		return LG_RETRY;
 	}

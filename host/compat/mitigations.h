@@ -9,14 +9,21 @@
 #define _LG_COMPAT_MITIGATIONS_H
 
 #ifndef __ASSEMBLY__
+#include <linux/cpu.h>
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>
 
-/* Does the kernel want an IBPB between guests?  A feature of the CPU before 6.15. */
+/*
+ * Does the kernel want an IBPB between guests?  A feature of the CPU before 6.15.  From
+ * 7.2 on at the latest only KVM may ask (LG_KVM_ONLY, see Kbuild): then always, if it
+ * wants anything at all.
+ */
 static inline bool lg_wants_ibpb(void)
 {
 #ifdef X86_FEATURE_USE_IBPB
 	return boot_cpu_has(X86_FEATURE_USE_IBPB);
+#elif defined(LG_KVM_ONLY)
+	return boot_cpu_has(X86_FEATURE_IBPB) && !cpu_mitigations_off();
 #else
 	return static_branch_likely(&switch_vcpu_ibpb);
 #endif

@@ -41,10 +41,30 @@ look_all() {	# NAME FOLDER-OF-lg.ko FOLDER-OF-OBJECTS HEADERS
 			grep -qw "X86_FEATURE_$name" "$common/arch/x86/include/asm/cpufeatures.h"
 		check "$1: $name" test "$(look "$where" | grep -cE "($what)")" -ge "$want"
 	done <<<"$remedies"
+	look_at_ours "$1"
 	is "$1: options that the sources ask for and this kernel does not know" "" \
 		"$(unknown_options "${1%%-*}" "$4/.config")"
 	is "$1: names that it has and should not, or the other way round" "" \
 		"$(wrong_names "${1%%-*}" "$common")"
+}
+
+# The two functions of the kernel's that it may have for itself: then they are ours. The
+# first returns inside the second begin the upper half of a cache line (ITS).
+look_at_ours() {	# NAME
+	local code
+	nm "$ko" | grep -q ' T write_ibpb$' || return 0
+	code=$(objdump -d --no-show-raw-insn --disassemble=write_ibpb "$ko")
+	check "$1: our own barrier (IBPB) writes the MSR" grep -q wrmsr <<<"$code"
+	check "$1: ... 1 to register 0x49" grep -zqE '\$0x49,%ecx.*\$0x1,%eax.*wrmsr' <<<"$code"
+	code=$(objdump -dr --no-show-raw-insn --disassemble=clear_bhb_loop "$ko")
+	is "$1: our own clear_bhb_loop has its jumps, calls and fence" "2 2 2 1" \
+		"$(for what in 'mov .*\$0x5,' 'call ' 'jn[ez] ' lfence; do
+			grep -cE "$what" <<<"$code"; done | xargs)"
+	is "$1: ... and its returns where they are fast" "20 20" \
+		"$(grep -B1 __x86_return_thunk <<<"$code" | awk -F: '/jmp/ { print $1 }' | head -n 2 |
+			while read -r at; do printf '%x ' $((0x$at & 0x3f)); done | xargs)"
+	check "$1: ... as its section is aligned to such lines" \
+		grep -qE '\.noinstr\.text.* 2\*\*[6-9]' <<<"$(objdump -h "$ko")"
 }
 
 # Names that not every kernel has: since, and until before.
@@ -101,7 +121,7 @@ wrong_names() {	# VERSION HEADERS
 
 release=$(modinfo -F vermagic "$top/host/lg.ko" | cut -d' ' -f1)
 look_all "$release" "$top/host" "$top/host" "$("$top/lab/fetch-headers" "$release")"
-for version in 6.12; do
+for version in 6.12 7.3; do
 	dir=$("$top/lab/stock-host" "$version") || { not_ok "lg.ko for $version"; continue; }
 	release=${dir##*/}
 	look_all "$release" "$dir" "$dir/module/host" "$("$top/lab/fetch-headers" "$release")"

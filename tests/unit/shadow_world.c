@@ -88,17 +88,17 @@ enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error)
 	return LG_LEAVE;
 }
 
-unsigned long launcher_address(const struct lguest *lg, gpa_t gpa)
+unsigned long launcher_address(const struct lguest *lg, lg_gpa_t gpa)
 {
 	return lg->base + gpa.v;
 }
 
-static u64 *entry_at(gpa_t gpa)
+static u64 *entry_at(lg_gpa_t gpa)
 {
 	return &w.ram[gpa.v / 8];
 }
 
-bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
+bool lgread_atomic(struct lg_cpu *cpu, void *to, lg_gpa_t gpa, u64 len)
 {
 	u64 frame = gpa.v >> PAGE_SHIFT;
 
@@ -112,13 +112,13 @@ bool lgread_atomic(struct lg_cpu *cpu, void *to, gpa_t gpa, u64 len)
 	return true;
 }
 
-bool lgread_words(struct lg_cpu *cpu, u64 *to, gpa_t gpa, unsigned int nr)
+bool lgread_words(struct lg_cpu *cpu, u64 *to, lg_gpa_t gpa, unsigned int nr)
 {
 	CHECK(gpa.v % 8 == 0 && cpu->lg->lock.held);
 	return lgread_atomic(cpu, to, gpa, 8 * nr);
 }
 
-int lgcmpxchg_atomic(struct lg_cpu *cpu, gpa_t gpa, u64 old, u64 new)
+int lgcmpxchg_atomic(struct lg_cpu *cpu, lg_gpa_t gpa, u64 old, u64 new)
 {
 	u64 frame = gpa.v >> PAGE_SHIFT;
 

@@ -32,10 +32,10 @@
 #include <asm/desc.h>
 #include <asm/fpu/xcr.h>
 #include <asm/kvm_para.h>
-#include <asm/msr.h>
 #include <asm/special_insns.h>
 #include <asm/tlbflush.h>
 #include "lg.h"
+#include "compat/cpu.h"
 
 #define TEXT_SIZE (1 << 18)
 
@@ -108,7 +108,7 @@ static void put_msrs(struct text *t, u32 first, u32 n)
 	u64 value;
 
 	for (msr = first; msr < first + n; msr++)
-		if (!varies(msr) && !rdmsrl_safe(msr, &value) && value)
+		if (!varies(msr) && !rdmsrq_safe(msr, &value) && value)
 			put(t, "msr %#x %#llx\n", msr, value);
 }
 
@@ -138,6 +138,22 @@ static void tell_cpu(void *data)
 	put_msrs(t, 0, 0x2000);
 	put_msrs(t, 0xc0000000, 0x2000);
 	put_msrs(t, 0xc0010000, 0x2000);
+}
+
+/* ---- What the kernel has for itself ---- */
+
+static unsigned long (*lookup)(const char *name);
+
+static int find_lookup(void)
+{
+	struct kprobe finder = { .symbol_name = "kallsyms_lookup_name" };
+	int err = lookup ? 0 : register_kprobe(&finder);
+
+	if (lookup || err)
+		return err;
+	lookup = (void *)finder.addr;
+	unregister_kprobe(&finder);
+	return 0;
 }
 
 /* ---- The probe on enter_guest() ---- */
@@ -251,15 +267,20 @@ static void check_guest(struct lg_cpu *cpu)
  * kernel's own handler is not switched on in the lab: who leaves the word set is
  * told of, and nothing worse.
  */
-static struct { u32 flags, token, pad[14], enabled; } __percpu *apf_reason;
+struct apf_reason { u32 flags, token, pad[14], enabled; };
+static struct apf_reason __percpu *apf_reason;
 static bool __percpu *apf_enabled;	/* where it has moved to */
+/* Where lg.ko finds the word by itself, it is told of one of ours, and waits for nothing. */
+static DEFINE_PER_CPU(struct apf_reason, apf_of_ours);
+static struct apf_reason *__percpu *apf_of_lg;
+static void (*apf_wake)(u32 token);
 static bool want_apf;
 static atomic64_t apf_sent, apf_left;
 static u32 apf_token;
 
 static void wake_apf(struct work_struct *work)
 {
-	kvm_async_pf_task_wake(apf_token);
+	apf_wake(apf_token);
 }
 
 static DECLARE_DELAYED_WORK(apf_waker, wake_apf);
@@ -269,7 +290,9 @@ static void enable_apf(bool on)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		if (apf_enabled)
+		if (apf_of_lg)
+			*per_cpu_ptr(apf_of_lg, cpu) = on ? per_cpu_ptr(apf_reason, cpu) : NULL;
+		else if (apf_enabled)
 			*per_cpu_ptr(apf_enabled, cpu) = on;
 		else
 			per_cpu_ptr(apf_reason, cpu)->enabled = on;
@@ -279,17 +302,15 @@ static void enable_apf(bool on)
 
 static int start_apf(void)
 {
-	unsigned long (*lookup)(const char *name);
-	struct kprobe finder = { .symbol_name = "kallsyms_lookup_name" };
-	int err = register_kprobe(&finder);
+	int err = find_lookup();
 
 	if (err)
 		return err;
-	lookup = (void *)finder.addr;
-	unregister_kprobe(&finder);
-	apf_reason = (void __percpu *)lookup("apf_reason");
+	apf_of_lg = (void __percpu *)lookup("lg:async_data");
+	apf_reason = apf_of_lg ? &apf_of_ours : (void __percpu *)lookup("apf_reason");
 	apf_enabled = (void __percpu *)lookup("async_pf_enabled");
-	if (!apf_reason)
+	apf_wake = (void *)lookup("kvm_async_pf_task_wake");
+	if (!apf_reason || (!apf_of_lg && !apf_wake))
 		return -ENOENT;
 	enable_apf(true);
 	return 0;
@@ -308,6 +329,8 @@ static void apf_on_entry(void)
 /* At once, or in a while: the task may find its page there already. */
 static void apf_on_return(u64 trapnum)
 {
+	unsigned long delay;
+
 	if (!READ_ONCE(want_apf) || !this_cpu_ptr(apf_reason)->flags)
 		return;
 	/* Once for each address, or the guest would never get on. */
@@ -316,7 +339,9 @@ static void apf_on_return(u64 trapnum)
 		return;
 	}
 	apf_token = read_cr2();
-	schedule_delayed_work(&apf_waker, atomic64_inc_return(&apf_sent) % 2 ? 2 : 0);
+	delay = atomic64_inc_return(&apf_sent) % 2 ? 2 : 0;
+	if (!apf_of_lg)
+		schedule_delayed_work(&apf_waker, delay);
 }
 
 #define SAME(field) do { \
@@ -408,21 +433,30 @@ static int start_probe(void)
 
 /* ---- A CPU that is not like the others ---- */
 
+static void (*update_cr4)(unsigned long set, unsigned long clear);
+
 /* By the kernel's own function, so that it stays so. */
 static void set_pge(void *to)
 {
 	if (to)
-		cr4_update_irqsoff(X86_CR4_PGE, 0);
+		update_cr4(X86_CR4_PGE, 0);
 	else
-		cr4_update_irqsoff(0, X86_CR4_PGE);
+		update_cr4(0, X86_CR4_PGE);
 }
 
 static int make_cpu_odd(bool odd)
 {
 	static bool is_odd;
+	int err;
 
 	if (odd == is_odd)
 		return 0;
+	err = find_lookup();
+	if (err)
+		return err;
+	update_cr4 = (void *)lookup("cr4_update_irqsoff");
+	if (!update_cr4)
+		return -ENOENT;
 	is_odd = odd;
 	return smp_call_function_single(1, set_pge, odd ? NULL : &is_odd, 1);
 }
