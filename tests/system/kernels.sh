@@ -47,7 +47,7 @@ is "... or tried anyway: then it is the layer that is missing" 1 \
 for suite in bookworm trixie; do
 	# shellcheck disable=SC2046
 	"$top/lab/apt" $suite apt-get -q -s install \
-		$("$top/lab/install-packages" --list bochs) >"$work/installed" 2>&1
+		$("$top/lab/install-packages" --list debug bochs) >"$work/installed" 2>&1
 	is "lab/install-packages: $suite has its packages" 0 $?
 	is "... and none of them brings a kernel" "" \
 		"$(grep -E '^Inst linux-(image|binary|headers|modules)' "$work/installed")"
