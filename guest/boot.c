@@ -8,9 +8,7 @@
  * Forcing X86_FEATURE_XENPV makes Linux choose, when it patches itself, the
  * entry code for a kernel that does not run at ring 0: no swapgs, no CR3
  * switch, no stack switch.  Xen's drivers stay asleep.
- *
- * Reading order: entry.S 010-040, this file, cpuid.c, cpu.c, irq.c, mmu.c,
- * ahead.c, time.c, console.c, bus.c.
+ * Read next: cpuid.c.
  */
 #include <linux/acpi.h>
 #include <linux/console.h>

@@ -3,6 +3,7 @@
  * The bus: there is none.  The launcher lists its virtio devices on the kernel's
  * command line (see LGUEST_VIRTIO_PARAM), and each becomes a platform device
  * with a page of registers and an interrupt, for Linux's own virtio_mmio.
+ * Read next: power.c.
  */
 #include <linux/errno.h>
 #include <linux/init.h>

@@ -4,6 +4,7 @@
  * lguest_console).  Port 0 is the boot console from the first message on, and
  * then hvc0; the others are hvc1 to hvc3, where `lguest run -- COMMAND` finds
  * the command's input and output and its exit status.
+ * Read next: bus.c.
  */
 #include <linux/console.h>
 #include <linux/err.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The guest's CPU as Linux sees it, first part: CPUID.
+ * Read next: cpu.c.
  */
 #include <linux/kernel.h>
 #include <asm/cpufeature.h>

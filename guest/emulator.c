@@ -7,6 +7,7 @@
  * finish_iret() in the Host), so that each one would be a world switch, and
  * Linux patches itself a hundred thousand times while it boots.  TCG has no use
  * for the IRET in the first place: on it, and nowhere else, we jump over.
+ * Read next: include/lguest/device.h.
  */
 #include <linux/string.h>
 #include <asm/processor.h>

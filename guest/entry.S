@@ -5,7 +5,8 @@
  * every register but rax to be kept.
  *
  * All of it runs at hardware ring 3.  "Interrupts" means virtual interrupts:
- * lguest_shared.irq_enabled.  Read boot.c next.
+ * lguest_shared.irq_enabled.
+ * Read next: layer.h.
  */
 #include <generated/utsrelease.h>
 #include <linux/linkage.h>

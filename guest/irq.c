@@ -3,6 +3,7 @@
  * Interrupts: the ops that switch them on and off, and the 64 interrupt lines
  * of the Host as a Linux interrupt chip.  Line n is Linux's interrupt n and
  * arrives as vector 0x30 + n.  No PIC and no APIC exists.
+ * Read next: mmu.c.
  */
 #include <linux/interrupt.h>
 #include <linux/irq.h>

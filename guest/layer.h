@@ -3,7 +3,8 @@
  * What the files of the guest layer share.  The layer lives inside a stock
  * guest kernel without being part of it: it calls the kernel's functions by
  * their addresses, and the kernel reaches the layer through pv_ops, x86_init
- * and the like.  See boot.c for the beginning.
+ * and the like.
+ * Read next: boot.c.
  */
 #ifndef _GUEST_LAYER_H
 #define _GUEST_LAYER_H

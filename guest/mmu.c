@@ -4,6 +4,7 @@
  * the Host's shadow tables behave like a TLB, filled on demand and corrected
  * when the guest flushes.  So the native page-table ops stay, and only what
  * reads or changes CR2 and CR3, and the flushes, are ours.
+ * Read next: ahead.c.
  */
 #include <linux/mm_types.h>
 #include <linux/pgtable.h>

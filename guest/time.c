@@ -2,6 +2,7 @@
 /*
  * Time: the TSC where it is good enough, else the Host's clock; a one-shot
  * timer on interrupt line 0; and the date from the shared page.
+ * Read next: console.c.
  */
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a guest is told of time: the date, and whether it may read the TSC by itself.
+ * Read next: dev.c.
  */
 #include <linux/ktime.h>
 #include <linux/suspend.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The Host: loading and unloading, and the loop that runs a vCPU.
+ * Read next: segments.c.
  */
 #include <linux/cpu.h>
 #include <linux/interrupt.h>

@@ -3,6 +3,7 @@
  * /dev/lguest: one open file is one guest.  <lguest/device.h> describes the
  * interface; here requests are taken apart and checked, and guests are made and
  * unmade.
+ * Read next: eventfd.c.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>

@@ -9,6 +9,7 @@
  *
  * Only what compilers make of a 32-bit register access is understood; any other
  * instruction goes to the launcher, as all other accesses do.
+ * Read next: step.c.
  */
 #include <linux/atomic.h>
 #include "lg.h"

@@ -3,6 +3,7 @@
  * Direct switches: what the Switcher does by itself, without a visit to the
  * host (switcher.S, from S:200 on).  Here is what it needs to know for that,
  * and what we must learn from it when the guest comes back.
+ * Read next: memory.c.
  */
 #include <asm/cpufeature.h>
 #include <asm/segment.h>

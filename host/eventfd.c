@@ -3,6 +3,7 @@
  * Notifications that go to an eventfd, so that a device thread of the launcher
  * wakes up while the vCPU runs on.  Writers replace the whole table under
  * lg->requests; vCPUs read it under RCU.
+ * Read next: irqfd.c.
  */
 #include <linux/rcupdate.h>
 #include <linux/slab.h>

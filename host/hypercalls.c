@@ -2,6 +2,7 @@
 /*
  * Hypercalls: what the guest kernel asks the Host for.  <lguest/guest.h> says
  * what each of them means; bad ones end the guest.
+ * Read next: direct.c.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>

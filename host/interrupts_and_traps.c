@@ -3,6 +3,7 @@
  * Why the guest stopped, and what becomes of it: host interrupts go to the
  * host, page faults to the shadow tables, and what is the guest's own goes to
  * the guest kernel as an event in its shared page.
+ * Read next: hypercalls.c.
  */
 #include <linux/linkage.h>
 #include <linux/sched/signal.h>

@@ -4,6 +4,7 @@
  * another process that was handed it) raises an interrupt line, without knowing
  * anything of lguest.  We sit in the eventfd's wait queue and are called by the
  * one who signals, in its context.
+ * Read next: device_access.c.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>

@@ -3,6 +3,7 @@
  * The Host's private header: its structures, and who may touch what.
  * The way through the Host: core.c (the run loop), switcher.S,
  * interrupts_and_traps.c, hypercalls.c, shadow_tables.c, and the rest as needed.
+ * Read next: core.c.
  */
 #ifndef _LG_H
 #define _LG_H

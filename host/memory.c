@@ -5,6 +5,7 @@
  * Guest-physical p is launcher address base + p.  We are always in the
  * launcher's own process here, so these are ordinary user accesses; what comes
  * from the guest is checked once, in guest_range_ok().
+ * Read next: page_tables.h.
  */
 #include <linux/mm.h>
 #include <linux/uaccess.h>

@@ -5,6 +5,7 @@
  * any time.  Before that happens the kernel tells us, and we take every shadow
  * entry for them away and make sure that no CPU still uses one.  Until it tells
  * us that the change is done, none is made for them.
+ * Read next: shrink.c.
  */
 #include <linux/mmu_notifier.h>
 #include <linux/smp.h>

@@ -9,6 +9,7 @@
  * Always from the top of the path down: Linux frees a page of page tables
  * after a single flush inside the range that it mapped, so a changed entry at
  * any level takes all that hangs below it.
+ * Read next: tlb.c.
  */
 #include <linux/mm.h>
 #include <asm/pgtable.h>

@@ -3,6 +3,7 @@
  * The fill: a page fault of the guest becomes a shadow entry, a fault that the
  * guest itself has to see, or an access to device memory.  The structure is
  * that of shadow_tables.c; how entries go away again is in page_sync.c.
+ * Read next: page_sync.c.
  */
 #include <linux/mem_encrypt.h>
 #include <linux/mm.h>

@@ -4,6 +4,7 @@
  * shadow_memory.c (where tables come from and go), page_walk.c (the guest's
  * tables), page_tables.c (the fill) and page_sync.c (bringing up to date).  All
  * of it under lg->lock.
+ * Read next: shadow_tables.c.
  */
 #ifndef _LG_PAGE_TABLES_H
 #define _LG_PAGE_TABLES_H

@@ -3,6 +3,7 @@
  * What a guest teaches the branch predictors is for nobody else.  To the CPU guest,
  * launcher and other guests are all user space, so nothing but a barrier (IBPB) keeps
  * them apart.  Whether there is one is the kernel's choice (lg_wants_ibpb()).
+ * Read next: timer.c.
  */
 #include <linux/cpuhotplug.h>
 #include <linux/percpu.h>

@@ -4,6 +4,7 @@
  * that the Switcher itself handles: segments, extended (FPU) state, protection
  * keys, debug registers, and the system-call MSRs of syscall_msrs.c.
  * enter_guest() is the world switch as C sees it.
+ * Read next: switcher_map.c.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>

@@ -17,6 +17,7 @@
  * In stages 2 to 5 all that a world switch must leave as it was is compared after each.
  * The guest is made as any other, with modprobe's own mm for a launcher's, but has no
  * memory: its page of code is put into its shadow tables right here.
+ * Read next: selftest_tables.c.
  */
 #define pr_fmt(fmt) "lg: selftest: " fmt
 

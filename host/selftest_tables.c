@@ -2,6 +2,7 @@
 /*
  * The self-test's first stage: nothing is changed, and all that the Switcher takes for
  * granted is looked at, on this CPU.  Read selftest.c first.
+ * Read next: launcher/main.c.
  */
 #include <linux/io.h>
 #include <linux/mm.h>

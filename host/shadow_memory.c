@@ -21,6 +21,8 @@
  *    leaves: that does no harm.  Those in limbo themselves it does not see, nor
  *    does it have to: it interrupts every vCPU that has not passed the count.
  *    A table knows its root until it is freed, so the root stays as long.
+ *
+ * Read next: page_walk.c.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>

@@ -2,6 +2,7 @@
 /*
  * Shadow tables are a cache: when the host needs memory it gets them back, those
  * of guests that sleep, too.  shadow_memory.c has the tables of one guest.
+ * Read next: syscall_msrs.c.
  */
 #include <linux/list.h>
 #include <linux/mutex.h>

@@ -3,6 +3,7 @@
  * Counters: /sys/kernel/debug/lguest/<process>/stats, one "name value" a line.
  * They are plain words that only the vCPU's own task changes; a reader may see
  * them a moment old.
+ * Read next: check_host.c.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>

@@ -3,6 +3,7 @@
  * STEP: one instruction of the guest, for a debugger.  The CPU does it, by its
  * trap flag, which is set for a single stay in the guest and taken out again
  * before anything else looks at the flags.
+ * Read next: stats.c.
  */
 #include <asm/processor-flags.h>
 #include "lg.h"

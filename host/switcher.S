@@ -7,6 +7,7 @@
  * alternative, a return thunk or any memory outside slots 256 and 508.  All of
  * it runs at CPL 0 with interrupts off.  What can still come is an NMI, a
  * machine check, or a debug exception: see trap_in_switcher.
+ * Read next: guest/entry.S.
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the Switcher's assembler and the Host's C share: where a vCPU's pages
- * lie in slot 256, and the layout of its state page.  Read switcher.S next.
+ * lie in slot 256, and the layout of its state page.
+ * Read next: switcher.S.
  */
 #ifndef _LG_SWITCHER_H
 #define _LG_SWITCHER_H

@@ -5,6 +5,7 @@
  *
  * On a 5-level host the slot is the 256th of the top level all the same, only
  * at another address, and has one more table under it.
+ * Read next: interrupts_and_traps.c.
  */
 #include <linux/io.h>
 #include <linux/mm.h>

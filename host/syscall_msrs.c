@@ -3,6 +3,7 @@
  * The MSRs that say where `syscall` and `sysenter` lead.  While a guest runs they
  * lead into the Switcher; whatever else runs must find the host's own there, or
  * those that KVM has put in their place.
+ * Read next: predictions.c.
  */
 #include <linux/cpuhotplug.h>
 #include <linux/percpu.h>

@@ -2,6 +2,7 @@
 /*
  * The clock event device of a vCPU: one shot, on the monotonic clock, so that
  * nobody who sets the host's time moves a guest's timers.
+ * Read next: clock.c.
  */
 #include <linux/hrtimer.h>
 #include "lg.h"

@@ -12,6 +12,7 @@
  * The rule: what is cached under a word with bit 63 set is never more than the
  * shadow tables allow.  Entries that appear or gain rights need nothing: the
  * CPU caches no absent entry, and drops what it has for an address that faults.
+ * Read next: notifier.c.
  */
 #include "lg.h"
 #include "page_tables.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * How commands talk to a guest's launcher: see docs/CONTROL.md.
+ * Read next: cmd_console.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -4,6 +4,7 @@
  * needs; where something is missing, the next line is the command that mends
  * it, or says that nothing does.  With --deep: what of it matters for loading
  * the module, see deep.c.
+ * Read next: deep.c.
  */
 #include <errno.h>
 #include <jansson.h>

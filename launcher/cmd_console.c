@@ -3,6 +3,7 @@
  * `lguest console`: a terminal, or a pipe, for the console of a guest that runs
  * elsewhere.  Keys and output travel as they are; only the terminal's size is
  * told apart, by a connection of its own.
+ * Read next: cmd_life.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

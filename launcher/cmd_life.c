@@ -2,6 +2,7 @@
 /*
  * `lguest list`, `stop`, `pause` and `resume`: short words with the launchers
  * of guests that have a name.
+ * Read next: detach.c.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 /*
  * `lguest run`: from options to a running guest, and from its end to an exit
  * status.  The steps are those of prepare() and run(); each has its own file.
+ * Read next: options.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -2,6 +2,7 @@
 /*
  * `lguest stat`: what the guests of this machine do.  The Host only counts;
  * rates are the difference of two looks.
+ * Read next: counters.c.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -7,6 +7,7 @@
  * first thread has none of these bounds, because a restart is an exec and opens
  * everything anew; it sleeps from before the guest's first instruction until
  * after its last.  Limits of files and memory are for all.
+ * Read next: filter.c.
  */
 #define _GNU_SOURCE 1
 #include <dirent.h>

@@ -7,6 +7,7 @@
  *
  * A connection is for requests until one makes it a console: then bytes go to
  * the guest and come from it as they are, until either end closes.
+ * Read next: client.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -3,6 +3,7 @@
  * Writes the "newc" format of Documentation/driver-api/early-userspace/
  * buffer-format.rst: for each entry a header of 8-digit hexadecimal numbers,
  * its name and its bytes, each padded to a multiple of four.
+ * Read next: init.c.
  */
 #include <stdio.h>
 #include <stdlib.h>

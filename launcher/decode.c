@@ -6,6 +6,8 @@
  * opcode and what it means; SDM volume 2, chapter 2 and appendix A.
  *
  *	[prefixes] [REX] opcode [ModRM [SIB] [displacement]] [immediate]
+ *
+ * Read next: mmio.c.
  */
 #include <string.h>
 

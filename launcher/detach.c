@@ -4,6 +4,7 @@
  * the process that was called waits for one byte: the guest runs.  Until then
  * messages are the caller's; after that they go to the system's log, and
  * nothing of the caller's is held open.
+ * Read next: restart.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -5,6 +5,7 @@
  * ring 3 they raise #GP(0), and the Host hands them to us.  We answer as a
  * machine without that hardware would; what would be wrong to ignore goes back
  * as the fault it is, for the kernel's own exception tables or its oops.
+ * Read next: decode.c.
  */
 #include <errno.h>
 #include <stddef.h>

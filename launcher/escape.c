@@ -4,6 +4,8 @@
  *	Ctrl-A x	ends the guest
  *	Ctrl-A Ctrl-A	sends one Ctrl-A
  *	^C ^C ^C	within one second ends the guest (it gets them, too)
+ *
+ * Read next: output.c.
  */
 #include "watch.h"
 

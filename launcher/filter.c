@@ -5,6 +5,7 @@
  * to, is the reason for some of what is not in a list: openat2(), chmod() and
  * its kind (devices/share_keeper.c), and the bounds of a ring
  * (devices/disk_uring.c).
+ * Read next: landlock.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -4,6 +4,7 @@
  * packets, for only it may ask the Host for registers; while it runs, the
  * watching thread (watch.c) looks after the socket, and calls.
  * Next: gdb_packet.c, then gdb_commands.c, gdb_memory.c.
+ * Read next: gdb_packet.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

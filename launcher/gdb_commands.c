@@ -4,6 +4,7 @@
  * empty reply) knows that we do not have what it asked for, and does without: so
  * here is only what it cannot do without, and what makes it quick.
  * Next: gdb.c, which sends and receives.
+ * Read next: gdb_memory.c.
  */
 #include <stdio.h>
 #include <string.h>

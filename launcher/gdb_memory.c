@@ -3,6 +3,7 @@
  * What a debugger reads and writes: guest memory by virtual address, without
  * the breakpoints that are in it.  The tables are the guest's, and may hold
  * anything: every address that comes of them is checked by memory.c.
+ * Read next: manual.c.
  */
 #include <string.h>
 

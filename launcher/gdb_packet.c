@@ -3,6 +3,7 @@
  * Taking the remote protocol's packets out of a stream of bytes, and making
  * them.  Whatever the bytes are, nothing here reads or writes beyond its
  * buffers: tests/fuzz/gdb.c tries.  Next: gdb_commands.c, what they say.
+ * Read next: gdb_commands.c.
  */
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A running guest, as the launcher sees it; one per process. */
+/*
+ * A running guest, as the launcher sees it; one per process.
+ * Read next: cmd_run.c.
+ */
 #ifndef LGUEST_GUEST_STATE_H
 #define LGUEST_GUEST_STATE_H
 

@@ -17,6 +17,8 @@
  *	LG_ROOT		tag of the folder that the command has as root, or nothing
  *	LG_FOLDER	where in it the command starts
  *	TERM
+ *
+ * Read next: modules.c.
  */
 #include "devices/devices.h"
 #include "initramfs.h"

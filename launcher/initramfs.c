@@ -4,6 +4,7 @@
  * busybox, the script of init.c, and two small files that tell that script
  * what to do.  The command's words pass through a shell in the guest and must
  * come out exactly as they went in.
+ * Read next: cpio.c.
  */
 #include <elf.h>
 #include <errno.h>

@@ -3,6 +3,7 @@
  * Each function here is asked one question of a machine's files, and says yes,
  * no, or that it cannot tell.  A file that is not there is an answer; one that
  * may not be read is none.
+ * Read next: machine.c.
  */
 #define _GNU_SOURCE 1
 #include <ctype.h>

@@ -5,6 +5,7 @@
  * installed one that can be used.  Where that is an older one than there is, its user may
  * take it for the new one: so that is said, always.  Linking happens at the first use
  * of a kernel; linker/linker.h tells how.
+ * Read next: memory.c.
  */
 #define _GNU_SOURCE 1
 #include <stdio.h>

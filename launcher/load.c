@@ -3,6 +3,7 @@
  * Puts a linked kernel (an ELF file) and the initrd into guest RAM.  The file
  * may be damaged or no kernel at all: every number in it is checked before it
  * is used.  What the kernel is told about all this is in bootparams.c.
+ * Read next: bootparams.c.
  */
 #include <elf.h>
 #include <errno.h>

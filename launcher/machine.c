@@ -2,6 +2,7 @@
 /*
  * Reads what machine.h lists.  Nothing here judges, and nothing changes the
  * machine: files are opened for reading, or only looked for.
+ * Read next: distribution.c.
  */
 #include <cpuid.h>
 #include <dirent.h>

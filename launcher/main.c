@@ -2,6 +2,7 @@
 /*
  * The launcher, a program called `lguest`.  This file only finds the command;
  * read on in cmd_run.c, which starts a guest, then vcpu.c, which runs it.
+ * Read next: guest.h.
  */
 #include <fcntl.h>
 #include <stdlib.h>

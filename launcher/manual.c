@@ -3,6 +3,7 @@
  * The manual page lguest(1) and the completion for bash.  Both are made of the
  * commands' tables, as --help is, so that they cannot differ.  What is more
  * than options (examples, files) is written here.
+ * Read next: launcher/devices/devices.c.
  */
 #include <string.h>
 

@@ -2,6 +2,7 @@
 /*
  * Small measurements, some seconds in all.  They are not bench/'s: those need
  * a quiet machine and half an hour.  These tell whether a machine is like others.
+ * Read next: gdb.c.
  */
 #define _GNU_SOURCE 1
 #include <cpuid.h>

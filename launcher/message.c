@@ -3,6 +3,7 @@
  * How the launcher speaks: one line on stderr that begins with "lguest: ".
  * The words of a problem follow one pattern, "what failed: why; what to try".
  * While the terminal is raw a newline needs its carriage return.
+ * Read next: place.c.
  */
 #include <pthread.h>
 #include <stdarg.h>

@@ -4,6 +4,7 @@
  * over the address and the instruction; a move of 1, 2, 4 or 8 bytes is done
  * here on the device that lies there, everything else is the guest's fault.
  * An address without a device reads as all ones and takes any write.
+ * Read next: confine.c.
  */
 #include <errno.h>
 

@@ -3,6 +3,7 @@
  * Where the guest's output goes: port 0 to stdout, or, when a COMMAND runs,
  * into a log that is shown only if something goes wrong; the command's output
  * and errors to stdout and stderr; the control port to the launcher itself.
+ * Read next: message.c.
  */
 #include <errno.h>
 #include <poll.h>

@@ -4,6 +4,7 @@
  * goes with the process, however that ends, so whatever lies in a folder whose
  * lock is free was left by a dead launcher, and the next one removes it.
  * Next: control.c, which answers at the socket.
+ * Read next: control.c.
  */
 #define _GNU_SOURCE 1
 #include <dirent.h>

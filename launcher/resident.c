@@ -3,6 +3,7 @@
  * Resident memory, from smaps of this process: for each mapping a line with its
  * addresses and one "Rss: N kB".  The guest's RAM is one stretch of addresses;
  * everything else, shared libraries too, is the launcher's.
+ * Read next: cmd_stat.c.
  */
 #define _GNU_SOURCE 1
 #include <inttypes.h>

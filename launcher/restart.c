@@ -4,6 +4,7 @@
  * command line: the kernel closes the files and frees the memory, and nothing
  * of the old guest is left.  Two facts go along in the environment: how often
  * this happened, and when the time limit ends.
+ * Read next: resident.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

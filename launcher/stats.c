@@ -2,6 +2,7 @@
 /*
  * World-switch counters: the Host keeps them in debugfs, one folder per
  * launcher process, for as long as its /dev/lguest is open.
+ * Read next: cmd_check.c.
  */
 #include <errno.h>
 #include <string.h>

@@ -3,6 +3,7 @@
  * The run loop.  One read() of /dev/lguest runs the guest until it needs us:
  * output to take, an instruction to emulate, a device to touch, or its end.
  * Next: devices/console.c for the output, emulate.c for the instructions.
+ * Read next: emulate.c.
  */
 #include <errno.h>
 #include <poll.h>

@@ -5,6 +5,7 @@
  * that ask the launcher to end, and the time limit.  To end the guest it notes
  * why, then kicks the first thread with a signal until that has noticed; a
  * kick that comes just before the read() is lost, the next one is not.
+ * Read next: terminal.c.
  */
 #include <errno.h>
 #include <poll.h>

@@ -3,7 +3,7 @@ package Render;
 use strict;
 use warnings FATAL => 'all';
 use Exporter 'import';
-our @EXPORT = qw(find_symbols defined_in bare prose code markdown file_item);
+our @EXPORT = qw(find_symbols defined_in bare prose code markdown file_item next_of);
 
 my %symbols;	# name => list of { file, line, kind, own (to its file), id }
 my %at;		# file => line => symbols that are defined there
@@ -109,6 +109,13 @@ sub file_named {
 	}
 	my @same = grep { m{/\Q$name\E$} } keys %files;
 	return @same == 1 ? $same[0] : undef;
+}
+
+# The file that an opening comment sends its reader to.
+sub next_of {
+	my ($file, $text) = @_;
+	my ($name) = $text =~ /Read next:\s+(\S+\.[chS])/ or return ();
+	return ($name, file_named($file, $name));
 }
 
 # Names in escaped prose: files, functions, structures, constants.

@@ -14,6 +14,8 @@
  *           no such vCPU
  *   ENOENT  the guest is dead: read() tells why
  *   ENOMEM  no memory; nothing has changed
+ *
+ * Read next: host/lg.h.
  */
 #ifndef _LGUEST_DEVICE_H
 #define _LGUEST_DEVICE_H

@@ -11,6 +11,7 @@
  * This header stands alone, in C and in assembler.  What the launcher sees of
  * the Host is in <lguest/device.h>; how the two go together is told in
  * docs/SWITCHER.md and docs/MEMORY.md.
+ * Read next: host/switcher.h.
  */
 #ifndef _LGUEST_GUEST_H
 #define _LGUEST_GUEST_H

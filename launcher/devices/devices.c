@@ -4,6 +4,7 @@
  * right above RAM and an interrupt line of its own, and the guest layer learns
  * of both by the kernel's command line: see LGUEST_VIRTIO_PARAM in
  * <lguest/guest.h>.
+ * Read next: virtio_rng.c.
  */
 #include <lguest/guest.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
  * The disk's way to the host's file: transfers are given, done by somebody
  * else, and taken back when they have ended, in any order.  Two engines can do
  * that: the kernel by io_uring, or threads.
+ * Read next: disk_uring.c.
  */
 #ifndef LGUEST_DISK_IO_H
 #define LGUEST_DISK_IO_H

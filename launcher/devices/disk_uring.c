@@ -7,6 +7,7 @@
  * What a ring is asked for, no filter of system calls sees: it opens files, makes
  * sockets and connects them.  So it is told at first what it will be good for,
  * which nobody can take back (Linux 5.10; before, threads do the transfers).
+ * Read next: disk_threads.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -2,6 +2,7 @@
 /*
  * Where a guest's network frames go: one structure per way.  A frame is an
  * Ethernet frame behind the 12 bytes of struct virtio_net_hdr_v1.
+ * Read next: net_tap.c.
  */
 #ifndef LGUEST_NET_H
 #define LGUEST_NET_H

@@ -4,6 +4,7 @@
  * here, on the guest's frames, because passt has none.  What cannot be understood,
  * a fragment or a header behind another, has no port that could be trusted: it is
  * let out only where every port of its address is.
+ * Read next: virtio_balloon.c.
  */
 #include <arpa/inet.h>
 #include <ifaddrs.h>

@@ -4,6 +4,7 @@
  * switch: a folder.  Each network card has a datagram socket there, named after
  * its address; a frame goes to the socket of its destination, or to all of them
  * if it is for all or for somebody unknown.  Who may use the folder may talk.
+ * Read next: net_user.c.
  */
 #include <dirent.h>
 #include <errno.h>

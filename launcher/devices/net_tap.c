@@ -4,6 +4,7 @@
  * bridges, routes and filters as the administrator likes.  It understands the
  * virtio header, so that checksums and the cutting of large packets can be
  * left undone between two kernels of one machine.
+ * Read next: net_switch.c.
  */
 #include <errno.h>
 #include <fcntl.h>

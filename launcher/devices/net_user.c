@@ -6,6 +6,7 @@
  * length in 4 bytes, the highest first.  What the guest sends to whom is looked
  * at here (net_rules.c): passt would let it reach all that its user may, and by
  * the gateway's address this machine itself.
+ * Read next: net_rules.c.
  */
 #define _GNU_SOURCE 1
 #include <arpa/inet.h>

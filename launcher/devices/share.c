@@ -4,6 +4,7 @@
  * They open files, as no other thread does once the guest runs; the kernel's
  * Landlock sees to it that these lie in the folder, even should all our care
  * with names be for nothing.
+ * Read next: share_keeper.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

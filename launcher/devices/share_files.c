@@ -2,6 +2,7 @@
 /*
  * Operations on what a name stands for, and on open files.  Data goes straight
  * between the host's file and the guest's memory.
+ * Read next: virtio_vsock.c.
  */
 #define _GNU_SOURCE 1
 #include <dirent.h>

@@ -7,6 +7,7 @@
  * file and what is wanted to this small process.  It asks the kernel where the
  * file lies, and changes it only if that is in the share's folder; bits that
  * would make a program run as somebody else are never set.
+ * Read next: share_request.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -5,6 +5,7 @@
  * matter what others rename meanwhile; and links, "magic" ones included, are
  * never followed.  Device nodes and set-user-ID bits, which would mean something
  * to the host, are not made.
+ * Read next: share_nodes.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

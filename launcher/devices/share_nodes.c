@@ -3,6 +3,7 @@
  * What a guest knows of a share: nodes, which are files by whatever name, and
  * files that it has opened.  It names both by numbers, of which any may be
  * nonsense; there is a most of each, so that it cannot use up our descriptors.
+ * Read next: share_files.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -8,6 +8,7 @@
  *
  * Only what is in the table below is done; all else is ENOSYS, on which the
  * guest's kernel does without (extended attributes, locks of its own, ...).
+ * Read next: share_names.c.
  */
 #include <errno.h>
 #include <limits.h>

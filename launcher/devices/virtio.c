@@ -4,6 +4,7 @@
  * driver first says that it is ready; it sleeps on an eventfd that the driver's
  * notifications signal.  The registers are virtio_mmio.c; what is done with a
  * request is the device's own file.
+ * Read next: virtio_mmio.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

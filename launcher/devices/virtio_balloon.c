@@ -9,6 +9,7 @@
  * A page that was handed over is zero when the guest touches it again, and
  * takes memory of the host only then.  A driver that hands over what it still
  * uses harms its own guest, and nobody else.
+ * Read next: virtio_fs.c.
  */
 #include <errno.h>
 #include <linux/virtio_balloon.h>

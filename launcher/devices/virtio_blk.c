@@ -9,6 +9,7 @@
  *
  * What cannot be done (beyond the end, on a read-only disk, no space left, a
  * file that shrank) is an I/O error for the guest, and nothing more.
+ * Read next: disk_io.h.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -3,6 +3,7 @@
  * Folders of the host in the guest (virtio standard 1.2, section 5.11): one
  * queue for what must not wait, one for all other requests, and a name by which
  * the guest mounts it.  What is in a request is share_request.c's.
+ * Read next: share.c.
  */
 #include <ctype.h>
 #include <linux/virtio_fs.h>

@@ -7,6 +7,7 @@
  * The standard tells the driver what it must and must not do.  Who breaks such
  * a rule has a bug that would show elsewhere, and later: the device stops, and
  * says which rule it was.
+ * Read next: virtio_blk.c.
  */
 #include <linux/virtio_mmio.h>
 #include <string.h>

@@ -3,6 +3,7 @@
  * Network cards (virtio standard 1.2, section 5.1): two queues, one for each
  * direction.  Where the frames go and come from is another file's affair: see
  * net.h, and net_tap.c, net_user.c, net_switch.c.
+ * Read next: net.h.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * Random numbers for the guest, from the host's own generator (virtio standard
  * 1.2, section 5.4): the driver offers memory, the device fills it.  The
  * simplest device there is; read it first.
+ * Read next: virtqueue.c.
  */
 #include <sys/random.h>
 

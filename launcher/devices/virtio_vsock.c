@@ -9,6 +9,7 @@
  * and what an epoll says of the sockets.  Sockets tell of a change once, so that
  * what cannot be done now is noted in the connection.  Who connects is another
  * process: see vsock_door.c.
+ * Read next: vsock_door.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

@@ -6,6 +6,7 @@
  * then checked; memory_at() makes pointers of addresses.
  *
  * Not locked: whoever serves a queue holds its lock (virtio.c).
+ * Read next: virtio.c.
  */
 #include <string.h>
 

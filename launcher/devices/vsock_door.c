@@ -6,6 +6,7 @@
  * it is told a port's number, connects to PATH_NUMBER and nothing else, and
  * passes the socket.  It also listens on PATH, for programs that call the guest.
  * It ends with the launcher, whose end of their common socket is then closed.
+ * Read next: launcher/linker/linker.h.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

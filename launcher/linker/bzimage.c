@@ -13,7 +13,8 @@
  * The setup header (Documentation/arch/x86/boot.rst) tells where the payload
  * is; its last four bytes are its length when unpacked.  We never run any of
  * the code.  What comes out is handed to elf_file.c.
- :*/
+ * Read next: unpack.c.
+:*/
 #define _GNU_SOURCE 1
 #include <elf.h>
 #include <stdlib.h>

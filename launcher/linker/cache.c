@@ -11,7 +11,8 @@
  *
  * The cache is $XDG_CACHE_HOME/lguest, for root /var/cache/lguest, and
  * otherwise ~/.cache/lguest.  What root has linked serves everybody.
- :*/
+ * Read next: debug_file.c.
+:*/
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <lzma.h>

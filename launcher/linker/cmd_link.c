@@ -4,6 +4,7 @@
  * do at its first start, or look at its symbols, also with gdb.  The path of the
  * linked file goes to stdout, for scripts.  All kernels of this machine are the
  * matter of a script, packaging/link-all.
+ * Read next: util.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>

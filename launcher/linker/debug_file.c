@@ -6,7 +6,9 @@
  * covers the whole kernel, without contents, and the symbols in it.
  *
  *	ELF header | symbols | their names | sections' names | section headers
- :*/
+ *
+ * Read next: cmd_link.c.
+:*/
 #include <errno.h>
 #include <stdlib.h>
 

@@ -4,7 +4,8 @@
  * from the compiler, the two linked from ld.  All are read here, and nothing
  * in them is believed: whatever elf_open() lets through can be used without
  * another look at the size of the file.
- :*/
+ * Read next: kallsyms.c.
+:*/
 #include <stdlib.h>
 
 #include "elf_file.h"

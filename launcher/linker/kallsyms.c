@@ -26,7 +26,8 @@
  *
  * None of it is believed before it is checked; read_names() and the three
  * decoders at the end hold the checks.  What is read here is used by link.c.
- :*/
+ * Read next: kernel.c.
+:*/
 #define _GNU_SOURCE 1
 #include <stdio.h>
 #include <stdlib.h>

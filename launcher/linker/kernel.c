@@ -6,7 +6,8 @@
  * only a kernel built with CONFIG_XEN_PV has the entry code for a kernel that
  * does not run at ring 0, and only with CONFIG_PARAVIRT_XXL (which comes with
  * it) can all privileged operations be replaced.
- :*/
+ * Read next: versions.c.
+:*/
 #include <stdlib.h>
 
 #include "../distribution.h"

@@ -4,7 +4,8 @@
  * fits only that one: structures move between releases, and nothing but the
  * release would tell.  So layer.o carries it in a section of its own, and
  * layers are kept in directories named after it.
- :*/
+ * Read next: symbols.c.
+:*/
 #define _GNU_SOURCE 1
 #include <stdlib.h>
 #include <unistd.h>

@@ -6,7 +6,8 @@
  *
  * ld works on files, so we give it a directory of our own under $TMPDIR.  It
  * is started without a shell, and what it has to say goes into our error.
- :*/
+ * Read next: output.c.
+:*/
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>

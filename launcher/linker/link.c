@@ -3,7 +3,8 @@
  * From a vmlinuz to a guest, step by step.  Each step is a file of its own;
  * this one only puts them in order.  What is costly (unpacking, reading the
  * symbols, ld) comes after the look into the cache.
- :*/
+ * Read next: bzimage.c.
+:*/
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <stdarg.h>

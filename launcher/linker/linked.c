@@ -4,7 +4,8 @@
  * the cache must not hand out half a file.  Both ask here.  Only the headers
  * and the note are read: the file's length is in the note, because what an
  * interrupted copy loses is the end.
- :*/
+ * Read next: cache.c.
+:*/
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>

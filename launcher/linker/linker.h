@@ -14,7 +14,8 @@
  * link.c goes through the steps and cache.c remembers the result, so that it
  * all happens once per kernel.  This header is what the rest of the launcher
  * may use; read link.c next.
- :*/
+ * Read next: link.c.
+:*/
 #ifndef _LGUEST_LINKER_H
 #define _LGUEST_LINKER_H
 

@@ -17,7 +17,8 @@
  *
  * The first table is the kernel's, the second a page of the layer.  Both are
  * filled in here, in the file.
- :*/
+ * Read next: linked.c.
+:*/
 #include <stdlib.h>
 
 #include "output.h"

@@ -14,7 +14,8 @@
  * the kernel collects into tables when it is built; the layer's would be
  * in none.  ld puts a section that its script does not name anywhere it likes,
  * so after linking we look for those.
- :*/
+ * Read next: ld.c.
+:*/
 #define _GNU_SOURCE 1
 #include <ctype.h>
 #include <stdlib.h>

@@ -10,7 +10,8 @@
  * Linux can be packed with all of these.  Distributions use gzip, xz, lz4 and
  * zstd; the libraries for bzip2 and lzo are not linked to, but looked for when
  * such a kernel comes along.
- :*/
+ * Read next: elf_file.c.
+:*/
 #include <dlfcn.h>
 #include <limits.h>
 #include <lz4.h>

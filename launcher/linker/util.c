@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Errors as sentences, and whole files in memory: see util.h. */
+/*
+ * Errors as sentences, and whole files in memory: see util.h.
+ * The end of the walk; tests/micro/micro.h begins another.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -5,7 +5,8 @@
  * one that has it all, and means something else by it, would be found out by a
  * crash, if at all.  So kernels older or newer than those that have been tried are
  * refused by their number, unless the user insists.
- :*/
+ * Read next: layer.c.
+:*/
 #include "versions.h"
 
 /* "6.12.117+deb12-amd64" -> 6012; 0 if it is no version. */
