@@ -5,7 +5,9 @@
 
 #include "cpio.h"
 
+#ifndef MODULES_PLACE		/* a test has its own */
 #define MODULES_PLACE	"/lib/modules"
+#endif
 
 /*
  * Add these modules (names, NULL-ended) and what they depend on, and the file
