@@ -66,7 +66,7 @@ for (@said) {
 		print "$file: no file $name\n" unless $there{$name} || -e "$folder$name" ||
 			exists $known{$name} || $name =~ m{(?:^|/)[A-Z]+\.\w+$} && $name !~ /\.md$/;
 	}
-	while ($text =~ m{(?<![\w./-])((?:bench|docs|guest|host|include|lab|launcher|packaging|tests)/[\w./*-]*\w)}g) {
+	while ($text =~ m{(?<![\w./-])((?:bench|docs|guest|host|include|lab|launcher|packaging|tests)/[\w./*-]*[\w*])}g) {
 		my $name = $1;
 		my @found = grep { -e } glob $name;
 		print "$file: no file or folder $name\n" unless @found || $there{$name} ||
@@ -90,5 +90,6 @@ no file nothing_here.c
 no file or folder docs/NOTHING.md
 no file or folder host/nowhere
 no file or folder lab/nothing
-no function $none()" "$(names "$work/wrong.c" "$work/wrong.md" | sed 's/^[^:]*: //' | sort -u)"
+no function $none()" "$(names "$work/wrong.c" "$work/wrong.md" |
+	sed -n "s,^$work/wrong[.a-z]*: ,,p" | sort -u)"
 finish
