@@ -125,6 +125,24 @@ static bool on_xen_pv(void)
 	return pv;
 }
 
+/* A module that is not loaded yet may be one that will not be. */
+static void check_signatures(void)
+{
+	static const char *const ids = "kernel-signatures kernel-lockdown secure-boot ";
+	struct machine m;
+	size_t i;
+
+	machine_read(&m, "");
+	for (i = 0; i < condition_count; i++) {
+		struct finding f = find_out(&m, &conditions[i]);
+
+		if (f.verdict == VERDICT_WARN && strstr(ids, f.condition->id))
+			bad("a module without a signature is taken", finding_sentence(&f),
+			    finding_remedy(&f));
+	}
+	machine_free(&m);
+}
+
 static void check_module(void)
 {
 	int fd = host_open();
@@ -143,6 +161,7 @@ static void check_module(void)
 	} else {
 		bad(HOST_DEVICE " can be used", "the module is not loaded",
 		    "modprobe lg   (from a source tree: insmod host/lg.ko)");
+		check_signatures();
 	}
 }
 
