@@ -1,7 +1,6 @@
 #!/bin/bash
 # `lguest link --all` and the hooks of the kernels' packages: in a root folder whose /boot,
-# /var and /lib/modules are its own, and the rest this machine's. tests/long/packages.sh
-# has the real packages.
+# /var and /lib/modules are its own, and the rest this machine's.
 . "$(dirname "$0")/lib/lab.sh"
 lab=$(dirname "$LAB")
 root=$work/root one=$release two=$(basename "$("$lab/fetch-kernel" general)")
