@@ -283,9 +283,10 @@ def write_chart(result):
     if not names:
         return
     low, high = math.floor(math.log10(min(ratios))), math.ceil(math.log10(max(ratios)))
-    left, width, step, top = 150, 560, 24, 92
+    # A letter is taken as 8 to 9 wide: fonts differ, and no label may be cut.
+    left, width, step, top = 24 + 9 * max(map(len, names)), 560, 24, 92
     bottom = top + step * len(names)
-    total = left + width + 130
+    total = max(left + width + 130, sum(30 + 8 * len(s[1]) for s in shown))
 
     def x(value):
         return left + width * (math.log10(value) - low) / (high - low)
@@ -299,7 +300,7 @@ def write_chart(result):
     for _, heading, colour in shown:
         out.append(f'<circle cx="{at + 6}" cy="46" r="5" fill="{colour}"/>'
                    f'<text x="{at + 16}" y="50">{heading}</text>')
-        at += 30 + 7.4 * len(heading)
+        at += 30 + 8 * len(heading)
     for power in range(low, high + 1):
         at = x(10 ** power)
         label = f"{10 ** power:,}x" if power >= 0 else f"{10 ** power}x"

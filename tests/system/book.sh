@@ -75,6 +75,11 @@ check "K15 arguments are a list" grep -q '<dt>fmt<dd>as for printf' "$book"
 check "K15 it is made for screens by night and for paper" grep -qz \
 	'prefers-color-scheme: dark.*@media print' "$book"
 
+is "K15 no label of the benchmarks' chart is cut" "" "$(perl -ne '
+	($wide) = /viewBox="0 0 (\d+)/ if $. == 1;
+	print "$2\n" if /<text x="([\d.]+)" .*?text-anchor="end">([^<]*)/ && 9 * length($2) > $1;
+	print "$2\n" if /<text x="([\d.]+)" y="50">([^<]*)/ && $1 + 8 * length($2) > $wide;' docs/bench.svg)"
+
 # A copy with one mistake at a time.
 refused() {	# NAME SENTENCE FILE SED
 	cp "$3" "$work/good"
