@@ -209,7 +209,7 @@ install-program: launcher
 install-dkms:
 	mkdir -p $(dkmsdir)
 	cp --parents -t $(dkmsdir) $(module_sources)
-	sed 's/@VERSION@/$(version)/' packaging/dkms.conf.in >$(dkmsdir)/dkms.conf
+	sed "s/@VERSION@/$(version)/; s/@KERNELS@/$$(lab/kernels --range)/" packaging/dkms.conf.in >$(dkmsdir)/dkms.conf
 
 uninstall:
 	rm -f $(moddir)/lg.ko $(DESTDIR)$(PREFIX)/bin/lguest $(mandir)/man1/lguest.1 \

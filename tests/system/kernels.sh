@@ -31,6 +31,18 @@ names=$("$top/lab/kernels" --names | sed 's/+.*//' | sort -V)
 is "the launcher's first known kernel is KERNELS'" "$(head -n 1 <<<"$names")" "$(known FIRST)"
 is "... and the last" "$(tail -n 1 <<<"$names")" "$(known LAST)"
 
+# dkms leaves the others out: its own words for it.
+make -s -C "$top" install-dkms DESTDIR="$work/dkms" >&2
+BUILD_EXCLUSIVE_KERNEL=$(. "$work"/dkms/usr/src/lguest-*/dkms.conf && echo "$BUILD_EXCLUSIVE_KERNEL")
+excluded() { [[ $BUILD_EXCLUSIVE_KERNEL && ! $1 =~ $BUILD_EXCLUSIVE_KERNEL ]] && echo "$1"; }
+newest=$(known LAST)
+is "dkms builds for what is known" "" "$(for release in 6.1.0-57-amd64 6.6.99-x \
+	6.12.118+deb13-cloud-amd64 6.19.8+deb13-amd64 7.0.4-amd64 "$newest.4+deb13-amd64"; do
+	excluded "$release"; done)"
+is "... and for nothing else" "4.19.0 5.10.0-9-amd64 6.0.3 8.1.2-amd64 ${newest%.*}.$((${newest#*.} + 1)).0" \
+	"$(for release in 4.19.0 5.10.0-9-amd64 6.0.3 8.1.2-amd64 "${newest%.*}.$((${newest#*.} + 1)).0"; do
+	excluded "$release"; done | xargs)"
+
 # One of the future: its number is in the header, in words.
 kernel=$("$top/lab/fetch-kernel")
 release=${kernel##*/}
