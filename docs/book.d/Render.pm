@@ -43,12 +43,12 @@ sub find_symbols {
 		} elsif ($line =~ /^\{/ && $function) {
 			add($file, @$function);
 			undef $function;
+		} elsif ($line =~ /^typedef\b.*\b(\w+);$/) {
+			add($file, $n, 'macro', $1, $own);
 		} elsif ($line =~ /^(?:static |typedef )*(struct|union|enum)(?: (\w+))? \{/) {
 			add($file, $n, 'tag', $2, $own) if $2;
 			$in_enum = $1 eq 'enum';
 		} elsif ($in_enum && $line =~ /^\t([A-Z]\w+)\b/) {
-			add($file, $n, 'macro', $1, $own);
-		} elsif ($line =~ /^typedef\b.*?(\w+);/) {
 			add($file, $n, 'macro', $1, $own);
 		} elsif ($line =~ /^(?!extern|return|_Static)[a-z_][\w \t*]*?\b(\w+)\(/) {
 			$function = [ $n, 'function', "$1", $line =~ /^static/ ? $own : 0 ];
@@ -249,9 +249,9 @@ sub meant {
 	return lookup($file, $name, 'tag') if $before =~ /^(?:struct|union|enum)\s+$/;
 	return if $before =~ /(?:\.|->)$/ && $file !~ /\.S$/;
 	my $s = lookup($file, $name, 'other') or return;
-	return if $s->{kind} eq 'function' && $name !~ /_/ && $line !~ /\b\Q$name\E\(|= $name\b/;
-	return if $s->{kind} eq 'variable' && $s->{file} ne $file && $name !~ /_/;
-	return $s;
+	return $s if $s->{kind} eq 'macro' || $file =~ /\.S$/ || $line =~ /\b\Q$name\E[(\[]/;
+	return if $before =~ /^(?!return|goto)\w+\s+$/;	# "int name": it is declared
+	return $name =~ /_/ || $s->{file} eq $file ? $s : undef;
 }
 
 sub code {
@@ -269,39 +269,24 @@ sub file_item {
 
 # As much of Markdown as docs/book.d needs.
 sub markdown {
-	my ($part, $text) = @_;
+	my ($text) = @_;
 	my $html = '';
 	for my $block (split /\n\s*\n/, $text) {
-		if ($block =~ /^!\[[^]]*\]\((?:\.\.\/)?(pictures\/[\w-]+\.svg)\)/) {
+		if ($block =~ /^!\[[^]]*\]\(\.\.\/(pictures\/[\w-]+\.svg)\)/) {
 			open my $in, '<', "$FindBin::Bin/$1" or die "book: $1: $!\n";
 			my $picture = do { local $/; <$in> };
-			$picture =~ s{<style>.*?</style>\n?|<\?xml.*?\?>\n?|<!--.*?-->\n?}{}sg;
+			$picture =~ s{<style>.*?</style>\n?|<!--.*?-->\n?}{}sg;
 			$html .= "<figure>$picture</figure>\n";
 		} elsif ($block =~ /^#+ (.*)/) {
 			$html .= "<h4>$1</h4>\n";
-		} elsif ($block =~ /^\|/) {
-			my @rows = grep { !/^\|[-| ]+$/ } split /\n/, $block;
-			$html .= '<table>' . join('', map { '<tr>' . join('', map { '<td>' . inline($_) }
-				split / *\| */, s/^\| *| *\|$//gr) . "\n" } @rows) . "</table>\n";
-		} elsif ($block =~ /^(?:-|\d+\.) /) {
-			my $kind = $block =~ /^-/ ? 'ul' : 'ol';
-			my @items = split /^(?:-|\d+\.) /m, $block;
-			$html .= "<$kind>" . join('', map { "<li>" . inline($_) } grep { /\S/ } @items) . "</$kind>\n";
-		} elsif ($block =~ /\S/) {
-			$html .= '<p>' . inline($block) . "\n";
+		} else {
+			my $part = prose('', $block);
+			$part =~ s{\*\*(.+?)\*\*}{<strong>$1</strong>}gs;
+			$part =~ s{\*(\w.*?)\*}{<em>$1</em>}gs;
+			$html .= $part;
 		}
 	}
 	return $html;
-}
-
-sub inline {
-	my ($text) = @_;
-	$text = links('', escape($text));
-	$text =~ s{`([^`]+)`}{<code>$1</code>}g;
-	$text =~ s{\*\*(.+?)\*\*}{<strong>$1</strong>}gs;
-	$text =~ s{\*(\w.*?)\*}{<em>$1</em>}gs;
-	$text =~ s{\[([^]]+)\]\(([^)]+)\)}{<a href="$2">$1</a>}g;
-	return $text;
 }
 
 1;

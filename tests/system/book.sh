@@ -72,6 +72,8 @@ is "K15 each link leads somewhere, no two places have one name, all is in one fi
 	}' "$book" | head -n 20)"
 check "K15 it opens at once: below 3 MB" [ "$(stat -c %s "$book")" -lt 3000000 ]
 is "K15 each picture is in it, once" "$(find docs/pictures -name '*.svg' | wc -l)" "$(grep -c '<figure>' "$book")"
+is "K15 each mutation stands beside what it spoils" \
+	"$(cat tests/mutations/*.patch | grep -c '^+++ b/')" "$(grep -c '<div class=wrong>' "$book")"
 check "K15 lists in comments stay lists" grep -q '<dt>EFAULT<dd>the buffer' "$book"
 check "K15 arguments are a list" grep -q '<dt>fmt<dd>as for printf' "$book"
 check "K15 it is made for screens by night and for paper" grep -qz \
