@@ -197,7 +197,7 @@ static size_t pack_lzo(uint8_t *out, size_t room)
 	memcpy(out + n, "\4name", 5);
 	n += 5 + put_high_first(out + n + 5, 0);	/* the sum of it */
 	for (at = 0; at < INSIDE; at += INSIDE / 4)
-		n += lzo_block(out + n, at, INSIDE / 4, at % 2);
+		n += lzo_block(out + n, at, INSIDE / 4, at / (INSIDE / 4) % 2);
 	n += put_high_first(out + n, 0);
 	return add_length(out, n);
 }
