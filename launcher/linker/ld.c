@@ -126,7 +126,7 @@ static int run_in(struct workdir *w, const struct layer *layer,
 	char *argv[] = {
 		"ld", "-m", "elf_x86_64", "-static", "-nostdlib",
 		"--build-id=none", "-z", "max-page-size=4096",
-		"-z", "noexecstack", "--no-warn-rwx-segments",
+		"-z", "noexecstack",
 		"-T", layer->script, "-o", w->linked, layer->object, w->symbols, NULL,
 	};
 	int status, i;
