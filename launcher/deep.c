@@ -12,9 +12,10 @@
 #include "judges.h"
 
 #define CPUINFO		"flags in /proc/cpuinfo"
-/* For these each distribution has a command of its own. */
-#define HEADERS		"install the kernel's headers"
-#define KDUMP		"install kdump"
+/* For these each distribution has words of its own: fill_in(). */
+#define HEADERS		"{headers}"
+#define KDUMP		"{kdump}"
+#define KEY		"{key}"
 #define NOTHING		"nothing mends this: another machine is needed"
 
 /*L:065
@@ -112,15 +113,15 @@ const struct condition conditions[] = {
 	  wants_signatures, NULL, VERDICT_WARN,
 	  "modules need no signature",
 	  "only modules with a signature are taken",
-	  "dkms signs lg.ko: mokutil --import /var/lib/dkms/mok.pub, and reboot (docs/INSTALL.md)" },
+	  "dkms signs lg.ko: mokutil --import " KEY ", and reboot (docs/INSTALL.md)" },
 	{ "kernel-lockdown", "/sys/kernel/security/lockdown", is_locked_down, NULL, VERDICT_WARN,
 	  "the kernel is not locked down",
 	  "the kernel is locked down: only modules with a signature are taken",
-	  "mokutil --import /var/lib/dkms/mok.pub, and reboot (docs/INSTALL.md), or switch off Secure Boot" },
+	  "mokutil --import " KEY ", and reboot (docs/INSTALL.md), or switch off Secure Boot" },
 	{ "secure-boot", "/sys/firmware/efi/efivars", boots_securely, NULL, VERDICT_WARN,
 	  "the machine was not booted by Secure Boot",
 	  "the machine was booted by Secure Boot: the kernel may want modules with a signature",
-	  "dkms signs lg.ko: mokutil --import /var/lib/dkms/mok.pub, and reboot (docs/INSTALL.md)" },
+	  "dkms signs lg.ko: mokutil --import " KEY ", and reboot (docs/INSTALL.md)" },
 	{ "kernel-headers", "/lib/modules/RELEASE/build", lacks_headers, NULL, VERDICT_WARN,
 	  "the kernel's headers are installed",
 	  "the kernel's headers are not installed: the module cannot be built here",
@@ -223,7 +224,7 @@ const struct condition conditions[] = {
 	  keeps_no_record, NULL, VERDICT_WARN,
 	  "a panic leaves a record",
 	  "a panic leaves no record: neither kdump nor pstore is ready",
-	  KDUMP },
+	  KDUMP ", or `modprobe efi_pstore`" },
 
 	{ "huge-pages", "/sys/kernel/mm/transparent_hugepage/enabled", no_huge_pages, NULL,
 	  VERDICT_WARN,
@@ -299,24 +300,31 @@ const char *finding_sentence(const struct finding *f)
 	return f->as_feared ? f->condition->trouble : f->condition->fine;
 }
 
-static const char *on_this_distribution(const char *remedy)
+static const char *fill_in(const char *remedy)
 {
+	struct hint headers = how_to_install(PACKAGE_HEADERS, "$(uname -r)");
+	struct hint kdump = how_to_install(PACKAGE_KDUMP, NULL);
+	const struct { const char *hole, *words; } words[] = {
+		{ HEADERS, headers.text }, { KDUMP, kdump.text }, { KEY, dkms_key() },
+	};
 	static char text[256];
+	size_t i;
 
-	if (!remedy || (strcmp(remedy, HEADERS) && strcmp(remedy, KDUMP)))
-		return remedy;
-	if (!strcmp(remedy, HEADERS))
-		snprintf(text, sizeof(text), "%s",
-			 how_to_install(PACKAGE_HEADERS, "$(uname -r)").text);
-	else
-		snprintf(text, sizeof(text), "%s, or `modprobe efi_pstore`",
-			 how_to_install(PACKAGE_KDUMP, NULL).text);
-	return text;
+	for (i = 0; remedy && i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *hole = strstr(remedy, words[i].hole);
+
+		if (!hole)
+			continue;
+		snprintf(text, sizeof(text), "%.*s%s%s", (int)(hole - remedy), remedy,
+			 words[i].words, hole + strlen(words[i].hole));
+		return text;
+	}
+	return remedy;
 }
 
 const char *finding_remedy(const struct finding *f)
 {
 	if (f->verdict == VERDICT_UNKNOWN)
 		return "ask again as root, with proc, sysfs, debugfs, tracefs and securityfs mounted";
-	return !f->as_feared ? NULL : on_this_distribution(f->condition->remedy);
+	return f->as_feared ? fill_in(f->condition->remedy) : NULL;
 }

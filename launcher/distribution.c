@@ -147,6 +147,12 @@ const char *running_kernel(void)
 	       "/usr/lib/modules/$(uname -r)/vmlinuz" : "/boot/vmlinuz-$(uname -r)";
 }
 
+const char *dkms_key(void)
+{
+	return distribution_in(os_release()) == UBUNTU ?
+	       "/var/lib/shim-signed/mok/MOK.der" : "/var/lib/dkms/mok.pub";
+}
+
 static const char *const places[] = { KERNELS_IN_BOOT, KERNELS_WITH_MODULES };
 
 /* What stands for the star in a place: mostly the kernel's release. */

@@ -32,6 +32,9 @@ struct hint hint_for(const char *os_release, enum package package, const char *r
 /* Where the kernel that runs now usually lies, in a shell's words. */
 const char *running_kernel(void);
 
+/* The certificate of the key that dkms signs modules with. */
+const char *dkms_key(void);
+
 /* Where installed kernels are looked for: * is the release, mostly. */
 #define KERNELS_IN_BOOT		"/boot/vmlinuz-*"
 #define KERNELS_WITH_MODULES	"/usr/lib/modules/*/vmlinuz"

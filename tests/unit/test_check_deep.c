@@ -171,8 +171,10 @@ static void expect(const char *id, enum verdict verdict)
 		fail_msg("%s: %s, not %s (%s)", id, verdict_name(f.verdict),
 			 verdict_name(verdict), f.detail.text);
 	assert_true(strlen(finding_sentence(&f)) > 10);
-	if (verdict != VERDICT_OK)
+	if (verdict != VERDICT_OK) {
 		assert_non_null(finding_remedy(&f));
+		assert_null(strpbrk(finding_remedy(&f), "{}"));
+	}
 }
 
 static void all_is_well(void **state)
