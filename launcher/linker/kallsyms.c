@@ -122,9 +122,10 @@ static bool name_char(unsigned char c)
 	return c > ' ' && c < 0x7f;
 }
 
+/* nm says '?' of what is in a section that it cannot judge, as .data_nosave. */
 static bool type_char(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '?';
 }
 
 /*

@@ -34,7 +34,7 @@ static const struct name common[] = {
 	{ VA + 0x040, 'T', "a" }, { VA + 0x048, 'T', "b" }, { VA + 0x050, 'T', "c" },
 	{ VA + 0x058, 'T', "d" }, { VA + 0x060, 'T', "e" }, { VA + 0x068, 'T', "f" },
 	{ VA + 0x070, 'T', "g" }, { VA + 0x078, 'T', "h" }, { VA + 0x080, 'T', "i" },
-	{ VA + 0x088, 'T', "j" }, { VA + 0x090, 'T', "k" }, { VA + 0x098, 'T', "l" },
+	{ VA + 0x088, 'T', "j" }, { VA + 0x090, 'T', "k" }, { VA + 0x098, '?', "__nosave_begin" },
 };
 static const struct name percpu[] = {
 	{ 0, 'A', "fixed_percpu_data" }, { 0x1000, 'A', "cpu_tss_rw" },
@@ -68,8 +68,11 @@ static const struct name lto[] = {
 	{ VA + 0x198, 't', "other_more.llvm.5" },
 };
 
-/* How kallsyms has addresses: relative to base, in two ways, or to themselves. */
-enum encoding { PERCPU, RELATIVE, IN_PLACE };
+/*
+ * How kallsyms has addresses: relative to base, in two ways, or to themselves; or as
+ * they are, which no x86 kernel has since 4.6 (CONFIG_KALLSYMS_BASE_RELATIVE).
+ */
+enum encoding { PERCPU, RELATIVE, IN_PLACE, ABSOLUTE };
 
 static uint8_t image[IMAGE];
 static size_t end;
@@ -134,7 +137,9 @@ static void add_addresses(enum encoding encoding)
 	uint32_t i;
 
 	for (i = 0; i < nr; i++) {
-		if (encoding == IN_PLACE)
+		if (encoding == ABSOLUTE)
+			add(&names[i].address, 8);
+		else if (encoding == IN_PLACE)
 			add32(names[i].address - (VA + end));
 		else if (encoding == RELATIVE)
 			add32(names[i].address - base);
@@ -143,7 +148,7 @@ static void add_addresses(enum encoding encoding)
 			      base - 1 - names[i].address);
 	}
 	pad();
-	if (encoding != IN_PLACE)
+	if (encoding == PERCPU || encoding == RELATIVE)
 		add(&base, sizeof(base));
 }
 
@@ -275,6 +280,9 @@ static void test_refused(void **state)
 	file = make(PERCPU, false);
 	memset(image + TABLES, 0, sizeof(image) - TABLES);
 	refused_file(file, "CONFIG_KALLSYMS");
+	file = make(PERCPU, false);
+	refused_file(make(ABSOLUTE, false), "packs its symbols in a way unknown");
+	refused_file(make(ABSOLUTE, true), "packs its symbols in a way unknown");
 	file = make(PERCPU, false);
 	image[BANNER] = 'l';
 	refused_file(file, "linux_banner should be at");
