@@ -17,6 +17,7 @@
 #include "host_rules.h"
 #include "compat/async_fault.h"
 #include "compat/cpu.h"
+#include "compat/kernels.h"
 
 static_assert(RO_IDT_WANTED == CPU_ENTRY_AREA_RO_IDT);
 static_assert(CR4_IS_FSGSBASE == X86_CR4_FSGSBASE);
@@ -102,6 +103,8 @@ int check_host(void)
 	struct host_facts facts;
 	const char *trouble;
 
+	if (!LG_KERNEL_IS_KNOWN)
+		pr_warn("lguest knows Linux " LG_KNOWN_KERNELS " and not this kernel: it is tried anyway\n");
 	look_at_host(&facts);
 	trouble = host_trouble(&facts);
 	if (trouble) {

@@ -10,6 +10,7 @@
 #include "deep.h"
 #include "distribution.h"
 #include "judges.h"
+#include "linker/versions.h"
 
 #define CPUINFO		"flags in /proc/cpuinfo"
 /* For these each distribution has words of its own: fill_in(). */
@@ -84,17 +85,18 @@ const struct condition conditions[] = {
 	  "if a guest needs them: boot with split_lock_detect=off" },
 
 	{ "kernel-old", "/proc/sys/kernel/osrelease", old_kernel, NULL, VERDICT_REFUSE,
-	  "the kernel is not older than 6.1",
-	  "the kernel is older than 6.1, for which the module is not made",
-	  "boot a kernel of 6.1 or 6.12" },
+	  "the kernel is not older than " FIRST_KNOWN,
+	  "the kernel is older than " FIRST_KNOWN ", for which the module is not made",
+	  "boot one of " FIRST_KNOWN " to " LAST_KNOWN },
 	{ "kernel-new", "/proc/sys/kernel/osrelease", new_kernel, NULL, VERDICT_REFUSE,
-	  "the kernel is older than 7.0",
-	  "from 7.0 on the kernel keeps symbols for KVM's modules that lguest's needs",
-	  "boot an older kernel, best of 6.1 or 6.12" },
+	  "the kernel is not newer than " LAST_KNOWN,
+	  "the kernel is newer than " LAST_KNOWN ", and the module does not know it",
+	  "boot one of " FIRST_KNOWN " to " LAST_KNOWN
+	  "; else build the module with TRY_ANYWAY=1, and begin with `modprobe lg selftest=1`" },
 	{ "kernel-tried", "/proc/sys/kernel/osrelease", untried_kernel, NULL, VERDICT_WARN,
 	  "lguest is tested with kernels of this version",
-	  "lguest is tested with kernels 6.1 and 6.12 only",
-	  "boot Debian's kernel 6.1 or 6.12; else begin with `modprobe lg selftest=1`" },
+	  "lguest is tested with kernels 6.1, 6.12, 7.2 and 7.3 only",
+	  "boot Debian's kernel of one of these; else begin with `modprobe lg selftest=1`" },
 	{ "kernel-rt", "/proc/sys/kernel/version, /sys/kernel/realtime", is_realtime, NULL,
 	  VERDICT_REFUSE,
 	  "the kernel is not PREEMPT_RT",

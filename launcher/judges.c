@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "judges.h"
+#include "linker/versions.h"
 
 #define JUDGE(name)							\
 	enum answer name(const struct machine *m,			\
@@ -151,6 +152,15 @@ static bool release_of(const struct machine *m, int *major, int *minor)
 	       sscanf(m->text[FILE_RELEASE], "%d.%d", major, minor) == 2;
 }
 
+/* Less than 0 if it is older than @release, more if it is newer. */
+static int compare(int major, int minor, const char *release)
+{
+	int its_major = 0, its_minor = 0;
+
+	sscanf(release, "%d.%d", &its_major, &its_minor);
+	return major != its_major ? major - its_major : minor - its_minor;
+}
+
 JUDGE(old_kernel)
 {
 	int major, minor;
@@ -158,7 +168,7 @@ JUDGE(old_kernel)
 	if (!release_of(m, &major, &minor))
 		return UNKNOWN;
 	say(detail, "%d.%d", major, minor);
-	return major < 6 || (major == 6 && minor < 1) ? YES : NO;
+	return compare(major, minor, FIRST_KNOWN) < 0 ? YES : NO;
 }
 
 JUDGE(new_kernel)
@@ -168,7 +178,7 @@ JUDGE(new_kernel)
 	if (!release_of(m, &major, &minor))
 		return UNKNOWN;
 	say(detail, "%d.%d", major, minor);
-	return major >= 7 ? YES : NO;
+	return compare(major, minor, LAST_KNOWN) > 0 ? YES : NO;
 }
 
 JUDGE(untried_kernel)
@@ -178,7 +188,8 @@ JUDGE(untried_kernel)
 	if (!release_of(m, &major, &minor))
 		return UNKNOWN;
 	say(detail, "%d.%d", major, minor);
-	return major == 6 && (minor == 1 || minor == 12) ? NO : YES;
+	return (major == 6 && (minor == 1 || minor == 12)) ||
+	       (major == 7 && (minor == 2 || minor == 3)) ? NO : YES;
 }
 
 JUDGE(is_realtime)

@@ -43,6 +43,28 @@ is "... and for nothing else" "4.19.0 5.10.0-9-amd64 6.0.3 8.1.2-amd64 ${newest%
 	"$(for release in 4.19.0 5.10.0-9-amd64 6.0.3 8.1.2-amd64 "${newest%.*}.$((${newest#*.} + 1)).0"; do
 	excluded "$release"; done | xargs)"
 
+# The module is not built for others, unless it is told to.
+built_for() {	# VERSION [WORD]
+	mkdir -p "$work/for/linux"
+	awk -F. '{ print "#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + (c))"
+		print "#define LINUX_VERSION_CODE KERNEL_VERSION(" $1 "," $2 "," $3 + 0 ")" }' \
+		<<<"$1" >"$work/for/linux/version.h"
+	gcc -E -x c -I "$work/for" ${2:+-D "$2"} "$top/host/compat/kernels.h" 2>&1 >/dev/null |
+		grep -m 1 -oE 'lguest knows.*TRY_ANYWAY=1'
+}
+range="$(known FIRST) to $(known LAST)"
+refusal="lguest knows Linux $range and not this kernel; take one of those, or try it with make TRY_ANYWAY=1"
+for version in "$(known FIRST).0" "$(known FIRST).300" "$(known LAST).0" "$(known LAST).99"; do
+	is "the module is built for $version" "" "$(built_for "$version")"
+done
+last=$(known LAST)
+for version in 5.10.9 6.0.19 "${last%.*}.$((${last#*.} + 1)).0" 99.0.0; do
+	is "... not for $version" "$refusal" "$(built_for "$version")"
+	is "... but when told to" "" "$(built_for "$version" LG_TRY_ANYWAY)"
+done
+is "... and says so when it is loaded" "#define LG_KNOWN_KERNELS	\"$range\"" \
+	"$(grep LG_KNOWN_KERNELS "$top/host/compat/kernels.h" | head -n 1)"
+
 # One of the future: its number is in the header, in words.
 kernel=$("$top/lab/fetch-kernel")
 release=${kernel##*/}
