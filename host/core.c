@@ -383,12 +383,15 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 	/* Another thread may have asked since the launcher began this read(). */
 	if (READ_ONCE(cpu->getreg) >= 0 && !anew)
 		return give_register(cpu, buf, size);
+	/* The launcher has had its record, so what it was for is seen to. */
 	if (cpu->exit_given) {
 		memset(&cpu->exit, 0, sizeof(cpu->exit));
 		cpu->exit_given = false;
 	}
 	begin_step_read(cpu);
+	/* The outer loop: interrupts are on, no lock is held, sleeping is allowed. */
 	while (!READ_ONCE(lg->dead)) {
+		/* First what ends read(): a record, or somebody's wish. */
 		if (cpu->exit.kind)
 			return give_exit(cpu, buf, size);
 		if (user_space_calls())
@@ -398,6 +401,7 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 		err = check_task();
 		if (err)
 			return err;
+		/* The rest of what ended the last stay, if that had to sleep. */
 		err = finish_trap(cpu);
 		if (err)
 			return err;
@@ -416,6 +420,7 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 			continue;
 		}
 		let_others_run();
+		/* Nothing is left to do: into the guest, until something is again. */
 		run_guest_atomic(cpu);
 	}
 	return lg->dead == LG_DEAD_RESTART ? -ERESTART : -ENOENT;

@@ -264,7 +264,9 @@ sub code {
 sub file_item {
 	my ($file, $text) = @_;
 	my ($first) = bare(join "\n", @$text) =~ /\A\s*(.*?\.(?=\s|\z)|.*?(?=\n\n|\z))/s;
-	return "<li><a href=\"#$file\">$file</a> " . escape($first // '') . "\n";
+	my $html = links($file, escape($first // ''));
+	$html =~ s{`([^`]+)`}{<code>$1</code>}g;
+	return "<li><a href=\"#$file\">$file</a> $html\n";
 }
 
 # As much of Markdown as docs/book.d needs.
