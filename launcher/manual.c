@@ -156,6 +156,7 @@ static const char afterwards[] =
 	".TP\n.I /dev/lguest\nthe device of the module; members of its group may run guests\n"
 	".TP\n.IR " KERNELS_IN_BOOT " \", \" " KERNELS_WITH_MODULES
 	"\nkernels that can be booted\n"
+	".TP\n.I /var/lib/lguest/layers\nguest layers, built by\n.B lguest link \\-\\-all\n"
 	".TP\n.IR /var/cache/lguest \", \" ~/.cache/lguest\nkernels that have been linked\n"
 	".TP\n.I /sys/kernel/debug/lguest\ncounters of the guests that run (root only)\n"
 	".SH SEE ALSO\n.BR lguest (4)\n";
