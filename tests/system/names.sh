@@ -79,7 +79,10 @@ for (@said) {
 }
 print "$_ is known, but no longer named\n" for grep { my $name = $_; !grep { $_->[1] =~ /\Q$name\E/ } @said } @known;
 END
-names() { perl "$work/names.pl" "$work/others" "$@" $(git ls-files) | sort -u; }
+# The tree may be a tarball's, without git.
+mapfile -t files < <(git ls-files 2>/dev/null | grep . ||
+	find . -type f ! -path './build/*' -printf '%P\n')
+names() { perl "$work/names.pl" "$work/others" "$@" "${files[@]}" | sort -u; }
 is "K15 what comments and documents name is there" "" "$(names)"
 
 none=no$(echo thing)_at_all	# in no file, not in this one either
