@@ -140,6 +140,15 @@ nameless() {
 }
 meminfo() { awk -v k="$1:" '$1 == k { print $2 }' /proc/meminfo; }
 
+# What the guests' kernel fits into at least, in MiB: each kernel needs more than the last.
+least_memory() {
+	local size=50
+	while lguest run -m ${size}M -- true >/dev/null 2>&1; [ $? = 122 ] && [ $size -lt 200 ]; do
+		size=$((size + 1))
+	done
+	echo $size
+}
+
 # COUNTER [PID]: of that launcher's guest, or of $pid's
 counter() {
 	awk -v n="$1" '$1 == n { sum += $2 } END { print sum + 0 }' \
