@@ -106,6 +106,9 @@ static u32 xstate_mask(void)
  * without others on real CPUs, and Linux counts on it (6.1 copies wrongly where
  * FSRM is and ERMS is not); but an emulator may leave out any, and we do.  Such
  * a feature is hidden if what it needs is.
+ *
+ * To show one more: its bit in the lists below, what it needs in needs[], and its
+ * name in tests/system/boot.sh, which knows all that a guest may see.
 :*/
 static u32 features[NCAPINTS];
 

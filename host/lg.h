@@ -266,6 +266,11 @@ struct lg_cpu {
 	u64 counts[16];			/* o enum lg_count */
 };
 
+/*
+ * What is counted of each vCPU.  One more takes a number here, a name in stats.c,
+ * and count() where it happens; column_of() in launcher/cmd_stat.c says under which
+ * title `lguest stat` shows it.
+ */
 enum lg_count {
 	LG_COUNT_SWITCHES,		/* world switches */
 	LG_COUNT_FILLS,			/* shadow entries made */

@@ -103,7 +103,7 @@ const struct command run_command = {
 };
 
 /*L:020
- * A COMMAND needs our own initramfs: only its /init knows what to do with it.
+ * What the user asks for.  A COMMAND needs our own initramfs: only its /init knows what to do with it.
  :*/
 static int read_settings(int argc, char **argv, struct run_settings *set)
 {
@@ -348,7 +348,10 @@ static bool load_params(const struct run_settings *set, const struct memory *mem
 	return ok;
 }
 
-/* Everything that needs no Host. */
+/*
+ * Everything before the Host is asked for a guest.  Its device is opened first, as
+ * nothing else is worth its time without one.
+ */
 static bool prepare(struct guest *guest, const struct run_settings *set, gpa_t *entry)
 {
 	struct initrd initrd = { .size = 0 };

@@ -106,6 +106,10 @@ static void stay_paused(struct guest *guest)
 }
 
 /*L:400
+ * The life of a guest, as its launcher sees it: let the Host run it until that
+ * wants something of us, do it, and again.  The Host's half of this loop is its own
+ * run_guest(), in host/core.c.
+ *
  * EINTR means that a signal came: watch.c kicks us that way when the guest
  * shall end, and guest->end then says why.
  :*/
