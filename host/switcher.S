@@ -599,7 +599,7 @@ change_cr4:
 	cmpl	$0, STATE(NR_STALE)
 	je	flushed
 flush_stale:
-movq	STATE(STALE), %rax
+	movq	STATE(STALE), %rax
 	invlpg	(%rax)
 	movq	STATE(STALE + 8), %rax
 	invlpg	(%rax)

@@ -38,22 +38,36 @@ unsigned long copy_from_user(void *to, const void *from, unsigned long n)
 	return 0;
 }
 
-/* One page of the launcher was never written; a signal comes at all others. */
-static unsigned long unwritten;
+/* One page of the launcher is there to be read, but lookups that do not sleep refuse it:
+ * for ever if it was never written, else so many times. A signal comes at all others. */
+static unsigned long refused;
+static bool writable;
+static int refusals;
 
 int get_user_pages_fast(unsigned long address, int n, unsigned int flags,
 			struct page **pages)
 {
-	static struct page zeros = { .pfn = ZERO_PFN }, own = { .pfn = 5 };
+	static struct page page = { .pfn = 5 };
 
 	assert_int_equal(n, 1);
 	assert_int_equal(address % PAGE_SIZE, 0);
-	if (address != unwritten)
+	if (address != refused)
 		return -ERESTARTSYS;
-	*pages = flags & FOLL_WRITE ? &own : &zeros;
+	if (flags & FOLL_WRITE && !writable)
+		return -EFAULT;
 	if (flags & FOLL_WRITE)
-		unwritten = 0;
+		refusals = 0;
+	*pages = &page;
 	return 1;
+}
+
+int get_user_pages_fast_only(unsigned long address, int n, unsigned int flags,
+			     struct page **pages)
+{
+	assert_int_equal(address, refused);
+	if (refusals && refusals--)
+		return 0;
+	return get_user_pages_fast(address, n, flags, pages);
 }
 
 static int setup(void **state)
@@ -230,9 +244,18 @@ static void test_atomic(void **state)
 	/* A signal is no fault. */
 	assert_int_equal(fault_in(cpu, lg->base + 5, true), -EINTR);
 	/* The page of zeros is no use: it becomes one of the launcher's own. */
-	unwritten = lg->base;
+	refused = lg->base;
+	refusals = 1000;
+	writable = true;
 	assert_int_equal(fault_in(cpu, lg->base + 5, false), 0);
-	assert_int_equal(unwritten, 0);
+	assert_int_equal(refusals, 0);
+	/* What cannot be written is found a moment later, or never. */
+	writable = false;
+	refusals = 2;
+	assert_int_equal(fault_in(cpu, lg->base + 5, false), 0);
+	refusals = 1000;
+	assert_int_equal(fault_in(cpu, lg->base + 5, false), -EFAULT);
+	assert_int_equal(fault_in(cpu, lg->base + 5, true), -EFAULT);
 }
 
 int main(void)
