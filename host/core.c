@@ -261,7 +261,7 @@ static int satisfy_need(struct lg_cpu *cpu)
 	if (need.tables && refill_spares(cpu))
 		kill_guest(cpu, "out of memory for shadow tables");
 	if (need.page) {
-		err = fault_in(cpu, need.page, need.write);
+		err = fault_in(need.page, need.write);
 		if (err == -EINTR)
 			return -ERESTARTSYS;
 		if (err)

@@ -470,7 +470,7 @@ bool lgread_words(struct lg_cpu *cpu, u64 *to, lg_gpa_t gpa, unsigned int nr);
 bool lgread_atomic(struct lg_cpu *cpu, void *to, lg_gpa_t gpa, u64 len);
 int lgcmpxchg_atomic(struct lg_cpu *cpu, lg_gpa_t gpa, u64 old, u64 new);
 void lgread(struct lg_cpu *cpu, void *to, lg_gpa_t gpa, u64 len);
-int fault_in(struct lg_cpu *cpu, unsigned long address, bool write);
+int fault_in(unsigned long address, bool write);
 
 /* shadow_tables.c, shadow_memory.c */
 void init_shadow_memory(struct lguest *lg);

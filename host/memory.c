@@ -183,7 +183,6 @@ static int bring(unsigned long address, unsigned int flags)
 
 /**
  * fault_in() - make a page of the launcher present; may sleep
- * @cpu: for whom
  * @address: launcher address
  * @write: whether the guest is to write it
  *
@@ -193,7 +192,7 @@ static int bring(unsigned long address, unsigned int flags)
  *
  * Return: 0, or -EFAULT if the launcher itself could not access it so.
  */
-int fault_in(struct lg_cpu *cpu, unsigned long address, bool write)
+int fault_in(unsigned long address, bool write)
 {
 	int tries, err;
 
