@@ -36,7 +36,7 @@ sub find_symbols {
 		}
 		$in_enum = 0 if $line =~ /^\}/;
 		if ($line =~ /^#\s*define\s+(\w+)/) {
-			add($file, $n, 'macro', $1, $own) if $1 !~ /^_\w+_H$/;
+			add($file, $n, 'macro', $1, $own) if $1 !~ /^_/;
 		} elsif ($file =~ /\.S$/) {
 			add($file, $n, 'label', $1, 0) if $line =~ /^([A-Za-z_]\w+):/ || $line =~ /^\.macro (\w+)/ ||
 				$line =~ /^SYM_(?:\w+START\w*|DATA|INNER_LABEL)\((\w+)/;
@@ -47,15 +47,19 @@ sub find_symbols {
 			add($file, $n, 'macro', $1, $own);
 		} elsif ($line =~ /^(?:static |typedef )*(struct|union|enum)(?: (\w+))? \{/) {
 			add($file, $n, 'tag', $2, $own) if $2;
-			$in_enum = $1 eq 'enum';
-		} elsif ($in_enum && $line =~ /^\t([A-Z]\w+)\b/) {
-			add($file, $n, 'macro', $1, $own);
+			$in_enum = $line =~ /\benum\b/;
 		} elsif ($line =~ /^(?!extern|return|_Static)[a-z_][\w \t*]*?\b(\w+)\(/) {
 			$function = [ $n, 'function', "$1", $line =~ /^static/ ? $own : 0 ];
 		} elsif ($line =~ /^(?!extern|return|typedef|goto)[a-z_]\w*\s[\w \t*]*?\b(\w+)(?:\[[^]]*\])*\s*(?:=|;)/) {
 			add($file, $n, 'variable', "$1", $line =~ /^static/ ? $own : 0);
 		}
 		undef $function if $line =~ /;\s*$/;
+		if ($in_enum) {
+			my $names = $line =~ s{/\*.*}{}r;
+			add($file, $n, 'macro', "$1", $own)
+				while $names =~ /(?<!= )\b([A-Z][A-Z0-9_]+)(?=\s*(?:[,=}]|$))/g;
+			$in_enum = $names !~ /\}/;
+		}
 	}
 }
 
