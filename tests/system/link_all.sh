@@ -14,8 +14,11 @@ kernel() {	# RELEASE
 	cp "$built/kernels/$1/boot/vmlinuz-$1" "$root/boot/"
 	mkdir -p "$root/lib/modules/$1"
 }
-here() {	# COMMAND...: root of that folder, without being root here
-	unshare --map-root-user --mount bash -c '
+# In a chroot nobody may make a user namespace, and root needs none.
+alone=(unshare --mount)
+[ "$(id -u)" = 0 ] || alone=(unshare --map-root-user --mount)
+here() {	# COMMAND...: root of that folder
+	"${alone[@]}" bash -c '
 		for dir in /usr /proc /dev /tmp /etc "$2" "$3"; do
 			mount --rbind "$dir" "$1$dir" || exit 126
 		done
