@@ -57,6 +57,11 @@ struct run_settings {
 	bool terminal;		/* a person is there */
 };
 
+/*
+ * One more option takes a field above, a row below, and whoever acts on it; help, man
+ * page and completion are made of the table.  If a guest is not the same without it,
+ * tell_command_line() tells it, too.
+ */
 #define DEFAULT_MEMORY	(256ULL << 20)
 
 #define AT(field) offsetof(struct run_settings, field)

@@ -275,11 +275,11 @@ sub file_item {
 
 # As much of Markdown as docs/book.d needs.
 sub markdown {
-	my ($text) = @_;
+	my ($here, $text) = @_;
 	my $html = '';
 	for my $block (split /\n\s*\n/, $text) {
 		if ($block =~ /^!\[[^]]*\]\(\.\.\/(pictures\/[\w-]+\.svg)\)/) {
-			open my $in, '<', "$FindBin::Bin/$1" or die "book: $1: $!\n";
+			open my $in, '<', "$here/$1" or die "book: $1: $!\n";
 			my $picture = do { local $/; <$in> };
 			$picture =~ s{<style>.*?</style>\n?|<!--.*?-->\n?}{}sg;
 			$html .= "<figure>$picture</figure>\n";

@@ -11,6 +11,9 @@
  * This header stands alone, in C and in assembler.  What the launcher sees of
  * the Host is in <lguest/device.h>; how the two go together is told in
  * docs/SWITCHER.md and docs/MEMORY.md.
+ *
+ * A comment that begins with a letter and a number, as this one, is a station on the
+ * walk through all of the code that `make book` prints: its part, and its place there.
  * Read next: host/switcher.h.
  */
 #ifndef _LGUEST_GUEST_H

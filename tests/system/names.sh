@@ -81,7 +81,7 @@ print "$_ is known, but no longer named\n" for grep { my $name = $_; !grep { $_-
 END
 # The tree may be a tarball's, without git.
 mapfile -t files < <(git ls-files 2>/dev/null | grep . ||
-	find . -type f ! -path './build/*' -printf '%P\n')
+	find . -type f ! -path './build/*' ! -path './.git/*' -printf '%P\n')
 names() { perl "$work/names.pl" "$work/others" "$@" "${files[@]}" | sort -u; }
 is "K15 what comments and documents name is there" "" "$(names)"
 
