@@ -45,11 +45,13 @@ sub find_symbols {
 			undef $function;
 		} elsif ($line =~ /^typedef\b.*\b(\w+);$/) {
 			add($file, $n, 'macro', $1, $own);
-		} elsif ($line =~ /^(?:static |typedef )*(struct|union|enum)(?: (\w+))? \{/) {
+		} elsif ($line =~ /^(?:static |const |typedef )*(struct|union|enum)(?: (\w+))? \{/) {
 			add($file, $n, 'tag', $2, $own) if $2;
 			$in_enum = $line =~ /\benum\b/;
 		} elsif ($line =~ /^(?!extern|return|_Static)[a-z_][\w \t*]*?\b(\w+)\(/) {
 			$function = [ $n, 'function', "$1", $line =~ /^static/ ? $own : 0 ];
+		} elsif ($line =~ /^\} (\w+)(?:\[[^]]*\])*(?: =|;)/) {
+			add($file, $n, 'variable', $1, $own);
 		} elsif ($line =~ /^(?!extern|return|typedef|goto)[a-z_]\w*\s[\w \t*]*?\b(\w+)(?:\[[^]]*\])*\s*(?:=|;)/) {
 			add($file, $n, 'variable', "$1", $line =~ /^static/ ? $own : 0);
 		}
