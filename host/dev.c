@@ -204,6 +204,13 @@ static int req_irq(struct lg_cpu *cpu, const u64 *arg)
 	return 0;
 }
 
+/* From here on read() gives the reason. */
+static int is_dead(struct lg_cpu *cpu)
+{
+	WRITE_ONCE(cpu->told, true);
+	return -ENOENT;
+}
+
 static int req_break(struct lg_cpu *cpu, const u64 *arg)
 {
 	if (arg[0] > 1)
@@ -219,7 +226,7 @@ static int req_break(struct lg_cpu *cpu, const u64 *arg)
 				     !READ_ONCE(cpu->break_out) ||
 				     READ_ONCE(cpu->lg->dead)))
 		return -EINTR;
-	return READ_ONCE(cpu->break_out) ? -ENOENT : 0;
+	return READ_ONCE(cpu->break_out) ? is_dead(cpu) : 0;
 }
 
 static int attach(struct lg_cpu *cpu, const struct lg_notify *what, int fd)
@@ -366,7 +373,7 @@ static int do_request(struct file *file, u64 number, const u64 *arg, loff_t id)
 	if (!cpu)
 		return -EINVAL;
 	if (READ_ONCE(lg->dead))
-		return -ENOENT;
+		return is_dead(cpu);
 	return requests[number].fn(cpu, arg);
 }
 
@@ -413,15 +420,17 @@ static ssize_t lguest_read(struct file *file, char __user *buf, size_t size,
 {
 	struct lguest *lg = guest_of(file);
 	struct lg_cpu *cpu = cpu_at(lg, *off);
+	ssize_t got;
 
 	if (!cpu)
 		return -EINVAL;
 	if (current != cpu->tsk || current->mm != lg->mm)
 		return -EPERM;
-	/* Nobody has heard yet that it is dead if this read() was begun before. */
-	if (READ_ONCE(lg->dead) && !cpu->anew)
+	/* It may have died as a signal came, which the last read() told instead. */
+	if (READ_ONCE(lg->dead) && READ_ONCE(cpu->told))
 		return give_reason(lg, buf, size);
-	return run_guest(cpu, buf, size);
+	got = run_guest(cpu, buf, size);
+	return got == -ENOENT ? is_dead(cpu) : got;
 }
 
 static int lguest_release(struct inode *inode, struct file *file)

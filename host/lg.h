@@ -241,6 +241,7 @@ struct lg_cpu {
 	struct lguest_exit exit;	/* o record for the launcher, if kind */
 	bool exit_given;		/* o it was read */
 	bool anew;			/* o the next read() goes on with the last */
+	bool told;			/* w a read() or request has given ENOENT */
 	int getreg;			/* w armed register, or -1 */
 	int inject;			/* w armed trap, or -1 */
 	u64 inject_error;		/* w */

@@ -62,6 +62,51 @@ TEST("F10 AT-45 munmap of guest memory: the guest's end")
 	dies(g, "is not there");
 }
 
+/* How long it takes to die; a signal comes after @us, if that is not 0. */
+static u64 dies_in(unsigned int us)
+{
+	struct itimerval t = { { 0, 0 }, { 0, us } };
+	struct guest *g = make_guest(asks_after_touch);
+	u64 began, took;
+	ssize_t got;
+	char buf[200];
+
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	munmap(g->mem + AREA, PAGE);
+	began = now_ns();
+	setitimer(ITIMER_REAL, &t, NULL);
+	do {
+		got = read(g->fd, buf, sizeof(buf));
+	} while (got < 0 && errno == EINTR);
+	took = now_ns() - began;
+	CHECK_EQ(got, -1);
+	CHECK_EQ(errno, ENOENT);
+	CHECK(read(g->fd, buf, sizeof(buf)) > 0 || errno == EINTR);
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	end_guest(g);
+	return took / 1000;
+}
+
+static void comes(int number)
+{
+	(void)number;
+}
+
+TEST("H11 a guest that dies as a signal comes: read() tells that first, then why")
+{
+	struct sigaction sa = { .sa_handler = comes };
+	u64 us = -1;
+
+	for (int i = 0; i < 5; i++) {
+		u64 took = dies_in(0);
+
+		us = took < us ? took : us;
+	}
+	sigaction(SIGALRM, &sa, NULL);
+	for (u64 i = 1; i <= 60; i++)
+		dies_in(i * us / 40 + 1);
+}
+
 TEST("AT-45 guest memory that is read-only to the launcher")
 {
 	struct guest *g = make_guest(asks_after_touch);
