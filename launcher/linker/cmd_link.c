@@ -106,6 +106,7 @@ int cmd_link(int argc, char **argv)
 		.out = set.out,
 		.verbose = set.verbose ? stderr : NULL,
 		.try_anyway = set.try_anyway,
+		.look_inside = true,
 	};
 	if (set.debug_file) {
 		if (lguest_debug_file(argv[first], set.debug_file, &err) == 0)

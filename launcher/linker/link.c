@@ -158,6 +158,21 @@ static int link_with(const struct blob *file, uint64_t sum, const char *vmlinuz,
 		       options->verbose, err);
 }
 
+/* A layer is not worth the trouble for a kernel that cannot be a guest. */
+static void look_inside(const struct blob *file, const char *vmlinuz, struct lguest_error *err)
+{
+	struct lguest_error error;
+	struct kernel kernel;
+	int ret = kernel_open(&kernel, file, vmlinuz, &error);
+
+	if (!ret) {
+		ret = kernel_check(&kernel, &error);
+		kernel_close(&kernel);
+	}
+	if (ret)
+		*err = error;
+}
+
 /* @status: of the file, before it was read. */
 static int link_file(const struct blob *file, const struct stat *status,
 		     const char *vmlinuz,
@@ -180,6 +195,8 @@ static int link_file(const struct blob *file, const struct stat *status,
 		layer_close(&layer);
 		if (!ret && !options->out)
 			cache_remember(status, release, sum);
+	} else if (options->look_inside) {
+		look_inside(file, vmlinuz, err);
 	}
 	free(release);
 	return ret;

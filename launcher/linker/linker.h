@@ -54,6 +54,7 @@ struct lguest_link_options {
 	const char *out;	/* write here; NULL: to the cache */
 	FILE *verbose;		/* tell what is being done, or NULL */
 	bool try_anyway;	/* also kernels that we do not know */
+	bool look_inside;	/* no layer: say first if it can be a guest at all */
 };
 
 /*

@@ -58,4 +58,12 @@ lzo	fetched lzop -1
 lz4	fetched lz4 -l -1 - -
 zstd	zstd
 END
+
+# Without its table of names a kernel cannot be a guest: a layer would be of no use.
+sed 's/\x003\x004\x005\x006\x007\x00/\x003\x004\x00?\x006\x007\x00/' "$work/vmlinux" >"$work/nameless"
+for layers in "$built/layers" /nowhere; do
+	LGUEST_LAYERS=$layers "$top/launcher/lguest" link -o "$work/none" "$work/nameless" 2>"$work/err"
+	is "K2 a kernel without names is refused, with what it lacks: layers in ${layers##*/}" \
+		"1 1" "$? $(grep -c 'the kernel needs CONFIG_KALLSYMS' "$work/err")"
+done
 finish
