@@ -27,12 +27,17 @@ sleep 60
 END
 }
 
-# guest_kernel VERSION [LAB-OPTION...]: a release, or what lab/fetch-kernel knows it by.
-guest_kernel() {
-	local kernel release
+# guest_layer VERSION: a release, or what lab/fetch-kernel knows it by.
+guest_layer() {
+	local kernel
 	kernel=$("$top/lab/fetch-kernel" "$1")
 	release=$(basename "$kernel")
 	another_guest "$release" "$kernel/boot/vmlinuz-$release"
+}
+
+# guest_kernel VERSION [LAB-OPTION...]: its layer, and all that a guest is asked to do.
+guest_kernel() {
+	guest_layer "$1"
 	guest_programs
 	inside "$release" --guests "$guests" --memory 3G --modprobe tun --with "$work/in" "${@:2}" < <(
 		echo "release=$release"
@@ -84,6 +89,27 @@ is "K7 K12 ... and after a restart" "$before" "$(sed -n 's/^after: //p' /tmp/out
 is "K6 8 MiB by a network card" "$(md5sum </tmp/www/big)" "$(sed -n 's/^down: //p' /tmp/out)"
 hasnt "J4 nothing of it in the guest's log" "$trouble" /tmp/out
 check "I3 nothing is left" no_guest_left
+END
+	)
+}
+
+# guest_on CPU [LAB-OPTION...]: the kernel that has its layer, on this model of QEMU's. By its model Linux
+# knows which remedies a CPU needs, and what else is in the machine.
+guest_on() {
+	inside "$release on $1" --cpu "$1" --guests "$guests" "${@:2}" < <(
+		echo "release=$release"
+		cat <<'END'
+flaws=/sys/devices/system/cpu/vulnerabilities
+lguest run -k /boot/vmlinuz-$release -- sh -c "dmesg; cd $flaws && grep . *" >/tmp/all 2>/tmp/err
+is "J13 it boots" 0 $?
+show /tmp/err
+# Not a WARNING of Linux's about itself.
+grep -v 'WARNING: See https://kernel.org/doc/' /tmp/all >/tmp/out
+hasnt "J4 no BUG, WARNING or call trace" 'BUG|WARNING|Call Trace|unchecked MSR' /tmp/out
+hasnt "J13 nothing of the microcode" 'microcode: ' /tmp/out
+has "J13 remedies are chosen" '^spectre_v2:Mitigation: Retpolines' /tmp/out
+hasnt "J13 ... and none that writes an MSR" 'Mitigation: (.* )?IB(RS|PB)|; IBPB: |STIBP: [^d]' /tmp/out
+grep -E '^[a-z0-9_]+:(Mitigation|Vulnerable)' /tmp/out
 END
 	)
 }
