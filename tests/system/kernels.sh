@@ -77,6 +77,10 @@ is "... with which are known" "lguest: linking $work/vmlinuz: it is Linux $futur
 is "... or tried anyway: then it is the layer that is missing" 1 \
 	"$(grep -c "there is no guest layer for Linux $future" "$work/err")"
 
+said=$(DEBIAN_KEYRING=$work/none "$top/lab/apt" bookworm true 2>&1)
+is "without Debian's keys nothing is fetched, and a sentence says so" "126 lab: $work/none is missing: install debian-archive-keyring, or name it in DEBIAN_KEYRING" \
+	"$? $said"
+
 # What would be installed on a machine that has nothing.
 for suite in bookworm trixie; do
 	# shellcheck disable=SC2046
