@@ -180,6 +180,20 @@ static void differs(const char *what, u64 was, u64 is)
 static unsigned long *ours;		/* one bit for each */
 static atomic64_t roots, leaves;
 
+/*
+ * Such a look refuses what is there if the entry changes meanwhile, as when its
+ * accessed bit is cleared (kswapd: from 6.12 on all the time) or set: so more than one.
+ */
+static bool find_page(unsigned long address, struct page **page)
+{
+	int tries;
+
+	for (tries = 0; tries < 5; tries++)
+		if (get_user_pages_fast_only(address, 1, 0, page) == 1)
+			return true;
+	return false;
+}
+
 static void mark_launcher_pages(struct lguest *lg)
 {
 	struct page *page;
@@ -187,8 +201,7 @@ static void mark_launcher_pages(struct lguest *lg)
 
 	bitmap_zero(ours, FRAMES);
 	for (pfn = 0; pfn < lg->pfn_limit; pfn++) {
-		if (get_user_pages_fast_only(lg->base + pfn * PAGE_SIZE, 1, 0,
-					     &page) != 1)
+		if (!find_page(lg->base + pfn * PAGE_SIZE, &page))
 			continue;
 		if (page_to_pfn(page) < FRAMES)
 			__set_bit(page_to_pfn(page), ours);
