@@ -55,7 +55,7 @@ static inline const char *host_trouble(const struct host_facts *f)
 		return "needs a CPU with XSAVE (and no noxsave parameter)";
 	if (!f->tsc)
 		return "needs a CPU with a TSC whose rate the kernel knows: look for TSC in dmesg";
-	return 0;
+	return NULL;
 }
 
 /* @first: a CPU that will do */
@@ -76,7 +76,7 @@ static inline const char *cpu_trouble(const struct cpu_facts *f,
 		return "needs CPUs that are alike, and their CR4 differ: update the microcode early in the boot";
 	if (f->xcr0 != first->xcr0)
 		return "needs CPUs that are alike, and their XCR0 differ: update the microcode early in the boot";
-	return 0;
+	return NULL;
 }
 
 #endif

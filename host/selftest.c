@@ -270,7 +270,7 @@ static int stage_3(struct lg_cpu *cpu)
  * Stage 4: the direct switches.  The guest has a shared page now, and both its entry
  * points are the ud2; so is where it returns to.
  */
-struct direct {
+static struct direct {
 	const char *name;
 	int counter;			/* of state->direct */
 	int from;			/* the instruction */

@@ -6,8 +6,10 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 
+#ifndef __CHECKER__	/* sparse does not know it, and needs no newer kernel's */
 #if __has_include(<asm/cpuid/api.h>)
 #include <asm/cpuid/api.h>
+#endif
 #endif
 
 #ifndef rdmsrq
