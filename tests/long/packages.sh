@@ -9,7 +9,7 @@
 lab=$(dirname "$LAB")
 place=$built/packages
 mkdir -p "$place"
-trap 'umount -q "$place"/*-machine; rm -rf "$work"' EXIT
+trap 'umount -q "$place"/*-machine 2>/dev/null; rm -rf "$work"' EXIT
 
 tools=debhelper,dh-dkms,build-essential,lintian,libjansson-dev,liblz4-dev,liblzma-dev
 tools+=,libseccomp-dev,liburing-dev,libzstd-dev,zlib1g-dev
