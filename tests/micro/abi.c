@@ -587,11 +587,13 @@ static void kicks_for_ever(void)
 	}
 }
 
+static volatile bool seen_enough;
+
 static void *attach_often(void *arg)
 {
 	struct breaker *b = arg;
 
-	for (b->stage = 0; b->stage < 20; b->stage++) {
+	for (b->stage = 0; b->stage < 20 || !seen_enough; b->stage++) {
 		int e = eventfd(0, 0);
 
 		CHECK_EQ(request(b->g, LHREQ_EVENTFD, 2, e), 24);
@@ -610,11 +612,12 @@ TEST("H17 attach and detach while the guest notifies")
 
 	CHECK_EQ(request(b.g, LHREQ_EVENTFD, 1, e), 24);
 	pthread_create(&thread, NULL, attach_often, &b);
-	while (b.stage < 20) {
+	while (b.stage < 20 || twos < 20) {
 		CHECK_EQ(go(b.g), LGUEST_EXIT_NOTIFY);
 		CHECK_EQ(b.g->exit.value, 2);
 		twos++;
 	}
+	seen_enough = true;
 	pthread_join(thread, NULL);
 	CHECK_EQ(read(e, &count, 8), 8);
 	CHECK(count >= twos);
