@@ -212,6 +212,7 @@ install-dkms:
 	sed "s/@VERSION@/$(version)/; s/@KERNELS@/$$(lab/kernels --range)/" packaging/dkms.conf.in >$(dkmsdir)/dkms.conf
 
 uninstall:
+	$(if $(DESTDIR),,-[ ! -e $(dkmsdir) ] || dkms remove lguest/$(version) --all)
 	rm -f $(moddir)/lg.ko $(DESTDIR)$(PREFIX)/bin/lguest $(mandir)/man1/lguest.1 \
 		$(mandir)/man4/lguest.4 $(compdir)/lguest $(udevdir)/60-lguest.rules \
 		$(sysusersdir)/lguest.conf $(hooks:%=$(hookdir)/%/lguest)

@@ -5,7 +5,7 @@
 #	skip NAME WHY
 #	finish				the plan; the script's exit status
 LAB=${LAB:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/lab/lab}
-work=$(mktemp -d)
+work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 ktap_count=0 ktap_failed=0
 echo "KTAP version 1"

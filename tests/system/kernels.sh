@@ -81,6 +81,23 @@ said=$(DEBIAN_KEYRING=$work/none "$top/lab/apt" bookworm true 2>&1)
 is "without Debian's keys nothing is fetched, and a sentence says so" "126 lab: $work/none is missing: install debian-archive-keyring, or name it in DEBIAN_KEYRING" \
 	"$? $said"
 
+# What apt leaves of a download that was cut off is not taken for a package.
+mkdir -p "$work/tree/build" "$work/bin"
+cp -r "$top/lab" "$top/KERNELS" "$work/tree/"
+cat >"$work/bin/apt-get" <<'END'
+#!/bin/sh
+case " $* " in *" download "*) echo half >cut-off_1_amd64.deb; exit 100 ;; esac
+END
+chmod +x "$work/bin/apt-get"
+for try in first second; do
+	PATH=$work/bin:$PATH "$work/tree/lab/fetch-package" -s bookworm cut-off >"$work/out" 2>/dev/null
+	is "a download that was cut off is no package, the $try time" "126 " "$? $(cat "$work/out")"
+done
+
+# The machine's own is there once, and not a second time in the tree.
+is "a root of another suite is empty from within" "" \
+	"$("$top/lab/suite" bookworm -- find "$top/build/roots/bookworm/"{proc,dev} -mindepth 1)"
+
 # What would be installed on a machine that has nothing.
 for suite in bookworm trixie; do
 	# shellcheck disable=SC2046

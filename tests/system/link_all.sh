@@ -51,6 +51,29 @@ hook postrm "$one"
 is "L2 what was a removed kernel's goes with it" "0 0 2" "$? $(made "$one") $(made "$two")"
 is "L2 ... its sum, too" 1 "$(ls "$root/var/cache/lguest" | grep -c '^sum-')"
 
+# A folder that is for all users is for all, and root runs nobody else's Makefile.
+(umask 077; here lguest link --all)
+is "L2 what root has linked is everybody's" "755 644" "$(cd "$root/var/cache/lguest" &&
+	stat -c %a . ./*.elf | sort -ru | tr '\n' ' ' | sed 's/ $//')"
+if [ "$(id -u)" = 0 ]; then
+	rm -r "$root/var/lib/lguest/layers/$two"
+	cp -rL "$headers_two/Makefile" "$work/Makefile"
+	mkdir "$root/opt/users"
+	cp "$work/Makefile" "$root/opt/users/"
+	chown 1 "$root/opt/users/Makefile"
+	ln -sfn /opt/users "$root/lib/modules/$two/build"
+	here lguest link --all
+	said "L2 a Makefile that is not root's is not run, and that is said" "^$two: .* is not root's"
+	ln -sfn "$headers_two" "$root/lib/modules/$two/build"
+	here lguest link --all
+	is "L2 ... but root's is" "0 2" "$? $(made "$two")"
+fi
+# Nothing is there at all: a /boot that is not mounted.
+mv "$root/boot" "$root/boot.away" && mkdir "$root/boot"
+here lguest link --all
+is "L2 without a kernel nothing is removed" "1 2" "$? $(made "$two")"
+rmdir "$root/boot" && mv "$root/boot.away" "$root/boot"
+
 # Trouble.
 echo '#error new' >>"$root/opt/share/lguest/guest/power.c"
 hook postinst "$two"
