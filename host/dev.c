@@ -204,10 +204,11 @@ static int req_irq(struct lg_cpu *cpu, const u64 *arg)
 	return 0;
 }
 
-/* From here on read() gives the reason. */
+/* The vCPU's own task has heard it: from here on read() gives the reason. */
 static int is_dead(struct lg_cpu *cpu)
 {
-	WRITE_ONCE(cpu->told, true);
+	if (current == cpu->tsk)
+		WRITE_ONCE(cpu->told, true);
 	return -ENOENT;
 }
 

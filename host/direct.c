@@ -8,6 +8,7 @@
 #include <asm/cpufeature.h>
 #include <asm/segment.h>
 #include "lg.h"
+#include "compat/mitigations.h"
 
 /* Where the table of spaces is for the Switcher. */
 static u64 space_address(struct lg_cpu *cpu)
@@ -32,8 +33,7 @@ void prepare_direct(struct lg_cpu *cpu)
 	state->event_entry = cpu->event_entry;
 	state->has_pku = boot_cpu_has(X86_FEATURE_OSPKE);
 	state->not_direct = !cpu->shared || cpu->pkru || cpu->stepping;
-	/* As the kernel does before it returns to a user. */
-	state->verw = boot_cpu_has(X86_FEATURE_CLEAR_CPU_BUF);
+	state->verw = lg_wants_verw();
 	state->verw_sel = __KERNEL_DS;
 }
 

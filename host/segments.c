@@ -254,6 +254,7 @@ static noinstr void cross(struct lg_cpu *cpu, struct selectors *guest,
 
 	read_selectors(&host);
 	load_selectors(&host, guest, state->host_gs);
+	amd_clear_divider();	/* or a division by zero may show the last one's result */
 	switch_worlds(enter);
 	if (state->trapnum == X86_TRAP_PF)
 		cpu->cr2 = native_read_cr2();

@@ -153,18 +153,19 @@ static bool enter_once(struct lg_cpu *cpu, struct look *before, struct look *aft
 	local_irq_disable();
 	look_around(before);
 	enter_guest(cpu);
+	wait = take_async_fault(cpu);
 	raise_nmi(cpu);
 	look_around(after);
-	wait = take_async_fault(cpu);
 	again = cpu->state->trapnum == LG_TRAP_NONE ||
 		is_host_vector(cpu->state->trapnum);
 	handle_host_interrupt(cpu);
 	if (!wait)
 		local_irq_enable();
 	save_guest_fpu(cpu);
-	kernel_fpu_end();
 	if (wait)
 		wait_for_host_page(cpu);
+	else
+		kernel_fpu_end();
 	return again;
 }
 

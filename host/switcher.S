@@ -789,6 +789,8 @@ switcher_end:
  * Then, before the first near return, comes what the kernel does when it is
  * entered from user mode, by its own macros: which of them do anything is
  * decided for this CPU when the module is loaded, as it is for the kernel.
+ * They are those for guests of KVM, which do all that those for users do, and
+ * more where the owner fears guests only.
  *
  * One thing more than that is needed, as after a guest of KVM: the return
  * stack may hold addresses in the upper half, where a guest kernel runs and
@@ -814,8 +816,8 @@ SYM_INNER_LABEL(back_from_guest, SYM_L_LOCAL)
 	UNWIND_HINT_FUNC
 	FILL_RETURN_STACK
 	WRITE_IBRS 1
-	UNTRAIN_RET
-	CLEAR_BRANCH_HISTORY
+	UNTRAIN_RET_VM
+	CLEAR_BRANCH_HISTORY_VMEXIT
 	RET
 SYM_CODE_END(switch_worlds)
 

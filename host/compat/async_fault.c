@@ -10,13 +10,13 @@
 
 static DEFINE_PER_CPU(struct kvm_vcpu_pv_apf_data *, async_data);
 
-/* On the CPU itself, when it comes.  Where there is no KVM there is no such MSR. */
+/* On the CPU itself, when it comes.  Only KVM has such an MSR. */
 void find_async_flags(void)
 {
 	struct kvm_vcpu_pv_apf_data *data = NULL;
 	u64 where;
 
-	if (!rdmsrq_safe(MSR_KVM_ASYNC_PF_EN, &where) && where & KVM_ASYNC_PF_ENABLED)
+	if (kvm_para_available() && !rdmsrq_safe(MSR_KVM_ASYNC_PF_EN, &where) && where & KVM_ASYNC_PF_ENABLED)
 		data = __va(where & ~63ULL);
 	this_cpu_write(async_data, data);
 }

@@ -28,6 +28,29 @@ static inline bool lg_wants_ibpb(void)
 	return static_branch_likely(&switch_vcpu_ibpb);
 #endif
 }
+
+/* VERW before a guest: as before a user, or as before a guest of KVM, if that alone. */
+static inline bool lg_wants_verw(void)
+{
+#ifdef X86_FEATURE_CLEAR_CPU_BUF_VM
+	if (boot_cpu_has(X86_FEATURE_CLEAR_CPU_BUF_VM))
+		return true;
+#endif
+	return boot_cpu_has(X86_FEATURE_CLEAR_CPU_BUF);
+}
+#else
+
+/*
+ * As after a guest of KVM: spec_rstack_overflow=ibpb-vmexit wants the barrier there only.
+ * Where it is wanted after a user, it is after a guest.  6.1 has no macro for it.
+ */
+#include <asm/nospec-branch.h>
+#ifndef UNTRAIN_RET_VM
+.macro UNTRAIN_RET_VM
+	UNTRAIN_RET
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+.endm
+#endif
 #endif
 
 /* CPU_IBRS_ENTRY is MITIGATION_IBRS_ENTRY since 6.9. */

@@ -8,8 +8,9 @@
 top=$(cd "$(dirname "$0")/../.." && pwd)
 
 # The kernel's name; how often what must be found: in switch_worlds, as it is (text) or
-# as a piece that replaces some of it (patch); in the Switcher (switcher); or as a symbol
-# that is used (symbol).
+# as a piece that replaces some of it (patch); in the Switcher (switcher); as a symbol that
+# is used (symbol), or one of the last two (either); or the feature in the list of what is
+# patched for it (feature).
 remedies='
 KERNEL_IBRS		2 text		wrmsr
 RSB_VMEXIT		2 patch		add +\$0x10,%rsp
@@ -19,6 +20,9 @@ ENTRY_IBPB		1 patch		entry_ibpb|write_ibpb
 CLEAR_BHB_LOOP		1 patch		clear_bhb_loop
 CLEAR_CPU_BUF		1 switcher	verw
 IBPB_EXIT_TO_USER	1 symbol	x86_ibpb_exit_to_user
+DIV0			1 either	(U amd_clear_divider$|	div )
+IBPB_ON_VMEXIT		1 feature
+CLEAR_BHB_(LOOP_ON_)?VMEXIT	1 feature
 '
 
 look() {	# WHERE: what it has, one item a line
@@ -28,17 +32,29 @@ look() {	# WHERE: what it has, one item a line
 	patch) objdump -dr --no-show-raw-insn -j .altinstr_replacement "$ko" ;;
 	switcher) objdump -D --no-show-raw-insn -j .rodata.switcher "$object" ;;
 	symbol) nm "$ko" ;;
+	either) look patch; look symbol ;;
+	feature) objcopy -O binary -j .altinstructions "$ko" "$work/patched" &&
+		perl -0777 -ne 'for (my $i = 0; $i < length; $i += '"$entry"') {
+			print unpack("v", substr($_, $i + 8, 2)), "\n" }' "$work/patched" ;;
 	esac
+}
+
+number_of() {	# FEATURE
+	echo $(($(grep -wE "#define X86_FEATURE_$1" "$common/arch/x86/include/asm/cpufeatures.h" |
+		grep -oE '[0-9]+ ?[*] ?32 ?[+] ?[0-9]+')))
 }
 
 look_all() {	# NAME FOLDER-OF-lg.ko FOLDER-OF-OBJECTS HEADERS
 	local name want where what
 	ko=$2/lg.ko object=$3/switcher.o
 	common=$(sed -n 's,^include \(.*\)/Makefile$,\1,p' "$4/Makefile")
+	entry=12	# bytes of a struct alt_instr
+	! grep -q ft_flags "$common/arch/x86/include/asm/alternative.h" || entry=14
 	while read -r name want where what; do
 		[ "$name" ] || continue
 		check "$1: $name is a feature's name" \
-			grep -qw "X86_FEATURE_$name" "$common/arch/x86/include/asm/cpufeatures.h"
+			grep -qwE "X86_(FEATURE|BUG)_$name" "$common/arch/x86/include/asm/cpufeatures.h"
+		[ "$where" != feature ] || what="^$(number_of "$name")\$"
 		check "$1: $name" test "$(look "$where" | grep -cE "($what)")" -ge "$want"
 	done <<<"$remedies"
 	look_at_ours "$1"
@@ -74,6 +90,7 @@ X86_FEATURE_USER_SHSTK		6.6	-
 X86_FEATURE_INVLPGB		6.15	-
 X86_FEATURE_USE_IBPB		-	6.15
 X86_FEATURE_IBPB_EXIT_TO_USER	-	-
+X86_FEATURE_CLEAR_CPU_BUF_VM	-	-
 _TIF_NEED_RESCHED_LAZY		6.13	-
 X86_FEATURE_SYSFAST32		7.0	-
 '

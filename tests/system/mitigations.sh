@@ -61,8 +61,8 @@ mkdir -p "$work/all" "$work/forced"
 cp -r "$top/host" "$top/include" "$work/all"
 {
 	echo '#include <asm/cpufeatures.h>'
-	for feature in RSB_VMEXIT KERNEL_IBRS UNRET ENTRY_IBPB CLEAR_BHB_LOOP \
-			USE_IBPB IBPB CLEAR_CPU_BUF; do
+	for feature in RSB_VMEXIT KERNEL_IBRS UNRET IBPB_ON_VMEXIT CLEAR_BHB_LOOP_ON_VMEXIT \
+			CLEAR_BHB_VMEXIT USE_IBPB IBPB CLEAR_CPU_BUF_VM; do
 		echo "#undef X86_FEATURE_$feature"
 		echo "#define X86_FEATURE_$feature X86_FEATURE_ALWAYS"
 	done
