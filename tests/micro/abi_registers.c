@@ -188,6 +188,7 @@ TEST("H20 TRAP 0 to 31 arrives with its error code")
 static void spins_with_traps(void)
 {
 	on_event = count_event;
+	HCALL(NOTIFY, 1);
 	spins();
 }
 
@@ -195,10 +196,13 @@ TEST("H20 TRAP reaches a guest that spins")
 {
 	struct guest *g = make_guest(spins_with_traps);
 
-	for (int i = 0; i < 5; i++) {
-		run_a_while(g);
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	for (u64 i = 0; i < 5; i++) {
 		CHECK_EQ(IN_GUEST(g, vectors[3]), i);
 		CHECK_EQ(request(g, LHREQ_TRAP, 3, 0x1233), 24);
+		do
+			run_a_while(g);
+		while (IN_GUEST(g, vectors[3]) == i);
 	}
 }
 
