@@ -152,9 +152,9 @@ check: packages
 	$(call say,sparse and W=1 on the module)
 	$(Q)rm -rf $(build)/check && mkdir -p $(build)/check
 	$(Q)cp -r host include $(build)/check/
-	$(Q)kdir=$(HOST_KDIR) && $(MAKE) $(quiet) -C $$kdir M=$(build)/check/host clean && \
+	$(Q)set -o pipefail; kdir=$(HOST_KDIR) && $(MAKE) $(quiet) -C $$kdir M=$(build)/check/host clean && \
 		$(MAKE) $(quiet) -C $$kdir M=$(build)/check/host W=1 C=2 $(no_btf) modules 2>&1 | \
-		tee $(build)/check/log; ! grep -q 'warning\|error' $(build)/check/log
+		tee $(build)/check/log && ! grep -q 'warning\|error' $(build)/check/log
 ifneq ($(checkpatch),)
 	$(call say,checkpatch)
 	$(Q)find host guest launcher include -name '*.[chS]' ! -name '*.mod.c' | \
