@@ -795,7 +795,7 @@ switcher_end:
  * One thing more than that is needed, as after a guest of KVM: the return
  * stack may hold addresses in the upper half, where a guest kernel runs and
  * which SMEP does not forbid.
-
+ *
  * No probe and no tracer comes here, nor into cross(), which calls it.
 :*/
 	.section .noinstr.text, "ax"

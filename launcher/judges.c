@@ -146,50 +146,47 @@ JUDGE(split_locks)
 
 /* ---- the kernel */
 
-static bool release_of(const struct machine *m, int *major, int *minor)
+/* As a number, and as the detail; 0 if it cannot be known. */
+static unsigned int release_of(const struct machine *m, struct detail *detail)
 {
-	return m->text[FILE_RELEASE] &&
-	       sscanf(m->text[FILE_RELEASE], "%d.%d", major, minor) == 2;
-}
+	const char *release = m->text[FILE_RELEASE];
+	unsigned int number = release ? version_number(release) : 0;
 
-/* Less than 0 if it is older than @release, more if it is newer. */
-static int compare(int major, int minor, const char *release)
-{
-	int its_major = 0, its_minor = 0;
-
-	sscanf(release, "%d.%d", &its_major, &its_minor);
-	return major != its_major ? major - its_major : minor - its_minor;
+	if (number)
+		say(detail, "%u.%u", number / 1000, number % 1000);
+	return number;
 }
 
 JUDGE(old_kernel)
 {
-	int major, minor;
+	unsigned int number = release_of(m, detail);
 
-	if (!release_of(m, &major, &minor))
+	if (!number)
 		return UNKNOWN;
-	say(detail, "%d.%d", major, minor);
-	return compare(major, minor, FIRST_KNOWN) < 0 ? YES : NO;
+	return number < version_number(FIRST_KNOWN) ? YES : NO;
 }
 
 JUDGE(new_kernel)
 {
-	int major, minor;
+	unsigned int number = release_of(m, detail);
 
-	if (!release_of(m, &major, &minor))
+	if (!number)
 		return UNKNOWN;
-	say(detail, "%d.%d", major, minor);
-	return compare(major, minor, LAST_KNOWN) > 0 ? YES : NO;
+	return number > version_number(LAST_KNOWN) ? YES : NO;
 }
 
 JUDGE(untried_kernel)
 {
-	int major, minor;
-
-	if (!release_of(m, &major, &minor))
+	switch (release_of(m, detail)) {
+	case 0:
 		return UNKNOWN;
-	say(detail, "%d.%d", major, minor);
-	return (major == 6 && (minor == 1 || minor == 12)) ||
-	       (major == 7 && (minor == 2 || minor == 3)) ? NO : YES;
+	case 6001:
+	case 6012:
+	case 7002:
+	case 7003:
+		return NO;
+	}
+	return YES;
 }
 
 JUDGE(is_realtime)

@@ -16,7 +16,8 @@ void find_async_flags(void)
 	struct kvm_vcpu_pv_apf_data *data = NULL;
 	u64 where;
 
-	if (kvm_para_available() && !rdmsrq_safe(MSR_KVM_ASYNC_PF_EN, &where) && where & KVM_ASYNC_PF_ENABLED)
+	if (kvm_para_available() && !rdmsrq_safe(MSR_KVM_ASYNC_PF_EN, &where) &&
+	    where & KVM_ASYNC_PF_ENABLED)
 		data = __va(where & ~63ULL);
 	this_cpu_write(async_data, data);
 }

@@ -15,7 +15,7 @@ u32 take_async_flags(void);
 /*
  * The guest touches its page again, and KVM, which knows that page, stops this CPU until
  * it has come or an interrupt does.  The kernel is told in any case, finds no task, and
- * keeps a note of some 100 bytes for the one that may come.
+ * keeps a note of some 100 bytes for the one that may come: for ever, as none will.
  */
 static inline void wait_for_async_page(u32 token)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Two functions that the kernel's own macros call, under its names: UNTRAIN_RET,
- * indirect_branch_prediction_barrier() and CLEAR_BRANCH_HISTORY.  From 7.2 on at the
+ * Two functions that the kernel's own macros call, under its names: UNTRAIN_RET_VM,
+ * indirect_branch_prediction_barrier() and CLEAR_BRANCH_HISTORY_VMEXIT.  From 7.2 on at the
  * latest the kernel has them for itself and KVM's modules (LG_KVM_ONLY, see Kbuild).
  *
  * Both run right after a guest, before anything has been done about what it taught the

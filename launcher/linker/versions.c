@@ -9,21 +9,11 @@
 :*/
 #include "versions.h"
 
-/* "6.12.117+deb12-amd64" -> 6012; 0 if it is no version. */
-static unsigned int number_of(const char *release)
-{
-	unsigned int major, minor;
-
-	if (sscanf(release, "%3u.%3u", &major, &minor) != 2)
-		return 0;
-	return 1000 * major + minor;
-}
-
 int version_check(const char *release, const char *name, struct lguest_error *err)
 {
-	unsigned int number = number_of(release);
+	unsigned int number = version_number(release);
 
-	if (number >= number_of(FIRST_KNOWN) && number <= number_of(LAST_KNOWN))
+	if (number >= version_number(FIRST_KNOWN) && number <= version_number(LAST_KNOWN))
 		return 0;
 	return link_fail(err, "linking %s: it is Linux %s, and this lguest knows Linux " FIRST_KNOWN " to " LAST_KNOWN "; take one of those, or try it with --try-anyway",
 			 name, release);
