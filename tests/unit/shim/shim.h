@@ -235,6 +235,7 @@ extern bool shim_five_levels;
 extern struct shim_cpu { u8 x86_phys_bits; } boot_cpu_data;
 #define X86_FEATURE_OSPKE 0
 #define X86_FEATURE_CLEAR_CPU_BUF 0
+#define X86_FEATURE_USE_IBPB 0
 #define __KERNEL_DS	0x18
 #define boot_cpu_has(feature) (feature)
 #define pgtable_l5_enabled() shim_five_levels
