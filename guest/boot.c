@@ -22,7 +22,6 @@
 #include <linux/panic_notifier.h>
 #include <linux/pm.h>
 #include <linux/reboot.h>
-#include <linux/static_call.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <asm/cpufeature.h>
@@ -193,6 +192,7 @@ static void arch_setup(void)
 	setup_clear_cpu_cap(X86_FEATURE_PTI);
 
 	keep_lock_prefixes();
+	no_reset_reason();
 	all_memory_is_cached();
 
 	/*
@@ -243,27 +243,11 @@ static void patch_jump(char *at, const char *to)
 	memcpy(at + 1, &distance, sizeof(distance));
 }
 
-/*
- * Linux finds its initcalls in a table: what shall not run becomes a function that
- * returns 0.
- */
-extern initcall_entry_t __initcall0_start[], __initcall_end[];
-
-static void forget_initcall(initcall_t call)
-{
-	initcall_entry_t *at;
-
-	for (at = __initcall0_start; call && at < __initcall_end; at++)
-		if (initcall_from_entry(at) == call)
-			*at = (long)__static_call_return0 - (long)at;
-}
-
 static void patch_text(void)
 {
 	patch_jump(xen_iret, lguest_iret);
 	patch_jump(early_xen_iret_patch, lguest_iret);
 	patch_jump(this_cpu_cmpxchg16b_emu, lguest_cmpxchg16b);
-	forget_initcall(print_s5_reset_status_mmio);
 }
 
 /*G:160

@@ -5,19 +5,28 @@
  * have found in CPUID: is there a hypervisor?  If not, it reads and writes MSRs
  * without asking us.
  *
- * Kernels without the variable have no address for it.
+ * Older kernels do not have the variable, nor an address for it.  To one that must have it
+ * and does not the layer is not linked.
  */
 #ifndef _GUEST_COMPAT_MICROCODE_H
 #define _GUEST_COMPAT_MICROCODE_H
 
 #include <linux/types.h>
+#include <linux/version.h>
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0) && defined(CONFIG_MICROCODE)
+extern bool x86_hypervisor_present;
+#else
 extern bool x86_hypervisor_present __weak;
+#endif
 
 static inline void no_microcode_loader(void)
 {
-	if (&x86_hypervisor_present)
-		x86_hypervisor_present = true;
+	bool *present = &x86_hypervisor_present;
+
+	OPTIMIZER_HIDE_VAR(present);
+	if (present)
+		*present = true;
 }
 
 #endif /* _GUEST_COMPAT_MICROCODE_H */
