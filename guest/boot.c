@@ -40,6 +40,7 @@
 #include "compat/reset_reason.h"
 #include "compat/retbleed.h"
 #include "compat/smp_locks.h"
+#include "compat/split_lock.h"
 #include "compat/sysfast32.h"
 #include "layer.h"
 
@@ -193,6 +194,7 @@ static void arch_setup(void)
 
 	keep_lock_prefixes();
 	no_reset_reason();
+	split_locks_are_fatal();
 	all_memory_is_cached();
 
 	/*

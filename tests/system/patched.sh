@@ -1,9 +1,11 @@
 #!/bin/bash
 # J3 J7: what the stock kernel's paravirtual operations have become, in a running guest:
-# which functions the table pv_ops has, and what is at each place that calls one.
+# which functions the table pv_ops has, and what is at each place that calls one. And what
+# it makes of a split lock (the other kernels': lib/guest.sh).
 . "$(dirname "$0")/lib/lab.sh"
 
 program "$(dirname "$0")/patched.c" "$work/patched" || { not_ok "patched.c compiles"; finish; exit; }
+program "$(dirname "$0")/trap.c" "$work/trap" || not_ok "trap.c compiles"
 mkdir "$work/in"
 cp "$work/patched" "$work/in/"
 # A module with such places, and without others that it needs.
@@ -13,7 +15,7 @@ case $module in
 *) cp "$module" "$work/in/" ;;
 esac
 
-inside "one CPU" --with "$work/in" <<'END'
+inside "one CPU" --with "$work/in" --with "$work/trap" <<'END'
 cp "$(lguest link /boot/vmlinuz-*-cloud-amd64)" in/kernel.elf
 lguest run --share /lab/in,ro -- sh -c 'cd /mnt/share
 	insmod drop_monitor.ko
@@ -34,5 +36,6 @@ between "J7 ... in a module" 1 1000 "$(places modules)"
 is "J7 ... those that have a privileged instruction" "0 0, and 1 native cli" \
 	"$(echo $(sed -n 's/.* \([0-9]*\) privileged$/\1/p' /tmp/out) | sed 's/ 1$/, and 1 native cli/')"
 grep -E 'type|sites' /tmp/out
+split_lock ./trap
 END
 finish

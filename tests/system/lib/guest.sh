@@ -1,11 +1,11 @@
 # tests/system/lib/guest.sh: sourced, after lab.sh, by the scripts that have a kernel
 # other than the lab's as a guest.
 
-# Programs that run in the guest: two, and what uses its devices.
+# Programs that run in the guest: two, and what uses its devices. And `trap`, of the host.
 guest_programs() {
 	local name
 	mkdir "$work/in"
-	for name in patched workload; do
+	for name in patched trap workload; do
 		program "$lib/../$name.c" "$work/in/$name" || not_ok "$name.c compiles"
 	done
 	# Restarts once, and ends with a panic.
@@ -70,6 +70,8 @@ grep sites /tmp/out
 in/workload >/tmp/native 2>&1
 sed '1,/^=== workload/d' /tmp/out >/tmp/mine
 check "J4 C10 guest and host print the same" diff -u /tmp/native /tmp/mine
+
+split_lock in/trap -k /boot/vmlinuz-$release
 
 truncate -s 16M /tmp/a.img
 mkdir /tmp/www
