@@ -6,7 +6,7 @@
  * and the process would try for ever.  So it shall be as with split_lock_detect=fatal:
  * SIGBUS.
  *
- * The variable's type is bus_lock.c's own (6.1: intel.c's), with the same values in all.
+ * The type of Linux's variable is in no header; its values are the same in all kernels.
  */
 #ifndef _GUEST_COMPAT_SPLIT_LOCK_H
 #define _GUEST_COMPAT_SPLIT_LOCK_H
