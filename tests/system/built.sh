@@ -136,6 +136,20 @@ wrong_names() {	# VERSION HEADERS
 	done
 }
 
+# What a kernel's list of exports makes of lg.ko: of the functions that it may have for KVM's
+# modules (7.x), or, with KVM built in or off, for itself alone.
+ours_with() {	# LINE OF Module.symvers
+	printf '0x0\tkernel_fpu_begin_mask\tvmlinux\tEXPORT_SYMBOL_GPL\t\n%b' "$1" >"$work/Module.symvers"
+	printf 'include %s\nall: ; @echo $(filter %%KVM_ONLY,$(ccflags-y)) $(filter compat/%%,$(lg-y))\n' \
+		"$top/host/Kbuild" | make -s -f - objtree="$work" srctree="$work" src="$top/host"
+}
+ours="-DLG_KVM_ONLY compat/barriers.o compat/async_fault.o"
+is "6.1's exports: nothing is ours" "" "$(ours_with '0x50b42ba1\tentry_ibpb\tvmlinux\tEXPORT_SYMBOL_GPL\t\n')"
+is "6.15's: nothing" "" "$(ours_with '0x0\twrite_ibpb\tvmlinux\tEXPORT_SYMBOL_GPL\t\n')"
+is "7.x's for KVM's modules: they are ours" "$ours" \
+	"$(ours_with '0x0\twrite_ibpb\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:kvm,kvm-amd,kvm-intel\n')"
+is "7.x's without KVM's modules: ours" "$ours" "$(ours_with '')"
+
 release=$(modinfo -F vermagic "$top/host/lg.ko" | cut -d' ' -f1)
 look_all "$release" "$top/host" "$top/host" "$("$top/lab/fetch-headers" "$release")"
 for version in 6.12 7.3; do
