@@ -43,6 +43,28 @@ is "... and for nothing else" "4.19.0 5.10.0-9-amd64 6.0.3 8.1.2-amd64 ${newest%
 	"$(for release in 4.19.0 5.10.0-9-amd64 6.0.3 8.1.2-amd64 "${newest%.*}.$((${newest#*.} + 1)).0"; do
 	excluded "$release"; done | xargs)"
 
+# ... whatever KERNELS has: those of the list that match.
+matched() {	# NAMES RELEASE...
+	local pattern
+	printf '%s\tsuite\t\n' $1 >"$work/tree/KERNELS"
+	pattern=$("$work/tree/lab/kernels" --range)
+	shift
+	printf '%s.0-x\n' "$@" | grep -E -e "$pattern" | sed 's/[.]0-x//' | xargs
+}
+mkdir -p "$work/tree"
+cp -r "$top/lab" "$work/tree/"
+all=(5.19 6.0 6.1 6.2 6.9 6.11 6.12 6.13 6.19 6.20 7.0 7.3 7.4 7.19 8.0 8.2 8.3 8.20 9.0)
+is "from 6.1 to 7.3" "6.1 6.2 6.9 6.11 6.12 6.13 6.19 6.20 7.0 7.3" "$(matched '6.1 6.12+deb13 6.12 7.3' "${all[@]}")"
+is "from 6.12 to 7.3" "6.12 6.13 6.19 6.20 7.0 7.3" "$(matched '6.12+deb13 6.12 7.3' "${all[@]}")"
+is "from 6.2 to 6.12" "6.2 6.9 6.11 6.12" "$(matched '6.2 6.12' "${all[@]}")"
+is "from 6.12 to 8.2" "6.12 6.13 6.19 6.20 7.0 7.3 7.4 7.19 8.0 8.2" "$(matched '6.12 7.3 8.2' "${all[@]}")"
+is "7.3 alone" "7.3" "$(matched '7.3' "${all[@]}")"
+cp -r "$top"/{Makefile,packaging} "$work/tree/"
+rm "$work/tree/KERNELS"
+make -s -C "$work/tree" install-dkms DESTDIR="$work/none" >"$work/out" 2>&1
+is "without KERNELS there is no dkms.conf, which would be one for all kernels" "2 " \
+	"$? $(ls "$work"/none/usr/src/*/dkms.conf 2>/dev/null)"
+
 # The module is not built for others, unless it is told to.
 built_for() {	# VERSION [WORD]
 	mkdir -p "$work/for/linux"
@@ -83,7 +105,7 @@ is "without Debian's keys nothing is fetched, and a sentence says so" "126 lab: 
 
 # What apt leaves of a download that was cut off is not taken for a package.
 mkdir -p "$work/tree/build" "$work/bin"
-cp -r "$top/lab" "$top/KERNELS" "$work/tree/"
+cp "$top/KERNELS" "$work/tree/"
 cat >"$work/bin/apt-get" <<'END'
 #!/bin/sh
 case " $* " in *" download "*) echo half >cut-off_1_amd64.deb; exit 100 ;; esac
@@ -93,6 +115,27 @@ for try in first second; do
 	PATH=$work/bin:$PATH "$work/tree/lab/fetch-package" -s bookworm cut-off >"$work/out" 2>/dev/null
 	is "a download that was cut off is no package, the $try time" "126 " "$? $(cat "$work/out")"
 done
+
+# Packages of one name are each suite's own; what was put there by hand is everybody's.
+fetched() { PATH=$work/bin:$PATH "$work/tree/lab/fetch-package" -s "$1" "$2" 2>/dev/null; }
+debs=$work/tree/build/debs
+mkdir -p "$debs/trixie"
+touch "$debs/trixie/other_1_amd64.deb" "$debs/trixie/other_1.10_amd64.deb" "$debs/mine_1_amd64.deb"
+is "a package of another suite is not taken" "126 " "$(fetched bookworm other; echo "$? ")"
+is "... for that suite it is, the newest" "$debs/trixie/other_1.10_amd64.deb" "$(fetched trixie-security other)"
+is "what was put there by hand is taken" "$debs/mine_1_amd64.deb $debs/mine_1_amd64.deb" \
+	"$(fetched bookworm mine) $(fetched trixie mine)"
+cat >"$work/bin/apt-cache" <<'END'
+#!/bin/sh
+exit 1
+END
+sed -i 's,^case,exit 100\n&,' "$work/bin/apt-get"
+chmod +x "$work/bin/apt-cache"
+rm -r "$work/tree/build/apt"
+said=$(PATH=$work/bin:$PATH "$work/tree/lab/fetch-kernel" 7.3 2>&1)
+is "offline it is the list that is missing, and not a kernel" \
+	"126 lab: no list of the packages of trixie could be had from ${DEBIAN_MIRROR:-http://deb.debian.org/debian} (DEBIAN_MIRROR)" \
+	"$? $said"
 
 # The machine's own is there once, and not a second time in the tree.
 is "a root of another suite is empty from within" "" \
