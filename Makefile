@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # lguest: build, run and test. `make help` lists the targets.
 
-KVER		?= $(shell lab/kernels --release)
+# Installed is what this machine's kernel can load.
+KVER		?= $(shell $(if $(filter install uninstall,$(MAKECMDGOALS)),uname -r,lab/kernels --release))
 HOST_KVER	?= $(KVER)
 GUEST_KVER	?= $(KVER)
 # For the shell: the headers are fetched when they are needed.
@@ -51,7 +52,7 @@ help:
 	@echo "make uninstall  remove them"
 	@echo "make deb        Debian packages, lguest and lguest-dkms, in build/"
 	@echo "make clean      remove what was built (downloads stay in build/)"
-	@echo "make distclean  remove those too"
+	@echo "make distclean  remove those too, and disk images in build/"
 	@echo
 	@echo "KVER=$(KVER)  the kernel to build for, as host and as guest"
 	@echo "HOST_KVER, GUEST_KVER, KDIR, PREFIX, DESTDIR and V=1 can be set."
@@ -181,11 +182,10 @@ module_sources = $(shell find host include '(' -name '*.[chS]' -o -name Kbuild '
 layer_sources = $(wildcard guest/*.[chS] guest/Kbuild guest/Makefile guest/layer.lds guest/compat/*.h) \
 	include/lguest/guest.h
 
-# The group and the device's mode take effect at once, but not in a DESTDIR; nor are
-# this machine's kernels linked then.
-install: parts install-program
+# The group and the device's mode take effect at once, but not in a DESTDIR; nor do this
+# machine's kernels get their layers then. Whatever umask says, all may read all of it.
+install: module install-program
 	install -D -m 644 host/lg.ko $(moddir)/lg.ko
-	install -D -m 644 -t $(libdir)/layers/$(GUEST_KVER) $(layer)/layer.o $(layer)/layer.lds
 	$(if $(DESTDIR),,depmod $(HOST_KVER))
 	$(if $(DESTDIR),,getent group lguest >/dev/null || groupadd -r lguest)
 	$(if $(DESTDIR),,-udevadm control --reload && udevadm trigger -s misc)
@@ -195,21 +195,27 @@ install: parts install-program
 install-program: launcher
 	install -D -m 755 launcher/lguest $(DESTDIR)$(PREFIX)/bin/lguest
 	install -D -m 755 packaging/link-all $(libdir)/link-all
-	mkdir -p $(sharedir) $(mandir)/man1 $(compdir)
-	cp --parents -t $(sharedir) $(layer_sources)
-	launcher/lguest help --man >$(mandir)/man1/lguest.1
-	launcher/lguest help --completion >$(compdir)/lguest
+	for file in $(layer_sources); do \
+		install -D -m 644 $$file $(sharedir)/$$file || exit; \
+	done
+	set -o pipefail; launcher/lguest help --man | \
+		install -D -m 644 /dev/stdin $(mandir)/man1/lguest.1
+	set -o pipefail; launcher/lguest help --completion | \
+		install -D -m 644 /dev/stdin $(compdir)/lguest
 	install -D -m 644 packaging/man/lguest.4 $(mandir)/man4/lguest.4
 	install -D -m 644 packaging/60-lguest.rules $(udevdir)/60-lguest.rules
 	install -D -m 644 packaging/sysusers.conf $(sysusersdir)/lguest.conf
 	for hook in $(hooks); do \
-		install -D -m 755 packaging/kernel-hook $(hookdir)/$$hook/lguest; \
+		install -D -m 755 packaging/kernel-hook $(hookdir)/$$hook/lguest || exit; \
 	done
 
 install-dkms:
-	mkdir -p $(dkmsdir)
-	cp --parents -t $(dkmsdir) $(module_sources)
-	sed "s/@VERSION@/$(version)/; s/@KERNELS@/$$(lab/kernels --range)/" packaging/dkms.conf.in >$(dkmsdir)/dkms.conf
+	for file in $(module_sources); do \
+		install -D -m 644 $$file $(dkmsdir)/$$file || exit; \
+	done
+	set -o pipefail; range=$$(lab/kernels --range) && [ "$$range" ] && \
+		sed "s/@VERSION@/$(version)/; s/@KERNELS@/$$range/" packaging/dkms.conf.in | \
+		install -D -m 644 /dev/stdin $(dkmsdir)/dkms.conf
 
 uninstall:
 	$(if $(DESTDIR),,-[ ! -e $(dkmsdir) ] || dkms remove lguest/$(version) --all)
@@ -229,6 +235,7 @@ deb:
 	$(Q)cd $(build)/deb/lguest && dpkg-buildpackage -b -us -uc >../log 2>&1 || { \
 		tail -n 20 ../log; \
 		echo "make deb: if packages are missing: sudo apt-get build-dep ."; exit 1; }
+	$(Q)rm -f $(build)/lguest*_*.{deb,changes,buildinfo}
 	$(Q)mv $(build)/deb/lguest*_* $(build)/ && ls $(build)/*.deb
 
 clean:

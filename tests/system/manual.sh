@@ -39,18 +39,33 @@ is "L6 lguest(4) names every request" \
 	"$(grep -oE 'LHREQ_[A-Z_]+' "$top/include/lguest/device.h" | sort -u)" \
 	"$(grep -oE 'LHREQ_[A-Z_]+' "$top/packaging/man/lguest.4" | sort -u)"
 
-dest=$work/dest
-check "L7 make install" make -C "$top" install install-dkms DESTDIR="$dest"
+# As from a tarball: nothing has been fetched but headers, no kernel was named, and root's
+# files are nobody else's. The launcher is compiled already, as that takes longest.
+dest=$work/dest tree=$work/tree
+mkdir -p "$tree/build" "$work/bin"
+tar -c -C "$top" --exclude=./build --exclude=./.git --exclude='*.o' --exclude='*.ko' . | tar -x -C "$tree"
+cp -a "$built/launcher" "$tree/build/"
+for dir in apt debs headers roots; do
+	mkdir -p "$built/$dir"
+	ln -s "$built/$dir" "$tree/build/"
+done
+headers=$("$top/lab/fetch-headers" "$release")
+printf '#!/bin/sh\necho %s\n' "$release" >"$work/bin/uname"
+chmod +x "$work/bin/uname"
+(umask 077; PATH=$work/bin:$PATH make -C "$tree" install install-dkms DESTDIR="$dest") >"$work/log" 2>&1
+is "L7 make install, for the kernel that runs" 0 $?
+is "L7 ... with no kernel, nor a package, fetched" "" "$(grep fetching "$work/log"; ls "$tree/build" | grep kernels)"
+is "L7 ... all of it for all to read" "" "$(find "$dest" ! -perm -o=r)"
 for file in usr/bin/lguest usr/share/man/man1/lguest.1 usr/share/man/man4/lguest.4 \
 	usr/share/bash-completion/completions/lguest usr/lib/udev/rules.d/60-lguest.rules \
-	usr/lib/sysusers.d/lguest.conf usr/lib/lguest/layers/"$release"/layer.o \
+	usr/lib/sysusers.d/lguest.conf lib/modules/"$release"/updates/lg.ko \
 	usr/lib/lguest/link-all usr/share/lguest/guest/Makefile \
 	etc/kernel/{postinst,postrm,header_postinst}.d/lguest; do
 	check "L7 ... $file" test -s "$dest/$file"
 done
-check "L7 ... the module" test -s "$(echo "$dest"/lib/modules/*/updates/lg.ko)"
+is "L7 ... the module is this kernel's" "$release" "$(modinfo -F vermagic "$dest"/lib/modules/*/updates/lg.ko | cut -d ' ' -f 1)"
 check "L7 the layer is built from what is installed" make -s -C "$dest/usr/share/lguest/guest" \
-	KDIR="$("$top/lab/fetch-headers" "$release")" O="$work/layer"
+	KDIR="$headers" O="$work/layer"
 cp "$dest/usr/share/lguest/guest/layer.lds" "$work/layer/"
 check "L7 ... and links" "$lguest" link -l "$work/layer" -o "$work/linked" "$vmlinuz"
 is "L7 no git is needed for that" "" "$(grep -nE '^[^#]*\bgit (ls-files|describe|rev-parse)' "$top/Makefile" "$top/lab"/*)"
@@ -65,14 +80,14 @@ dkms_build() (
 	dkms_tree=$work/dkms
 	mkdir -p "$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION"
 	cp -r "$dest/usr/src/lguest-$PACKAGE_VERSION" "$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION/build"
-	kernel_source_dir=$("$top/lab/fetch-headers" "$release")
+	kernel_source_dir=$headers
 	. "$dest/usr/src/lguest-$PACKAGE_VERSION/dkms.conf"
 	# without pahole, which headers bring where they are installed
 	${MAKE[0]} CONFIG_DEBUG_INFO_BTF_MODULES= &&
 		test -s "$dkms_tree/lguest/$PACKAGE_VERSION/build/${BUILT_MODULE_LOCATION[0]}/${BUILT_MODULE_NAME[0]}.ko"
 )
 check "L7 dkms.conf builds the module" dkms_build
-check "L7 make uninstall" make -C "$top" uninstall DESTDIR="$dest"
+check "L7 make uninstall" env PATH="$work/bin:$PATH" make -C "$tree" uninstall DESTDIR="$dest"
 is "L7 ... leaves nothing" "" "$(find "$dest" -type f)"
 
 finish
