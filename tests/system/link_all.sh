@@ -68,6 +68,37 @@ if [ "$(id -u)" = 0 ]; then
 	here lguest link --all
 	is "L2 ... but root's is" "0 2" "$? $(made "$two")"
 fi
+# A kernel that cannot be a guest is none that needs a layer, or that has failed.
+kernel "$one"
+ln -s "$headers_one" "$root/lib/modules/$one/build"
+sed "s/${one//./[.]} /9.${one#*.} /" "$root/boot/vmlinuz-$one" >"$root/boot/vmlinuz-9.${one#*.}"
+mv "$root/lib/modules/$one" "$root/lib/modules/9.${one#*.}"
+rm "$root/boot/vmlinuz-$one"
+here lguest link --all
+is "L2 a kernel that cannot be a guest is no failure" "0 0 2" "$? $(made "9.${one#*.}") $(made "$two")"
+said "L2 ... and why it cannot is said" "^9.${one#*.}: .*this lguest knows Linux"
+rm -r "$root/boot/vmlinuz-9.${one#*.}" "$root/lib/modules/9.${one#*.}"
+
+# A damaged layer, as a power cut leaves it, and one that other sources made.
+: >"$root/var/lib/lguest/layers/$two/layer.o"
+here lguest link --all
+is "L2 a layer that is damaged is an error" 1 $?
+here env ARCH=none lguest link --all
+is "L2 ... once, whatever the environment has" "0 2" "$? $(made "$two")"
+rm "$root/lib/modules/$two/build"
+here lguest link --all
+is "L2 headers go: the layer is as good as before" "0 2" "$? $(made "$two")"
+cp -r "$root/opt/share/lguest" "$work/share"
+echo '/* another layer */' >>"$root/opt/share/lguest/guest/layer.lds"
+here lguest link --all
+is "L3 ... but not for another lguest" "1 0" "$? $(made "$two")"
+said "L3 ... which says what it needs" "^$two: .*install linux-headers-$two"
+rm -r "$root/opt/share/lguest"
+mv "$work/share" "$root/opt/share/lguest"
+ln -s "$headers_two" "$root/lib/modules/$two/build"
+here lguest link --all
+is "L2 headers come back" "0 2" "$? $(made "$two")"
+
 # Nothing is there at all: a /boot that is not mounted.
 mv "$root/boot" "$root/boot.away" && mkdir "$root/boot"
 here lguest link --all
