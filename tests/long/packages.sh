@@ -10,7 +10,7 @@ lab=$(dirname "$LAB")
 place=$built/packages
 mkdir -p "$place"
 chmod 700 "$place"	# programs in it give root's rights, and nobody updates them
-umount -q "$place"/*-machine	# of a run that was killed
+umount -q "$place"/*-machine 2>/dev/null	# of a run that was killed
 trap 'umount -q "$place"/*-machine 2>/dev/null; rm -rf "$work"' EXIT
 
 tools=debhelper,dh-dkms,build-essential,lintian,libjansson-dev,liblz4-dev,liblzma-dev

@@ -189,17 +189,24 @@ TEST_S(60, "AT-41 each guest its own page at one address, while the PCIDs are gi
  */
 #define TRACING "/sys/kernel/tracing/"
 
-static bool trace_calls(bool on)
+static bool trace_to(const char *path, const char *text)
 {
-	int fd;
+	int fd = open(path, O_WRONLY);
 
-	mount("tracefs", TRACING, "tracefs", 0, NULL);
-	fd = open(TRACING "events/csd/csd_queue_cpu/enable", O_WRONLY);
 	if (fd < 0)
 		return false;
-	CHECK_EQ(write(fd, on ? "1" : "0", 1), 1);
+	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
 	return true;
+}
+
+/* What it takes to note them in, for each CPU, is given back. */
+static bool trace_calls(bool on)
+{
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	if (!trace_to(TRACING "events/csd/csd_queue_cpu/enable", on ? "1" : "0"))
+		return false;
+	return trace_to(TRACING "buffer_size_kb", on ? "1000" : "1");
 }
 
 static u64 calls_of_ours(int cpu)
