@@ -2,7 +2,7 @@
 /*
  * What we cannot run on, and the sentence for it: first of the machine, then of each
  * CPU.  Plain tables, so that a unit test can make machines up; check_host.c looks
- * what is so.  `lguest check --deep` tells the same from outside (launcher/deep.c).
+ * what is so.  `lguest check --deep` tells the same from outside (launcher/check/deep.c).
  */
 #ifndef _LG_HOST_RULES_H
 #define _LG_HOST_RULES_H

@@ -269,7 +269,7 @@ struct lg_cpu {
 
 /*
  * What is counted of each vCPU.  One more takes a number here, a name in stats.c,
- * and count() where it happens; column_of() in launcher/cmd_stat.c says under which
+ * and count() where it happens; column_of() in launcher/command/cmd_stat.c says under which
  * title `lguest stat` shows it.
  */
 enum lg_count {

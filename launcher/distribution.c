@@ -3,7 +3,7 @@
  * All that the launcher knows of distributions.  A sentence that tells to
  * install something asks here for the command, so that each names the package of
  * the machine that it is read on, and a distribution is added by a column.
- * Read next: cmd_report.c.
+ * Read next: check/cmd_report.c.
  */
 #define _GNU_SOURCE 1
 #include <ctype.h>

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The launcher, a program called `lguest`.  This file only finds the command;
- * read on in cmd_run.c, which starts a guest, then vcpu.c, which runs it.
- * Read next: guest.h.
+ * read on in cmd_run.c, which starts a guest, then machine/vcpu.c, which runs it.
+ * Read next: machine/guest.h.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "control/restart.h"
 #include "lguest.h"
+#include "machine/resident.h"
 #include "options.h"
-#include "resident.h"
-#include "restart.h"
 
 static const struct option no_options[] = { { .name = NULL } };
 

@@ -3,7 +3,7 @@
  * How the launcher speaks: one line on stderr that begins with "lguest: ".
  * The words of a problem follow one pattern, "what failed: why; what to try".
  * While the terminal is raw a newline needs its carriage return.
- * Read next: place.c.
+ * Read next: control/place.c.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -14,8 +14,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "console/terminal.h"
 #include "lguest.h"
-#include "terminal.h"
 
 FILE *message_stream;
 bool verbose;

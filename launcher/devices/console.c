@@ -6,7 +6,7 @@
  * read once, and bytes are copied out before anyone looks at them.
  *
  * Where the bytes go is decided in output.c; where input comes from, watch.c.
- * Read next: virtio_net.c.
+ * Read next: devices/net/virtio_net.c.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "devices.h"
-#include "host.h"
+#include "devices/virtio/virtio.h"
 #include "lguest.h"
-#include "virtio.h"
+#include "machine/host.h"
 
 #define MOST	24
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "memory.h"
+#include "machine/memory.h"
 
 struct virtio_device;
 

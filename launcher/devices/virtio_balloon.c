@@ -9,7 +9,7 @@
  * A page that was handed over is zero when the guest touches it again, and
  * takes memory of the host only then.  A driver that hands over what it still
  * uses harms its own guest, and nobody else.
- * Read next: virtio_fs.c.
+ * Read next: devices/share/virtio_fs.c.
  */
 #include <errno.h>
 #include <linux/virtio_balloon.h>
@@ -17,8 +17,8 @@
 #include <time.h>
 
 #include "devices.h"
+#include "devices/virtio/virtio.h"
 #include "lguest.h"
-#include "virtio.h"
 
 #define PAGE_BITS	VIRTIO_BALLOON_PFN_SHIFT
 #define LIST		256		/* page numbers looked at together */

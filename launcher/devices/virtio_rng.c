@@ -3,12 +3,12 @@
  * Random numbers for the guest, from the host's own generator (virtio standard
  * 1.2, section 5.4): the driver offers memory, the device fills it.  The
  * simplest device there is; read it first.
- * Read next: virtqueue.c.
+ * Read next: devices/virtio/virtqueue.c.
  */
 #include <sys/random.h>
 
 #include "devices.h"
-#include "virtio.h"
+#include "devices/virtio/virtio.h"
 
 #define MOST	65536	/* bytes at once; the driver takes what it gets */
 

@@ -19,8 +19,8 @@
 #include <elf.h>
 #include <stdlib.h>
 
-#include "../distribution.h"
 #include "bzimage.h"
+#include "distribution.h"
 
 /* The fields of the setup header that we use, by their offset in the file. */
 #define SETUP_SECTS	0x1f1	/* 8 bits; 0 means 4 */

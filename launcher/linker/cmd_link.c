@@ -13,10 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../distribution.h"
-#include "../lguest.h"
-#include "../options.h"
+#include "distribution.h"
+#include "lguest.h"
 #include "linker.h"
+#include "options.h"
 #include "versions.h"
 
 struct link_settings {

@@ -10,8 +10,8 @@
 :*/
 #include <stdlib.h>
 
-#include "../distribution.h"
 #include "bzimage.h"
+#include "distribution.h"
 #include "kernel.h"
 
 static int read_banner(struct kernel *k, struct lguest_error *err)

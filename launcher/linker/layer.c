@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../distribution.h"
+#include "distribution.h"
 #include "layer.h"
 
 #define LAYER_LIMIT	(16UL << 20)

@@ -6,7 +6,7 @@
  *
  * ld works on files, so we give it a directory of our own under $TMPDIR.  It
  * is started without a shell, and what it has to say goes into our error.
- * Read next: output.c.
+ * Read next: result.c.
 :*/
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../distribution.h"
+#include "distribution.h"
 #include "ld.h"
 
 #define LINKED_LIMIT	(64UL << 20)

@@ -16,7 +16,7 @@
 #include "kernel.h"
 #include "layer.h"
 #include "ld.h"
-#include "output.h"
+#include "result.h"
 #include "versions.h"
 
 static void say(FILE *verbose, const char *fmt, ...)

@@ -19,8 +19,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "../distribution.h"
 #include "bzimage.h"
+#include "distribution.h"
 
 #define DICTIONARY_LIMIT	(256UL << 20)
 /* What an unpacker returns, if its library is not there. */

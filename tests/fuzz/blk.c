@@ -2,7 +2,7 @@
 /* A disk: requests of every kind, with an engine that does them at once: K7, K10. */
 #include <sys/mman.h>
 
-#include "devices/disk_io.h"
+#include "devices/disk/disk_io.h"
 #include "guest.h"
 
 static struct transfer *given;

@@ -4,7 +4,7 @@
  * The code is included, because its parser is nobody else's business.
  */
 #define watch_kick park
-#include "../../launcher/control.c"
+#include "../../launcher/control/control.c"
 
 #include "../unit/no_gdb.h"
 #include "fuzz.h"

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "linker/output.h"
-#include "load.h"
+#include "linker/result.h"
+#include "machine/load.h"
 
 static int see(void *arg, const char *name, const Elf64_Sym *symbol)
 {

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "devices/share.h"
+#include "devices/share/share.h"
 #include "guest.h"
 
 static char place[] = "/tmp/lguest-fuzz-XXXXXX";

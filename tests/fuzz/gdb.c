@@ -8,8 +8,8 @@
 #include <sys/user.h>
 
 #include "fuzz.h"
-#include "gdb_commands.h"
-#include "host.h"
+#include "debugger/gdb_commands.h"
+#include "machine/host.h"
 
 static struct memory memory;
 static struct user_regs_struct regs;

@@ -14,11 +14,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "confine.h"
+#include "jail/confine.h"
 #include "devices/devices.h"
-#include "devices/virtio.h"
+#include "devices/virtio/virtio.h"
 #include "fuzz.h"
-#include "host.h"
+#include "machine/host.h"
 
 #define RAM		(16ULL << 20)
 #define LOW		0x20000ULL	/* what the rings and the requests are in */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A network card on a wire that brings back what is sent: K6, K10. */
-#include "devices/net.h"
+#include "devices/net/net.h"
 #include "guest.h"
 
 static uint8_t wire[NET_FRAME_MOST];

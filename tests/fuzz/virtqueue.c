@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A ring of any bytes, taken apart as a device does it: K10, AT-72. */
-#include "devices/virtqueue.h"
+#include "devices/virtio/virtqueue.h"
 #include "fuzz.h"
 
 #define RAM	(16ULL << 20)

@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "devices/vsock.h"
+#include "devices/vsock/vsock.h"
 #include "guest.h"
 
 #define ENDS 64

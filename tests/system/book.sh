@@ -29,7 +29,7 @@ while [ "$at" ] && ! grep -qx "$at" "$walk" 2>/dev/null; do
 	echo "$at" >>"$walk"
 	next=$(perl -0777 -ne 'print $1 if m{\A[^\n]*\n/\*(?:(?!\*/).)*?Read next:[\s*]+(\S+\.[chS])}s' "$at")
 	at=
-	for file in "$next" "$(dirname "$(tail -n 1 "$walk")")/$next"; do
+	for file in "$next" "launcher/$next" "$(dirname "$(tail -n 1 "$walk")")/$next"; do
 		[ -f "$file" ] && at=$file
 	done
 done
@@ -105,6 +105,6 @@ refused "an unknown part" "there is no part X" host/dev.c 's,/\*H:,/*X:,'
 refused "a station of another part" "is in host/dev.c, which is of part H" host/dev.c 's,/\*H:,/*G:9,'
 refused "a walk that leads nowhere" "there is no nothing.c to read next" host/dev.c 's,next: eventfd.c,next: nothing.c,'
 refused "a walk in circles" "host/core.c is on the walk twice" host/dev.c 's,next: eventfd.c,next: core.c,'
-rm launcher/devices/*.c
+rm -r launcher/devices/*.c launcher/devices/*/
 refused "a part without stations" "part D has no station" host/dev.c ''
 finish

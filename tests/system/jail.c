@@ -36,10 +36,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "confine.h"
-#include "devices/disk_io.h"
-#include "devices/share.h"
-#include "landlock.h"
+#include "jail/confine.h"
+#include "devices/disk/disk_io.h"
+#include "devices/share/share.h"
+#include "jail/landlock.h"
 
 #define DID		42	/* exit status: it was done, though nothing shows it */
 #define FCHMODAT2	452

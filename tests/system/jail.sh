@@ -5,9 +5,9 @@
 
 mkdir "$work/jail"
 sources=("$(dirname "$0")/jail.c")
-for part in confine filter landlock message terminal memory devices/share devices/share_files \
-	devices/share_keeper devices/share_names devices/share_nodes devices/share_request \
-	devices/virtqueue devices/disk_uring; do
+for part in jail/{confine,filter,landlock} message console/terminal machine/memory \
+	devices/share/share{,_files,_keeper,_names,_nodes,_request} \
+	devices/virtio/virtqueue devices/disk/disk_uring; do
 	sources+=("$top/launcher/$part.c")
 done
 gcc -std=gnu11 -O1 -Wall -Wextra -Werror -pthread -I"$top/include" -I"$top/launcher" \

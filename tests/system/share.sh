@@ -154,9 +154,9 @@ END
 
 # A source tree for the compiler of this machine, which the guest finds in its root.
 mkdir "$work/source"
-for file in mmio escape; do
+for file in machine/mmio console/escape; do
 	gcc -std=gnu11 -E -P -I"$top/include" -I"$top/launcher" \
-		-o "$work/source/$file.i" "$top/launcher/$file.c"
+		-o "$work/source/${file#*/}.i" "$top/launcher/$file.c"
 done
 cp "$(gcc -print-prog-name=cc1)" "$work/cc1"
 cp "$(command -v as)" "$work/as"

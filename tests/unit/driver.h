@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "devices/devices.h"
-#include "devices/virtio.h"
-#include "host.h"
+#include "devices/virtio/virtio.h"
+#include "machine/host.h"
 #include "lguest.h"
 
 #define RAM	(16ULL << 20)

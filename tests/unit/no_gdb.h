@@ -3,7 +3,7 @@
 #ifndef LGUEST_NO_GDB_H
 #define LGUEST_NO_GDB_H
 
-#include "gdb.h"
+#include "debugger/gdb.h"
 
 void gdb_start(struct guest *guest)
 {

@@ -1,4 +1,4 @@
-// SOURCES: launcher/deep.c launcher/judges.c launcher/machine.c launcher/landlock.c launcher/distribution.c
+// SOURCES: launcher/check/deep.c launcher/check/judges.c launcher/check/facts.c launcher/jail/landlock.c launcher/distribution.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * `lguest check --deep` on made-up machines: a folder of files, as /proc and
@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "deep.h"
+#include "check/deep.h"
 #include "host_rules.h"
 
 #define GOOD_FLAGS \

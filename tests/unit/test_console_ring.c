@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/console.c launcher/memory.c launcher/message.c launcher/terminal.c launcher/escape.c
+// SOURCES: launcher/devices/console.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c launcher/console/escape.c
 // SPDX-License-Identifier: GPL-2.0
 /* The console's rings, friendly and hostile, and the escape keys. */
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 
 #include "devices/console.h"
 #include "lguest.h"
-#include "watch.h"
+#include "console/watch.h"
 
 #define RAM (16ULL << 20)
 

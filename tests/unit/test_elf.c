@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// SOURCES: launcher/linker/output.c launcher/linker/elf_file.c launcher/linker/linked.c launcher/linker/cache.c launcher/linker/util.c
+// SOURCES: launcher/linker/result.c launcher/linker/elf_file.c launcher/linker/linked.c launcher/linker/cache.c launcher/linker/util.c
 /*
  * Reading ELF files that may be anything, and writing the linked one: a small
  * kernel and a small layer are made here, byte by byte.
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "linker/cache.h"
-#include "linker/output.h"
+#include "linker/result.h"
 
 #define KERNEL_VA	0xffffffff81000000ULL
 #define KERNEL_PHYS	0x1000000ULL

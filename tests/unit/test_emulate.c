@@ -1,4 +1,4 @@
-// SOURCES: launcher/decode.c launcher/emulate.c launcher/mmio.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/machine/decode.c launcher/machine/emulate.c launcher/machine/mmio.c launcher/message.c launcher/console/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The decoder against objdump and against random bytes; the emulation with a
@@ -16,11 +16,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "decode.h"
-#include "emulate.h"
-#include "host.h"
+#include "machine/decode.h"
+#include "machine/emulate.h"
+#include "machine/host.h"
 #include "lguest.h"
-#include "mmio.h"
+#include "machine/mmio.h"
 
 /* The Host. */
 static struct user_regs_struct regs;

@@ -1,4 +1,4 @@
-// SOURCES: launcher/gdb_packet.c launcher/gdb_memory.c launcher/gdb_commands.c launcher/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/debugger/gdb_packet.c launcher/debugger/gdb_memory.c launcher/debugger/gdb_commands.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The debugger's packets, and what they do to a guest of our own: some memory
@@ -15,8 +15,8 @@
 #include <sys/user.h>
 #include <cmocka.h>
 
-#include "gdb_commands.h"
-#include "host.h"
+#include "debugger/gdb_commands.h"
+#include "machine/host.h"
 
 /* The Host. */
 static struct user_regs_struct regs;

@@ -1,4 +1,4 @@
-// SOURCES: launcher/initramfs.c launcher/init.c launcher/cpio.c launcher/modules.c launcher/linker/unpack.c launcher/message.c launcher/terminal.c launcher/distribution.c
+// SOURCES: launcher/initrd/initramfs.c launcher/initrd/init.c launcher/initrd/cpio.c launcher/initrd/modules.c launcher/linker/unpack.c launcher/message.c launcher/console/terminal.c launcher/distribution.c
 // SPDX-License-Identifier: GPL-2.0
 /* The archive: read back entry by entry; and words that survive a shell. */
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "initramfs.h"
+#include "initrd/initramfs.h"
 #include "lguest.h"
 
 static unsigned int field(const uint8_t *header, unsigned int number)

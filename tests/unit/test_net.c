@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtio.c launcher/devices/virtio_mmio.c launcher/devices/virtqueue.c launcher/devices/virtio_net.c launcher/devices/net_switch.c launcher/devices/net_tap.c launcher/devices/net_user.c launcher/devices/net_rules.c launcher/memory.c launcher/message.c launcher/terminal.c launcher/distribution.c
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/net/virtio_net.c launcher/devices/net/net_switch.c launcher/devices/net/net_tap.c launcher/devices/net/net_user.c launcher/devices/net/net_rules.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c launcher/distribution.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* Frames that a card receives, into buffers of all kinds: K6, K10. */
@@ -11,8 +11,8 @@
 #include <sys/un.h>
 #include <cmocka.h>
 
-#include "confine.h"
-#include "devices/net.h"
+#include "jail/confine.h"
+#include "devices/net/net.h"
 #include "driver.h"
 
 #define RECEIVE		0

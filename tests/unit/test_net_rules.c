@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/net_rules.c
+// SOURCES: launcher/devices/net/net_rules.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* Which frames of a guest's are let out by `-n user`: K6, L6. */
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "devices/net_rules.h"
+#include "devices/net/net_rules.h"
 
 #define SYN	0x02
 #define ACK	0x10

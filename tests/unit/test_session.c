@@ -1,4 +1,4 @@
-// SOURCES: launcher/vcpu.c launcher/output.c launcher/devices/console.c launcher/watch.c launcher/escape.c launcher/emulate.c launcher/decode.c launcher/mmio.c launcher/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/machine/vcpu.c launcher/console/output.c launcher/devices/console.c launcher/console/watch.c launcher/console/escape.c launcher/machine/emulate.c launcher/machine/decode.c launcher/machine/mmio.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Whole sessions against a Host of our own: each test is a script of what
@@ -18,12 +18,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "guest.h"
-#include "host.h"
+#include "machine/guest.h"
+#include "machine/host.h"
 #include "lguest.h"
 #include "no_gdb.h"
-#include "output.h"
-#include "watch.h"
+#include "console/output.h"
+#include "console/watch.h"
 
 #define RAM (16ULL << 20)
 #define PAGE_OF(port) (0x5000ULL + (port) * 0x1000)

@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/share.c launcher/devices/share_request.c launcher/devices/share_nodes.c launcher/devices/share_names.c launcher/devices/share_files.c launcher/devices/share_keeper.c launcher/devices/virtqueue.c launcher/landlock.c launcher/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/share/share.c launcher/devices/share/share_request.c launcher/devices/share/share_nodes.c launcher/devices/share/share_names.c launcher/devices/share/share_files.c launcher/devices/share/share_keeper.c launcher/devices/virtio/virtqueue.c launcher/jail/landlock.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* Requests for files as no kernel sends them: L10, K13. */
@@ -19,9 +19,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "confine.h"
-#include "devices/share.h"
-#include "devices/virtio.h"
+#include "jail/confine.h"
+#include "devices/share/share.h"
+#include "devices/virtio/virtio.h"
 #include "lguest.h"
 
 static struct share *share;

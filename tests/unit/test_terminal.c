@@ -1,4 +1,4 @@
-// SOURCES: launcher/terminal.c launcher/watch.c launcher/escape.c launcher/vcpu.c launcher/output.c launcher/devices/console.c launcher/emulate.c launcher/decode.c launcher/mmio.c launcher/memory.c launcher/message.c
+// SOURCES: launcher/console/terminal.c launcher/console/watch.c launcher/console/escape.c launcher/machine/vcpu.c launcher/console/output.c launcher/devices/console.c launcher/machine/emulate.c launcher/machine/decode.c launcher/machine/mmio.c launcher/machine/memory.c launcher/message.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The terminal is raw while a guest runs, and as it was after every way out.
@@ -22,13 +22,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "guest.h"
-#include "host.h"
+#include "machine/guest.h"
+#include "machine/host.h"
 #include "lguest.h"
 #include "no_gdb.h"
-#include "output.h"
-#include "terminal.h"
-#include "watch.h"
+#include "console/output.h"
+#include "console/terminal.h"
+#include "console/watch.h"
 
 static int crash_with;
 static volatile int *crash_now;		/* shared with the child */

@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtqueue.c launcher/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/virtio/virtqueue.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /* Rings, friendly and hostile: AT-72, K10, K11. */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "devices/virtqueue.h"
+#include "devices/virtio/virtqueue.h"
 #include "lguest.h"
 
 #define RAM	(16ULL << 20)

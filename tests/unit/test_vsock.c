@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtio.c launcher/devices/virtio_mmio.c launcher/devices/virtqueue.c launcher/devices/virtio_vsock.c launcher/devices/vsock_door.c launcher/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/vsock/virtio_vsock.c launcher/devices/vsock/vsock_door.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* vsock, with a driver that does right and one that does not: L10, K10, K13. */
@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <cmocka.h>
 
-#include "confine.h"
+#include "jail/confine.h"
 #include "driver.h"
 
 #define RECEIVE		0

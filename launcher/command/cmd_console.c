@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * `lguest console`: a terminal, or a pipe, for the console of a guest that runs
+ * elsewhere.  Keys and output travel as they are; only the terminal's size is
+ * told apart, by a connection of its own.
+ * Read next: cmd_life.c.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "clock.h"
+#include "console/terminal.h"
+#include "console/watch.h"
+#include "control/place.h"
+#include "lguest.h"
+#include "options.h"
+
+static const struct option no_options[] = { { .name = NULL } };
+
+const struct command console_command = {
+	"console", "NAME",
+	"Be the console of a guest that has a name; it begins with its last lines.\n"
+	"On a terminal, Ctrl-A x (or three ^C within a second) leaves it again, and\n"
+	"the guest goes on.  From a file or pipe: after its end, output goes on.",
+	no_options, cmd_console,
+};
+
+struct session {
+	const char *name;
+	int guest, signals;
+	bool raw, input;
+	struct escape escape;
+};
+
+static json_t *with_size(const char *command)
+{
+	unsigned int rows, columns;
+
+	if (!terminal_size(STDOUT_FILENO, &rows, &columns))
+		return json_pack("{s:s}", "command", command);
+	return json_pack("{s:s,s:i,s:i}", "command", command, "rows", rows, "columns", columns);
+}
+
+static void tell_size(const char *name)
+{
+	int fd = place_connect("console", name, true);
+
+	if (fd < 0)
+		return;
+	if (client_say(fd, with_size("size")))
+		json_decref(client_hear(fd));
+	close(fd);
+}
+
+static bool write_all(int fd, const uint8_t *bytes, size_t size)
+{
+	while (size) {
+		ssize_t done = write(fd, bytes, size);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0 && errno == EAGAIN) {
+			poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, -1);
+			continue;
+		}
+		if (done <= 0)
+			return false;
+		bytes += done;
+		size -= done;
+	}
+	return true;
+}
+
+/* False: the person leaves, or the guest is gone. */
+static bool take_keys(struct session *s)
+{
+	uint8_t keys[256], wanted[256];
+	ssize_t size = read(STDIN_FILENO, keys, sizeof(keys));
+	bool leave = false;
+	size_t use = size;
+
+	if (size < 0 && (errno == EINTR || errno == EAGAIN))
+		return true;
+	if (size <= 0) {
+		s->input = false;
+		return !s->raw;
+	}
+	if (s->raw)
+		use = escape_filter(&s->escape, keys, size, now_ns(), wanted, &leave);
+	return write_all(s->guest, s->raw ? wanted : keys, use) && !leave;
+}
+
+/* False: the guest ended. */
+static bool show_output(struct session *s)
+{
+	uint8_t bytes[4096];
+	ssize_t size = recv(s->guest, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (size < 0 && (errno == EINTR || errno == EAGAIN))
+		return true;
+	return size > 0 && write_all(STDOUT_FILENO, bytes, size);
+}
+
+/* A signal that asks us to leave, or 0. */
+static int take_signal(struct session *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (info.ssi_signo == SIGWINCH)
+		tell_size(s->name);
+	else if (info.ssi_signo == SIGCONT)
+		terminal_raw_again();
+	else
+		return info.ssi_signo;
+	return 0;
+}
+
+static int talk(struct session *s)
+{
+	struct pollfd fds[3] = {
+		{ .fd = s->guest, .events = POLLIN },
+		{ .fd = s->signals, .events = POLLIN },
+		{ .events = POLLIN },
+	};
+	int number;
+
+	for (;;) {
+		fds[2].fd = s->input ? STDIN_FILENO : -1;
+		if (poll(fds, 3, -1) < 0)
+			continue;
+		number = fds[1].revents ? take_signal(s) : 0;
+		if (number)
+			return 128 + number;
+		if (fds[0].revents && !show_output(s)) {
+			terminal_restore();
+			note("the guest '%s' has ended", s->name);
+			return STATUS_DONE;
+		}
+		if (fds[2].revents && !take_keys(s))
+			break;
+	}
+	terminal_restore();
+	if (s->raw) {
+		putchar('\n');
+		fflush(stdout);
+		problem("left the console of '%s'; the guest goes on", s->name);
+	}
+	return STATUS_DONE;
+}
+
+static int watch_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCONT);
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int cmd_console(int argc, char **argv)
+{
+	int first = parse_options(&console_command, argc, argv, NULL, NULL);
+	struct session s = { .input = true };
+
+	if (first == OPTIONS_HELP)
+		return STATUS_DONE;
+	if (first >= 0 && first != argc - 1)
+		problem("console: it takes one NAME; `lguest list` shows yours");
+	if (first != argc - 1 || !name_is_good("console", argv[first]))
+		return STATUS_USAGE;
+	s.name = argv[first];
+	s.guest = place_connect("console", s.name, false);
+	if (s.guest < 0 || !client_ask("console", s.name, s.guest, with_size("console")))
+		return STATUS_FAILED;
+	s.raw = terminal_is_ours(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	s.input = s.raw || !isatty(STDIN_FILENO);
+	s.signals = watch_signals();
+	if (s.raw && !terminal_raw())
+		return STATUS_FAILED;
+	return talk(&s);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * `lguest list`, `stop`, `pause` and `resume`: short words with the launchers
+ * of guests that have a name.
+ * Read next: control/detach.c.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "control/place.h"
+#include "lguest.h"
+#include "options.h"
+
+static const struct option no_options[] = { { .name = NULL } };
+
+struct stop_settings {
+	uint64_t time_limit;	/* ns, 0: not given */
+	bool force;
+};
+
+#define AT(field) offsetof(struct stop_settings, field)
+static const struct option stop_options[] = {
+	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
+	  "seconds that its shutdown may take (default 30)" },
+	{ 'f', "force", OPTION_FLAG, AT(force), NULL,
+	  "do not ask the guest, end it at once" },
+	{ .name = NULL },
+};
+
+const struct command list_command = {
+	"list", "",
+	"Show your guests that have a name: their memory, how much of it they have\n"
+	"touched, what the launcher takes besides, and for how long they run.",
+	no_options, cmd_list,
+};
+
+const struct command stop_command = {
+	"stop", "NAME",
+	"Let a guest shut down, and wait for it; end it if that takes too long.\n"
+	"The guest's kernel runs its own /sbin/poweroff.",
+	stop_options, cmd_stop,
+};
+
+const struct command pause_command = {
+	"pause", "NAME", "Stop a guest's CPU; its clocks go on.", no_options, cmd_pause,
+};
+
+const struct command resume_command = {
+	"resume", "NAME", "Let a paused guest go on.", no_options, cmd_resume,
+};
+
+/* The one argument, or NULL with the status in *status. */
+static const char *name_argument(const struct command *command, int argc, char **argv,
+				 void *settings, int *status)
+{
+	int first = parse_options(command, argc, argv, settings, NULL);
+
+	*status = first == OPTIONS_HELP ? STATUS_DONE : STATUS_USAGE;
+	if (first < 0)
+		return NULL;
+	if (first != argc - 1) {
+		problem("%s: it takes one NAME; `lguest list` shows yours", command->name);
+		return NULL;
+	}
+	return name_is_good(command->name, argv[first]) ? argv[first] : NULL;
+}
+
+static int connect_to(const struct command *command, int argc, char **argv,
+		      void *settings, const char **name, int *status)
+{
+	int fd;
+
+	*name = name_argument(command, argc, argv, settings, status);
+	if (!*name)
+		return -1;
+	fd = place_connect(command->name, *name, false);
+	*status = STATUS_FAILED;
+	return fd;
+}
+
+static int ask_only(const struct command *command, int argc, char **argv)
+{
+	const char *name;
+	int status, fd = connect_to(command, argc, argv, NULL, &name, &status);
+
+	if (fd >= 0 && client_ask(command->name, name, fd,
+				  json_pack("{s:s}", "command", command->name)))
+		status = STATUS_DONE;
+	return status;
+}
+
+int cmd_pause(int argc, char **argv)
+{
+	return ask_only(&pause_command, argc, argv);
+}
+
+int cmd_resume(int argc, char **argv)
+{
+	return ask_only(&resume_command, argc, argv);
+}
+
+/*L:620
+ * The launcher watches the time, so that a `stop` which is itself interrupted
+ * still ends the guest.  The end of the connection is that of the guest.
+ :*/
+static int wait_for_end(int fd, const char *name, bool force)
+{
+	json_t *news = client_hear(fd);
+	bool forced = json_is_true(json_object_get(news, "forced"));
+
+	json_decref(news);
+	if (!forced)
+		return STATUS_DONE;
+	if (!force)
+		problem("stop: the guest '%s' did not shut down in time: it was ended; --time-limit gives it longer",
+			name);
+	json_decref(client_hear(fd));
+	return force ? STATUS_DONE : STATUS_FAILED;
+}
+
+int cmd_stop(int argc, char **argv)
+{
+	struct stop_settings set = { 0 };
+	const char *name;
+	int status, fd = connect_to(&stop_command, argc, argv, &set, &name, &status);
+	double limit = set.time_limit ? set.time_limit / 1e9 : 30;
+
+	if (fd < 0)
+		return status;
+	if (!client_ask("stop", name, fd, json_pack("{s:s,s:f,s:b}", "command", "stop",
+						    "limit", limit, "force", (int)set.force)))
+		return STATUS_FAILED;
+	return wait_for_end(fd, name, set.force);
+}
+
+static uint64_t number(const json_t *status, const char *key)
+{
+	return json_integer_value(json_object_get(status, key));
+}
+
+static const char *text(const json_t *status, const char *key)
+{
+	const char *value = json_string_value(json_object_get(status, key));
+
+	return value ? value : "?";
+}
+
+static void list_one(const char *name)
+{
+	int fd = place_connect("list", name, true);
+	json_t *status = NULL;
+
+	if (fd >= 0 && client_say(fd, json_pack("{s:s}", "command", "status")))
+		status = client_hear(fd);
+	if (fd >= 0)
+		close(fd);
+	/* It may have just ended, or not have begun. */
+	if (!json_is_true(json_object_get(status, "ok")))
+		printf("%-20s %8s starting\n", name, "-");
+	else
+		printf("%-20s %8" PRIu64 " %-9s %7" PRIu64 "M %7" PRIu64 "M %8" PRIu64 "K %8" PRIu64 "s\n",
+		       name, number(status, "pid"), text(status, "state"),
+		       number(status, "memory") >> 20, number(status, "touched") >> 20,
+		       number(status, "launcher") >> 10, number(status, "seconds"));
+	json_decref(status);
+}
+
+int cmd_list(int argc, char **argv)
+{
+	int first = parse_options(&list_command, argc, argv, NULL, NULL);
+	char **names, **at;
+
+	if (first == OPTIONS_HELP)
+		return STATUS_DONE;
+	if (first != argc) {
+		if (first >= 0)
+			problem("list: it takes no argument; leave out '%s'", argv[first]);
+		return STATUS_USAGE;
+	}
+	names = place_names();
+	if (!names)
+		return STATUS_FAILED;
+	printf("%-20s %8s %-9s %8s %8s %9s %9s\n", "NAME", "PID", "STATE", "MEMORY",
+	       "TOUCHED", "LAUNCHER", "RUNS");
+	for (at = names; *at; at++) {
+		list_one(*at);
+		free(*at);
+	}
+	free(names);
+	return STATUS_DONE;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Where the guest's console output goes. */
+#ifndef LGUEST_OUTPUT_H
+#define LGUEST_OUTPUT_H
+
+#include "machine/guest.h"
+
+/* The console's output function; its owner is the guest. */
+void guest_output(struct console *console, unsigned int port,
+		  const uint8_t *bytes, size_t size);
+/* Show the kept kernel messages on stderr. */
+void show_log(const struct console *console);
+
+#endif /* LGUEST_OUTPUT_H */

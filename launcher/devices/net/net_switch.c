@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A switch between the guests of one host, without a program that is the
+ * switch: a folder.  Each network card has a datagram socket there, named after
+ * its address; a frame goes to the socket of its destination, or to all of them
+ * if it is for all or for somebody unknown.  Who may use the folder may talk.
+ * Read next: net_user.c.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "devices/virtio/virtio.h"
+#include "jail/confine.h"
+#include "net.h"
+
+#define ADDRESS_FORMAT "%02x:%02x:%02x:%02x:%02x:%02x"
+#define NAME_LENGTH 17
+/*
+ * For a peer whose queue is full: long enough that guests which share a CPU all
+ * had their turn, as a lost frame costs TCP more than that.
+ */
+#define PATIENCE_US 200000
+
+struct place {
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path) - NAME_LENGTH - 1];
+	char own[NAME_LENGTH + 1];
+};
+
+static void name_of(const uint8_t *mac, char *to)
+{
+	snprintf(to, NAME_LENGTH + 1, ADDRESS_FORMAT, mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+}
+
+static struct sockaddr_un address_of(const struct place *place, const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%.17s",
+		 place->folder, name);
+	return address;
+}
+
+/* A socket that nobody listens to any more is left over from a guest that died. */
+static bool is_left_over(int fd, const struct sockaddr_un *address)
+{
+	return !connect(fd, (const void *)address, sizeof(*address)) ? false :
+	       errno == ECONNREFUSED;
+}
+
+static const char *bind_socket(int fd, const struct place *place)
+{
+	struct sockaddr_un address = address_of(place, place->own);
+	int probe;
+
+	if (!bind(fd, (void *)&address, sizeof(address)))
+		return NULL;
+	if (errno != EADDRINUSE)
+		return strerror(errno);
+	probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (probe >= 0 && is_left_over(probe, &address))
+		unlink(address.sun_path);
+	if (probe >= 0)
+		close(probe);
+	if (!bind(fd, (void *)&address, sizeof(address)))
+		return NULL;
+	return "another guest there has the same address; give one with ,mac=";
+}
+
+/* At a normal end; after any other, the next one to send removes the socket. */
+static struct sockaddr_un bound[16];
+static unsigned int bound_count;
+
+static void remove_sockets(void)
+{
+	while (bound_count)
+		unlink(bound[--bound_count].sun_path);
+}
+
+static void remember(const struct place *place)
+{
+	if (bound_count == sizeof(bound) / sizeof(bound[0]))
+		return;
+	if (!bound_count)
+		atexit(remove_sockets);
+	bound[bound_count++] = address_of(place, place->own);
+}
+
+static const char *open_switch(struct net *net, char *folder)
+{
+	struct timeval patience = { .tv_usec = PATIENCE_US };
+	struct place *place = calloc(1, sizeof(*place));
+	const char *why;
+
+	if (!folder || !*folder || strlen(folder) >= sizeof(place->folder)) {
+		free(place);
+		return "the folder's name is missing or too long; give switch=/run/user/1000/lan";
+	}
+	if (!place)
+		return "out of memory";
+	strcpy(place->folder, folder);
+	name_of(net->mac, place->own);
+	mkdir(folder, 0700);
+	net->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	why = net->fd < 0 ? strerror(errno) : bind_socket(net->fd, place);
+	if (!why && !confine_allow_folder(THREAD_NET, place->folder))
+		why = "there are too many switches";
+	if (why) {
+		free(place);
+		return why;
+	}
+	setsockopt(net->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	net->state = place;
+	remember(place);
+	return NULL;
+}
+
+static bool send_to(struct net *net, struct msghdr *message, const char *name, int flags)
+{
+	struct sockaddr_un address = address_of(net->state, name);
+
+	message->msg_name = &address;
+	message->msg_namelen = sizeof(address);
+	if (RETRY(sendmsg(net->fd, message, flags | MSG_NOSIGNAL)) >= 0)
+		return true;
+	if (errno == ECONNREFUSED)
+		unlink(address.sun_path);
+	/* A full queue is the peer's trouble: the frame is lost, and well sent. */
+	return errno == EAGAIN || errno == ENOBUFS;
+}
+
+static void send_to_all(struct net *net, struct msghdr *message)
+{
+	const struct place *place = net->state;
+	DIR *folder = opendir(place->folder);
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (strlen(entry->d_name) == NAME_LENGTH && strcmp(entry->d_name, place->own))
+			send_to(net, message, entry->d_name, MSG_DONTWAIT);
+	if (folder)
+		closedir(folder);
+}
+
+/*D:310
+ * Peers get the frame as it is, behind its header, which says what is left
+ * undone: the checksum, and the cutting of a large packet.  It never leaves the
+ * machine, so nobody needs to do that.
+ :*/
+static void send_to_switch(struct net *net, struct iovec *parts, unsigned int n, size_t size)
+{
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = n };
+	uint8_t start[NET_HEADER + 6];
+	char name[NAME_LENGTH + 1];
+
+	(void)size;
+	parts_peek(parts, start, sizeof(start));
+	name_of(start + NET_HEADER, name);
+	if ((start[NET_HEADER] & 1) || !send_to(net, &message, name, 0))
+		send_to_all(net, &message);
+}
+
+/* A peer may be anybody: does its header say only what our driver agreed to? */
+static bool header_fits(const struct net *net)
+{
+	struct virtio_net_hdr_v1 header = net->header;
+
+	if (header.flags & ~VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		return false;
+	if (header.flags && !(net->accepted & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM)))
+		return false;
+	if (header.gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return true;
+	return header.flags &&
+	       ((header.gso_type == VIRTIO_NET_HDR_GSO_TCPV4 &&
+		 (net->accepted & VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4))) ||
+		(header.gso_type == VIRTIO_NET_HDR_GSO_TCPV6 &&
+		 (net->accepted & VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6))));
+}
+
+static size_t receive_from_switch(struct net *net, struct iovec *parts, unsigned int n)
+{
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = n };
+	ssize_t got = RETRY(recvmsg(net->fd, &message, MSG_DONTWAIT));
+
+	return got >= (ssize_t)NET_HEADER + 14 && header_fits(net) ? got : 0;
+}
+
+static void start_switch(struct net *net, uint64_t features)
+{
+	net->accepted = features;
+}
+
+const struct net_way net_switch = {
+	.name = "switch",
+	.features = NET_OFFLOADS,
+	.patient = true,
+	.open = open_switch,
+	.send = send_to_switch,
+	.receive = receive_from_switch,
+	.start = start_switch,
+};

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A tap interface of the host: the host's kernel is at the other end, with
+ * bridges, routes and filters as the administrator likes.  It understands the
+ * virtio header, so that checksums and the cutting of large packets can be
+ * left undone between two kernels of one machine.
+ * Read next: net_switch.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "devices/virtio/virtio.h"
+#include "net.h"
+
+#define WAIT 50		/* ms, when the host cannot take a frame now */
+
+static const char *open_tap(struct net *net, char *name)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int size = NET_HEADER;
+
+	if (!name || !*name || strlen(name) >= sizeof(request.ifr_name))
+		return "the interface's name is missing or too long; give tap=NAME";
+	strcpy(request.ifr_name, name);
+	net->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (net->fd < 0)
+		return errno == ENOENT ? "there is no /dev/net/tun; `modprobe tun`" :
+					 strerror(errno);
+	if (ioctl(net->fd, TUNSETIFF, &request)) {
+		const char *why = errno == EPERM ?
+			"it is not yours; as root: `ip tuntap add NAME mode tap user YOU`" :
+			errno == EBUSY ? "another program uses it" : strerror(errno);
+
+		close(net->fd);
+		return why;
+	}
+	if (ioctl(net->fd, TUNSETVNETHDRSZ, &size)) {
+		close(net->fd);
+		return strerror(errno);
+	}
+	return NULL;
+}
+
+static void send_to_tap(struct net *net, struct iovec *parts, unsigned int n, size_t size)
+{
+	struct pollfd room = { .fd = net->fd, .events = POLLOUT };
+
+	(void)size;
+	if (RETRY(writev(net->fd, parts, n)) < 0 && errno == EAGAIN &&
+	    poll(&room, 1, WAIT) == 1 && writev(net->fd, parts, n) < 0)
+		return;		/* lost, as frames may be */
+}
+
+static size_t receive_from_tap(struct net *net, struct iovec *parts, unsigned int n)
+{
+	ssize_t got = RETRY(readv(net->fd, parts, n));
+
+	return got > (ssize_t)NET_HEADER ? got : 0;
+}
+
+static void start_tap(struct net *net, uint64_t features)
+{
+	unsigned int offload = 0;
+
+	if (features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM)) {
+		offload |= TUN_F_CSUM;
+		if (features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4))
+			offload |= TUN_F_TSO4;
+		if (features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6))
+			offload |= TUN_F_TSO6;
+	}
+	ioctl(net->fd, TUNSETOFFLOAD, offload);
+}
+
+const struct net_way net_tap = {
+	.name = "tap",
+	.features = NET_OFFLOADS,
+	.patient = true,
+	.open = open_tap,
+	.send = send_to_tap,
+	.receive = receive_from_tap,
+	.start = start_tap,
+};

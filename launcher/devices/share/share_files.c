@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Operations on what a name stands for, and on open files.  Data goes straight
+ * between the host's file and the guest's memory.
+ * Read next: devices/vsock/virtio_vsock.c.
+ */
+#define _GNU_SOURCE 1
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "share.h"
+
+static int answer_attributes(struct request *r)
+{
+	struct fuse_attr_out out = { .attr_valid = share_cache_time(r->share) };
+	struct statx status;
+	int error = node_status(r->node, &status);
+
+	if (error)
+		return error;
+	fill_attributes(&status, &out.attr);
+	return request_reply(r, &out, sizeof(out));
+}
+
+int do_getattr(struct request *r)
+{
+	return answer_attributes(r);
+}
+
+static int set_mode(struct request *r, unsigned int mode)
+{
+	const struct change change = { .what = CHANGE_MODE, .mode = mode };
+
+	return S_ISLNK(r->node->type) ? -EOPNOTSUPP :
+	       keeper_ask(r->share->keeper, r->node->fd, &change);
+}
+
+static int set_owner(struct request *r, const struct fuse_setattr_in *in)
+{
+	const struct change change = {
+		.what = CHANGE_OWNER,
+		.uid = in->valid & FATTR_UID ? in->uid : (uid_t)-1,
+		.gid = in->valid & FATTR_GID ? in->gid : (gid_t)-1,
+	};
+
+	return keeper_ask(r->share->keeper, r->node->fd, &change);
+}
+
+static int set_size(struct request *r, const struct fuse_setattr_in *in)
+{
+	struct open_file *file = NULL;
+	int fd, error;
+
+	if (!S_ISREG(r->node->type))
+		return -EINVAL;
+	if (in->valid & FATTR_FH)
+		file = open_file_get(r, in->fh, false);
+	fd = file ? file->fd : node_open(r->share, r->node, O_WRONLY);
+	if (fd < 0)
+		return fd;
+	error = ftruncate(fd, in->size) ? -errno : 0;
+	if (!file)
+		close(fd);
+	return error;
+}
+
+static struct timespec time_to_set(uint32_t valid, uint32_t set, uint32_t now,
+				   uint64_t seconds, uint32_t ns)
+{
+	struct timespec t = { .tv_sec = seconds, .tv_nsec = ns };
+
+	if (!(valid & set))
+		t.tv_nsec = UTIME_OMIT;
+	else if (valid & now)
+		t.tv_nsec = UTIME_NOW;
+	return t;
+}
+
+static int set_times(struct request *r, const struct fuse_setattr_in *in)
+{
+	const struct change change = { .what = CHANGE_TIMES, .times = {
+		time_to_set(in->valid, FATTR_ATIME, FATTR_ATIME_NOW, in->atime, in->atimensec),
+		time_to_set(in->valid, FATTR_MTIME, FATTR_MTIME_NOW, in->mtime, in->mtimensec),
+	} };
+
+	return keeper_ask(r->share->keeper, r->node->fd, &change);
+}
+
+int do_setattr(struct request *r)
+{
+	const struct fuse_setattr_in *in = request_take(r, sizeof(*in));
+	int error = 0;
+
+	if (in->valid & FATTR_MODE)
+		error = set_mode(r, in->mode);
+	if (!error && (in->valid & (FATTR_UID | FATTR_GID)))
+		error = set_owner(r, in);
+	if (!error && (in->valid & FATTR_SIZE))
+		error = set_size(r, in);
+	if (!error && (in->valid & (FATTR_ATIME | FATTR_MTIME)))
+		error = set_times(r, in);
+	return error ? error : answer_attributes(r);
+}
+
+int do_readlink(struct request *r)
+{
+	char target[PATH_MAX];
+	ssize_t size = readlinkat(r->node->fd, "", target, sizeof(target));
+
+	return size < 0 ? -errno : request_reply(r, target, size);
+}
+
+int open_flags(uint32_t flags)
+{
+	return flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC | O_DSYNC);
+}
+
+bool flags_write(uint32_t flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+}
+
+/* Of a root that nobody changes the guest may keep what it has read. */
+uint32_t share_open_hints(const struct share *share)
+{
+	return share->steady ? FOPEN_KEEP_CACHE : 0;
+}
+
+static int answer_open(struct request *r, int fd, bool folder, bool append)
+{
+	struct fuse_open_out out = { .open_flags = share_open_hints(r->share) };
+	int number = fd < 0 ? fd : open_file_add(r->share, r->node, fd, folder, append);
+
+	if (number < 0)
+		return number;
+	if (folder && r->share->steady)
+		out.open_flags |= FOPEN_CACHE_DIR;
+	out.fh = number;
+	return request_reply(r, &out, sizeof(out));
+}
+
+int do_open(struct request *r)
+{
+	const struct fuse_open_in *in = request_take(r, sizeof(*in));
+
+	if ((in->flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
+	if (S_ISDIR(r->node->type))
+		return -EISDIR;
+	if (r->share->read_only && flags_write(in->flags))
+		return -EROFS;
+	return answer_open(r, node_open(r->share, r->node, open_flags(in->flags)), false,
+			   in->flags & O_APPEND);
+}
+
+int do_opendir(struct request *r)
+{
+	return answer_open(r, node_open(r->share, r->node, O_RDONLY | O_DIRECTORY), true, false);
+}
+
+static int close_file(struct request *r, bool folder)
+{
+	const struct fuse_release_in *in = request_take(r, sizeof(*in));
+	struct open_file *file = open_file_get(r, in->fh, folder);
+
+	if (!file)
+		return -EBADF;
+	open_file_close(file);
+	return 0;
+}
+
+int do_release(struct request *r)
+{
+	return close_file(r, false);
+}
+
+int do_releasedir(struct request *r)
+{
+	return close_file(r, true);
+}
+
+/* Shorten the parts to so many bytes; gives how many parts remain. */
+static unsigned int cut(struct iovec *parts, unsigned int count, size_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < count && size; i++) {
+		if (parts[i].iov_len > size)
+			parts[i].iov_len = size;
+		size -= parts[i].iov_len;
+	}
+	return i;
+}
+
+int do_read(struct request *r)
+{
+	const struct fuse_read_in *in = request_take(r, sizeof(*in));
+	struct open_file *file = open_file_get(r, in->fh, false);
+	unsigned int parts;
+	ssize_t got;
+
+	if (!file)
+		return -EBADF;
+	if (in->offset > INT64_MAX || in->size > INT32_MAX)
+		return -EINVAL;
+	parts = cut(chain_in(r->chain), r->chain->in_parts, in->size);
+	got = preadv(file->fd, chain_in(r->chain), parts, in->offset);
+	return got < 0 ? -errno : (int)got;
+}
+
+/*
+ * The guest writes a page of its cache (of a mapping) by whatever open file is
+ * at hand; with O_APPEND it would land at the end.
+ */
+static ssize_t write_at(struct request *r, const struct open_file *file,
+			const struct fuse_write_in *in)
+{
+	bool again = file->append && (in->write_flags & FUSE_WRITE_CACHE);
+	int fd = again ? node_open(r->share, r->node, O_WRONLY) : file->fd;
+	ssize_t done;
+
+	if (fd < 0)
+		return fd;
+	done = pwritev(fd, chain_out(r->chain), r->chain->out_parts, in->offset);
+	if (done < 0)
+		done = -errno;
+	if (again)
+		close(fd);
+	return done;
+}
+
+int do_write(struct request *r)
+{
+	const struct fuse_write_in *in = request_take(r, sizeof(*in));
+	struct open_file *file = open_file_get(r, in->fh, false);
+	struct fuse_write_out out = { .size = 0 };
+	ssize_t done;
+
+	if (!file)
+		return -EBADF;
+	if (in->offset > INT64_MAX || in->size != r->chain->out_size)
+		return -EINVAL;
+	done = write_at(r, file, in);
+	if (done < 0)
+		return done;
+	out.size = done;
+	return request_reply(r, &out, sizeof(out));
+}
+
+struct listing {
+	struct request *r;
+	const struct node *folder;
+	size_t room, used;
+	bool plus;
+};
+
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+/* False if it does not fit. */
+static bool list_one(struct listing *list, const struct dirent64 *from)
+{
+	static const char zeroes[sizeof(uint64_t)];
+	struct fuse_entry_out entry = { .nodeid = 0 };
+	size_t length = strlen(from->d_name);
+	struct fuse_dirent to = {
+		.ino = from->d_ino,
+		.off = from->d_off,
+		.namelen = length,
+		.type = from->d_type,
+	};
+	size_t size = (list->plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET) + length;
+	size_t padding = FUSE_DIRENT_ALIGN(size) - size;
+
+	if (list->used + size + padding > list->room)
+		return false;
+	/* Without a node the guest looks it up later, and hears why it cannot. */
+	if (list->plus && !is_dots(from->d_name) &&
+	    enter_name(list->r->share, list->folder, from->d_name, &entry))
+		memset(&entry, 0, sizeof(entry));
+	if (list->plus)
+		chain_write(list->r->chain, &entry, sizeof(entry));
+	chain_write(list->r->chain, &to, FUSE_NAME_OFFSET);
+	chain_write(list->r->chain, from->d_name, length);
+	chain_write(list->r->chain, zeroes, padding);
+	list->used += size + padding;
+	return true;
+}
+
+/* 1: go on; 0: the end, or no more room; or -errno. */
+static int list_some(struct listing *list, int fd)
+{
+	char buffer[4096] __attribute__((aligned(8)));
+	ssize_t at, size = getdents64(fd, buffer, sizeof(buffer));
+
+	if (size <= 0)
+		return size < 0 && !list->used ? -errno : 0;
+	for (at = 0; at < size; ) {
+		const struct dirent64 *entry = (void *)(buffer + at);
+
+		if (!list_one(list, entry))
+			return 0;
+		at += entry->d_reclen;
+	}
+	return 1;
+}
+
+static int list(struct request *r, bool plus)
+{
+	const struct fuse_read_in *in = request_take(r, sizeof(*in));
+	struct open_file *file = open_file_get(r, in->fh, true);
+	struct listing list = {
+		.r = r,
+		.folder = r->node,
+		.room = in->size < r->chain->in_size ? in->size : r->chain->in_size,
+		.plus = plus,
+	};
+	int error;
+
+	if (!file)
+		return -EBADF;
+	if (r->node->hollow)
+		return 0;
+	if (lseek(file->fd, in->offset, SEEK_SET) < 0)
+		return -errno;
+	do
+		error = list_some(&list, file->fd);
+	while (error > 0);
+	return error ? error : (int)list.used;
+}
+
+int do_readdir(struct request *r)
+{
+	return list(r, false);
+}
+
+int do_readdirplus(struct request *r)
+{
+	return list(r, true);
+}
+
+static int sync_file(struct request *r, bool folder)
+{
+	const struct fuse_fsync_in *in = request_take(r, sizeof(*in));
+	struct open_file *file = open_file_get(r, in->fh, folder);
+
+	if (!file)
+		return -EBADF;
+	return (in->fsync_flags & FUSE_FSYNC_FDATASYNC ? fdatasync(file->fd) :
+							 fsync(file->fd)) ? -errno : 0;
+}
+
+int do_fsync(struct request *r)
+{
+	return sync_file(r, false);
+}
+
+int do_fsyncdir(struct request *r)
+{
+	return sync_file(r, true);
+}
+
+int do_fallocate(struct request *r)
+{
+	const struct fuse_fallocate_in *in = request_take(r, sizeof(*in));
+	struct open_file *file = open_file_get(r, in->fh, false);
+
+	if (!file)
+		return -EBADF;
+	if (in->mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	return fallocate(file->fd, in->mode, in->offset, in->length) ? -errno : 0;
+}
+
+/* The guest's kernel does the others itself. */
+int do_lseek(struct request *r)
+{
+	const struct fuse_lseek_in *in = request_take(r, sizeof(*in));
+	struct open_file *file = open_file_get(r, in->fh, false);
+	struct fuse_lseek_out out;
+	off_t at;
+
+	if (!file)
+		return -EBADF;
+	if (in->whence != SEEK_DATA && in->whence != SEEK_HOLE)
+		return -EINVAL;
+	at = lseek(file->fd, in->offset, in->whence);
+	if (at < 0)
+		return -errno;
+	out.offset = at;
+	return request_reply(r, &out, sizeof(out));
+}
+
+int do_statfs(struct request *r)
+{
+	struct fuse_statfs_out out = { .st.blocks = 0 };
+	struct statfs status;
+
+	if (fstatfs(r->node->fd, &status))
+		return -errno;
+	out.st = (struct fuse_kstatfs){
+		.blocks = status.f_blocks,
+		.bfree = status.f_bfree,
+		.bavail = status.f_bavail,
+		.files = status.f_files,
+		.ffree = status.f_ffree,
+		.bsize = status.f_bsize,
+		.frsize = status.f_frsize,
+		.namelen = status.f_namelen,
+	};
+	return request_reply(r, &out, sizeof(out));
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The system calls that each kind of thread may make, as filters for seccomp.
+ * What a filter cannot see, the strings and structures that an argument points
+ * to, is the reason for some of what is not in a list: openat2(), chmod() and
+ * its kind (devices/share/share_keeper.c), and the bounds of a ring
+ * (devices/disk/disk_uring.c).
+ * Read next: landlock.c.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/if_tun.h>
+#include <pthread.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "filter.h"
+#include "lguest.h"
+
+#define CALL(name) SCMP_SYS(name)
+/* What every thread needs: memory, locks, time, its own end, the C library's. */
+#define COMMON								\
+	CALL(brk), CALL(clock_gettime), CALL(clock_nanosleep), CALL(close), \
+	CALL(exit), CALL(exit_group), CALL(futex), CALL(getpid),	\
+	CALL(gettid), CALL(gettimeofday), CALL(madvise), CALL(mremap),	\
+	CALL(munmap), CALL(nanosleep), CALL(poll), CALL(ppoll),		\
+	CALL(read), CALL(readv), CALL(restart_syscall), CALL(rseq),	\
+	CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn),	\
+	CALL(sched_getaffinity), CALL(sched_yield), CALL(set_robust_list), \
+	CALL(sigaltstack), CALL(write), CALL(writev)
+/* More are common, with some arguments only: allow_common(). */
+/* What a share needs to show its files: and openat, see allow_making(). */
+#define SHARE_READ							\
+	CALL(pwrite64), CALL(statx), CALL(fstatfs), CALL(getdents64),	\
+	CALL(readlinkat), CALL(lseek), CALL(preadv), CALL(fsync), CALL(fdatasync)
+
+/*
+ * A share of root's gives its guest root's rights to files, and no others; and
+ * what it writes to keeps no set-user-ID bit (CAP_FSETID).
+ */
+#define BIT(capability)	(1ULL << (capability))
+#define READ_ANY	(BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH))
+#define CHANGE_ANY	(BIT(CAP_CHOWN) | BIT(CAP_FOWNER))
+
+/* Which ioctls; not among them: TIOCSTI, which types into the user's shell. */
+#define OF_TERMINAL	1
+#define OF_TAP		2
+#define OF_DISK		4
+#define OF_ALL		8
+static const struct {
+	unsigned int whose, number;
+} ioctls[] = {
+	{ OF_ALL, TCGETS },				/* the C library's: is it a terminal? */
+	{ OF_TERMINAL, TCSETS }, { OF_TERMINAL, TCSETSW }, { OF_TERMINAL, TCSETSF },
+	{ OF_TERMINAL, TIOCGWINSZ }, { OF_TERMINAL, TIOCGPGRP },
+	{ OF_TAP, TUNSETOFFLOAD },
+	{ OF_DISK, BLKDISCARD }, { OF_DISK, BLKZEROOUT }, { OF_DISK, BLKFLSBUF },
+	{ OF_DISK, BLKGETSIZE64 },
+};
+
+/*L:330
+ * The lists.  A device that needs another call adds it here, to its own.
+ * Executing, tracing and making namespaces are in none, on purpose, and opening
+ * only in those of a share.  The vCPU's thread ends and resets devices, so it has
+ * some of theirs.
+ :*/
+static const struct list {
+	const char *name;
+	uint64_t capabilities;	/* that are kept, if root started us */
+	unsigned int ioctls;
+	int calls[64];		/* 0 (read) is common, so it ends the list */
+} lists[THREAD_KINDS] = {
+	[THREAD_VCPU] = { "vcpu", 0, OF_TERMINAL | OF_TAP, {
+		COMMON,
+		CALL(pread64), CALL(pwrite64),			/* /dev/lguest */
+		CALL(newfstatat), CALL(fstat), CALL(lseek),	/* the C library's files */
+		CALL(preadv), CALL(pwritev), CALL(fdatasync),	/* disks, at their end */
+		CALL(io_uring_enter),
+		CALL(shutdown), CALL(epoll_ctl),		/* vsock */
+		CALL(recvfrom),					/* a debugger */
+	} },
+	[THREAD_DISK] = { "disk", 0, OF_DISK, {
+		COMMON, CALL(pwrite64), CALL(io_uring_enter),
+		CALL(preadv), CALL(pwritev), CALL(fallocate), CALL(fdatasync),
+		CALL(lseek), CALL(fstat), CALL(newfstatat),
+	} },
+	[THREAD_NET] = { "net", 0, OF_TAP, {
+		COMMON, CALL(pwrite64),
+		CALL(sendmsg), CALL(recvmsg), CALL(recvfrom), CALL(shutdown),
+		CALL(getdents64), CALL(newfstatat), CALL(fstat),	/* a switch */
+		CALL(unlinkat), CALL(unlink),
+	} },
+	[THREAD_VSOCK] = { "vsock", 0, 0, {
+		COMMON, CALL(pwrite64),
+		CALL(sendmsg), CALL(recvmsg), CALL(recvfrom), CALL(shutdown),
+		CALL(epoll_ctl), CALL(epoll_wait),
+	} },
+	[THREAD_RNG] = { "rng", 0, 0, { COMMON, CALL(pwrite64), CALL(getrandom) } },
+	[THREAD_BALLOON] = { "balloon", 0, 0, { COMMON, CALL(pwrite64) } },
+	[THREAD_WATCH] = { "watch", 0, OF_TERMINAL, {
+		COMMON, CALL(pwrite64),
+		CALL(newfstatat), CALL(fstat),
+	} },
+	[THREAD_DOOR] = { "door", 0, 0, {
+		COMMON, CALL(newfstatat), CALL(unlink),
+		CALL(socket), CALL(connect), CALL(accept4), CALL(sendmsg),
+	} },
+	/*
+	 * Where it may open is for Landlock to say (devices/share/share.c), which does
+	 * not know of modes, owners and times: these are the keeper's.
+	 */
+	[THREAD_SHARE] = { "share", READ_ANY | BIT(CAP_FOWNER), 0, {
+		COMMON, SHARE_READ,
+		CALL(pwritev), CALL(fallocate), CALL(ftruncate),
+		CALL(mkdirat), CALL(symlinkat), CALL(linkat), CALL(unlinkat), CALL(renameat2),
+		CALL(sendmsg),					/* to the keeper */
+	} },
+	[THREAD_SHARE_RO] = { "share-ro", READ_ANY, 0, { COMMON, SHARE_READ } },
+	[THREAD_KEEPER] = { "keeper", CHANGE_ANY | READ_ANY, 0, {
+		COMMON, CALL(recvmsg), CALL(readlinkat),
+		CALL(fchmodat), CALL(fchownat), CALL(utimensat),
+	} },
+	[THREAD_CONTROL] = { "control", 0, OF_TERMINAL, {
+		COMMON, CALL(pwrite64), CALL(accept4), CALL(recvfrom),
+		CALL(newfstatat), CALL(fstat), CALL(lseek),
+	} },
+};
+
+/*L:331
+ * A thread asked for what its list lacks: which, and for what.  Nothing but calls
+ * that a signal's handler may make, and the end as it would be without a handler.
+ :*/
+static __thread const char *whose;
+
+static void tell_refused(int signal, siginfo_t *info, void *context)
+{
+	char text[256], digits[12];
+	char *at = text, *digit = digits + sizeof(digits) - 1;
+	int number = info->si_syscall;
+
+	(void)context;
+	*digit = '\0';
+	do
+		*--digit = '0' + number % 10;
+	while (number /= 10);
+	at = stpcpy(at, "the ");
+	at = stpcpy(at, whose);
+	at = stpcpy(at, " thread asked the kernel for system call number ");
+	at = stpcpy(at, digit);
+	stpcpy(at, ", which its list does not allow: lguest has a fault, or its guest broke in; report it with this line");
+	message_at_end(text);
+	raise(signal);
+}
+
+static void set_handler(void)
+{
+	struct sigaction action = {
+		.sa_sigaction = tell_refused,
+		.sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER,
+	};
+
+	sigaction(SIGSYS, &action, NULL);
+}
+
+/* A signal that is blocked would end us without a word. */
+static void hear_of_refused(const char *name)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	sigset_t set;
+
+	whose = name;
+	pthread_once(&once, set_handler);
+	sigemptyset(&set);
+	sigaddset(&set, SIGSYS);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/*
+ * For the tests: LGUEST_TEST_CONFINE=vcpu tries every call from that thread,
+ * with arguments that make no sense, says which were let through, then what else
+ * it can do that it should not, and ends.
+ */
+static atomic_bool refused;
+static atomic_flag tried = ATOMIC_FLAG_INIT;	/* one thread of a kind will do */
+
+static void note_refused(int number)
+{
+	(void)number;
+	atomic_store(&refused, true);
+}
+
+static bool ends_us(int call)
+{
+	return call == CALL(exit) || call == CALL(exit_group) || call == CALL(rt_sigreturn);
+}
+
+/* A refused call returns nonsense. */
+#define TRY(what, call) do {						\
+		atomic_store(&refused, false);				\
+		if ((long)(call) >= 0 && !atomic_load(&refused))	\
+			puts(what);					\
+	} while (0)
+
+static void try_what_harms(const char *file)
+{
+	atomic_store(&refused, false);
+	if (!syscall(CALL(clone), (long)SIGCHLD, 0L, 0L, 0L, 0L))
+		_exit(STATUS_DONE);
+	if (!atomic_load(&refused))
+		puts("fork");
+	TRY("code", syscall(CALL(mmap), 0L, 4096L, (long)(PROT_READ | PROT_EXEC),
+			    (long)(MAP_PRIVATE | MAP_ANONYMOUS), -1L, 0L));
+	TRY("signal", syscall(CALL(tgkill), 1L, 1L, 0L));
+	TRY("memory", syscall(CALL(mmap), 0L, (long)OWN_MEMORY, (long)PROT_READ,
+			      (long)(MAP_SHARED | MAP_ANONYMOUS), -1L, 0L));
+	if (!file)
+		return;
+	TRY("open", open(file, O_RDONLY));
+	TRY("list", open("/", O_RDONLY | O_DIRECTORY));
+	TRY("remove", syscall(CALL(unlink), file));
+	TRY("remove", syscall(CALL(unlinkat), -1L, file, 0L));
+}
+
+static void try_all_calls(const struct list *list)
+{
+	const char *wanted = getenv("LGUEST_TEST_CONFINE");
+	sigset_t set;
+	int call;
+
+	if (!wanted || strcmp(wanted, list->name) || atomic_flag_test_and_set(&tried))
+		return;
+	signal(SIGSYS, note_refused);
+	sigemptyset(&set);
+	sigaddset(&set, SIGSYS);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	for (call = 0; call < 1024; call++) {
+		atomic_store(&refused, false);
+		if (!ends_us(call))
+			syscall(call, -1L, -1L, -1L, -1L, -1L, -1L);
+		if (!atomic_load(&refused))
+			printf("%d\n", call);
+	}
+	try_what_harms(getenv("LGUEST_TEST_CONFINE_FILE"));
+	fflush(stdout);
+	_exit(STATUS_DONE);
+}
+
+static int allow_ioctls(scmp_filter_ctx filter, unsigned int whose)
+{
+	size_t i;
+	int error = 0;
+
+	for (i = 0; !error && i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
+		if (ioctls[i].whose & whose)
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(ioctl), 1,
+						 SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX,
+							 ioctls[i].number));
+	return error;
+}
+
+/* Memory, but no new code; signals, but to ourselves; and where a socket is connected to. */
+static int allow_common(scmp_filter_ctx filter)
+{
+	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mmap), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+	if (!error)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mprotect), 1,
+					 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (!error)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(tgkill), 1,
+					 SCMP_A0(SCMP_CMP_EQ, getpid()));
+	if (!error)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(sendto), 1,
+					 SCMP_A4(SCMP_CMP_EQ, 0));
+	return error;
+}
+
+/* Of a folder's names, nothing else. */
+static int allow_listing(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(openat), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, O_DIRECTORY | O_ACCMODE | O_CREAT,
+					O_DIRECTORY));
+}
+
+#define SET_ID	(S_ISUID | S_ISGID)
+
+/* Files, but none that makes a program run as somebody else. */
+static int allow_making(scmp_filter_ctx filter)
+{
+	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(openat), 1,
+				     SCMP_A3(SCMP_CMP_MASKED_EQ, SET_ID, 0));
+
+	if (!error)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mknodat), 1,
+					 SCMP_A2(SCMP_CMP_MASKED_EQ, SET_ID, 0));
+	return error;
+}
+
+/* To read, no more.  (O_TMPFILE has the bit of O_DIRECTORY.) */
+static int allow_reading(scmp_filter_ctx filter)
+{
+	const int changing = O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
+
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(openat), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, changing, O_RDONLY));
+}
+
+/* Threads, but no processes.  clone3 hides its flags, and the C library can do without. */
+static int allow_threads(scmp_filter_ctx filter)
+{
+	int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), CALL(clone3), 0);
+
+	if (!error)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone), 1,
+					 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	return error;
+}
+
+static bool accepts;
+
+void confine_allow_accept(void)
+{
+	accepts = true;
+}
+
+/* Calls that some arguments make harmless. */
+static int allow_some(scmp_filter_ctx filter, enum thread_kind kind)
+{
+	switch (kind) {
+	case THREAD_SHARE:
+		return allow_making(filter);
+	case THREAD_SHARE_RO:
+		return allow_reading(filter);
+	case THREAD_NET:
+		return allow_listing(filter);
+	case THREAD_DISK:
+		return allow_threads(filter);
+	case THREAD_VCPU:
+		return accepts ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(accept4), 0) : 0;
+	default:
+		return 0;
+	}
+}
+
+static int fill(scmp_filter_ctx filter, enum thread_kind kind)
+{
+	const struct list *list = &lists[kind];
+	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(read), 0);
+	size_t i;
+
+	for (i = 0; !error && i < sizeof(list->calls) / sizeof(list->calls[0]); i++)
+		if (list->calls[i])
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, list->calls[i], 0);
+	if (!error)
+		error = allow_common(filter);
+	if (!error)
+		error = allow_ioctls(filter, list->ioctls | OF_ALL);
+	return error ? error : allow_some(filter, kind);
+}
+
+int filter_load(enum thread_kind kind)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+	int error = filter ? fill(filter, kind) : -ENOMEM;
+
+	if (!error) {
+		hear_of_refused(lists[kind].name);
+		error = seccomp_load(filter);
+	}
+	if (filter)
+		seccomp_release(filter);
+	return error;
+}
+
+uint64_t filter_capabilities(enum thread_kind kind)
+{
+	return lists[kind].capabilities;
+}
+
+const char *filter_name(enum thread_kind kind)
+{
+	return lists[kind].name;
+}
+
+void filter_try(enum thread_kind kind)
+{
+	try_all_calls(&lists[kind]);
+}

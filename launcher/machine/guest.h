@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A running guest, as the launcher sees it; one per process.
+ * Read next: command/cmd_run.c.
+ */
+#ifndef LGUEST_GUEST_STATE_H
+#define LGUEST_GUEST_STATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/console.h"
+#include "memory.h"
+
+struct guest {
+	int fd;			/* /dev/lguest */
+	struct memory memory;
+	struct console console;
+	bool command;		/* it runs a COMMAND and then ends */
+	/*
+	 * Why the guest shall end although it runs: 0, END_* or END_SIGNAL + n.
+	 * Set once, by request_end(), from any thread.
+	 */
+	atomic_int end;
+	/* control.c wants the vCPU to wait; and it does, outside the Host. */
+	atomic_bool paused, parked;
+	/* Gets the guest's output, too, or NULL. */
+	void (*overhear)(unsigned int port, const uint8_t *bytes, size_t size);
+};
+
+#define END_TIME	1
+#define END_ESCAPE	2
+#define END_CONFINE	3		/* a thread could not be confined */
+#define END_STOP	4		/* `lguest stop`, by force */
+#define END_DEBUGGER	5		/* its "kill" */
+#define END_SIGNAL	0x100
+
+/* The first wish counts. */
+static inline void request_end(struct guest *guest, int why)
+{
+	int none = 0;
+
+	atomic_compare_exchange_strong(&guest->end, &none, why);
+}
+
+/*
+ * vcpu.c: run until the guest ends, on the thread that initialised it.  Gives
+ * an exit status, or one of these.
+ */
+#define RUN_RESTART	(-1)
+#define RUN_ENDED	(-2)	/* guest->end says why */
+int run_guest(struct guest *guest);
+
+/* stats.c: print the Host's counters of this guest, while fd is open. */
+void print_stats(void);
+
+#endif /* LGUEST_GUEST_STATE_H */
