@@ -240,12 +240,29 @@ static void run_guest_atomic(struct lg_cpu *cpu)
 		kernel_fpu_end();
 }
 
+/*
+ * That there is no memory now is no reason to end: the kernel lets a program's fault come
+ * again, too, until somebody was ended who had more, or a signal comes.
+ */
+static int bring_page(struct lg_cpu *cpu, const struct lg_need *need)
+{
+	int err = fault_in(need->page, need->write);
+
+	if (err == -EINTR)
+		return -ERESTARTSYS;
+	if (err == -ENOMEM)
+		schedule_timeout_interruptible(1);
+	else if (err)
+		kill_guest(cpu, "guest memory at %#lx is not there",
+			   need->page - cpu->lg->base);
+	return 0;
+}
+
 /* Do the sleepable thing that handle_trap() asked for. */
 static int satisfy_need(struct lg_cpu *cpu)
 {
 	struct lg_need need = cpu->need;
 	struct lguest *lg = cpu->lg;
-	int err;
 
 	memset(&cpu->need, 0, sizeof(cpu->need));
 	if (need.wait) {
@@ -260,17 +277,9 @@ static int satisfy_need(struct lg_cpu *cpu)
 	}
 	if (need.tables && refill_spares(cpu))
 		kill_guest(cpu, "out of memory for shadow tables");
-	if (need.page) {
-		err = fault_in(need.page, need.write);
-		if (err == -EINTR)
-			return -ERESTARTSYS;
-		if (err)
-			kill_guest(cpu, "guest memory at %#lx is not there",
-				   need.page - lg->base);
-	}
 	if (need.call)
 		do_sleeping_hypercall(cpu);
-	return 0;
+	return need.page ? bring_page(cpu, &need) : 0;
 }
 
 /* Handle what the last stay ended with, as often as it takes. */

@@ -175,10 +175,13 @@ static int bring(unsigned long address, unsigned int flags)
 	struct page *page;
 	int got = get_user_pages_fast(address, 1, flags | LG_FOLL_NUMA, &page);
 
-	if (got != 1)
-		return got == -EINTR || got == -ERESTARTSYS ? -EINTR : -EFAULT;
-	put_page(page);
-	return 0;
+	if (got == 1) {
+		put_page(page);
+		return 0;
+	}
+	if (got == -EINTR || got == -ERESTARTSYS)
+		return -EINTR;
+	return got == -ENOMEM ? -ENOMEM : -EFAULT;
 }
 
 /**
@@ -188,9 +191,11 @@ static int bring(unsigned long address, unsigned int flags)
  *
  * Memory that was never written is a page of zeros, small or huge, which lookups
  * that do not sleep may refuse for ever: it is made a page of its own.  They refuse
- * for a moment, too; so what cannot be written is looked for more than once.
+ * for a moment, too, while the page moves.  So memory that the launcher may only read is
+ * looked for more than once; with what it may write, one pass settles it.
  *
- * Return: 0, or -EFAULT if the launcher itself could not access it so.
+ * Return: 0; -EINTR if a signal came; -ENOMEM if there is no memory for it now; -EFAULT if
+ * the launcher could not access it so, or has only zeros there that it may not write.
  */
 int fault_in(unsigned long address, bool write)
 {

@@ -215,11 +215,13 @@ static void busy(void)
 	HCALL(NOTIFY, 0x77);
 }
 
-/* How it may end; no words at all where there was no memory for them. */
+/*
+ * How it may end; no words at all where there was no memory for them.  Not for want of a
+ * page of its own memory: that comes later.
+ */
 static const char *const reasons[] = {
 	"POWEROFF: ok", "out of memory for shadow tables",
-	"out of memory for the last words", "guest memory at", "bad guest page",
-	"bad read address", "",
+	"out of memory for the last words", "bad guest page", "bad read address", "",
 };
 
 static unsigned int check_reason(const char *reason, unsigned int n)

@@ -43,6 +43,7 @@ unsigned long copy_from_user(void *to, const void *from, unsigned long n)
 static unsigned long refused;
 static bool writable;
 static int refusals;
+static int failure;	/* of what may sleep, once */
 
 int get_user_pages_fast(unsigned long address, int n, unsigned int flags,
 			struct page **pages)
@@ -53,6 +54,12 @@ int get_user_pages_fast(unsigned long address, int n, unsigned int flags,
 	assert_int_equal(address % PAGE_SIZE, 0);
 	if (address != refused)
 		return -ERESTARTSYS;
+	if (failure) {
+		int err = failure;
+
+		failure = 0;
+		return err;
+	}
 	if (flags & FOLL_WRITE && !writable)
 		return -EFAULT;
 	if (flags & FOLL_WRITE)
@@ -258,6 +265,23 @@ static void test_atomic(void **state)
 	assert_int_equal(fault_in(lg->base + 5, true), -EFAULT);
 }
 
+/* No memory now is neither a signal nor memory that is not there. */
+static void test_no_memory(void **state)
+{
+	(void)state;
+	refused = lg->base;
+	refusals = 0;
+	writable = true;
+	failure = -ENOMEM;
+	assert_int_equal(fault_in(lg->base, true), -ENOMEM);
+	assert_int_equal(fault_in(lg->base, true), 0);
+	failure = -ENOMEM;
+	assert_int_equal(fault_in(lg->base, false), -ENOMEM);
+	assert_int_equal(fault_in(lg->base, false), 0);
+	failure = -EHWPOISON;
+	assert_int_equal(fault_in(lg->base, false), -EFAULT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +290,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test_setup_teardown(test_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_atomic, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
