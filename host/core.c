@@ -191,7 +191,7 @@ static bool called_away(struct lg_cpu *cpu)
 static bool must_leave(struct lg_cpu *cpu)
 {
 	return called_away(cpu) || check_task() || read_thread_flags() & LG_TIF_RESCHED ||
-	       cpu->halted || cpu->exit.kind || softirqs_wait();
+	       cpu->halted || cpu->exit.kind || cpu->locked_bus || softirqs_wait();
 }
 
 /* cond_resched() would not do it for a lazy reschedule. */
@@ -304,6 +304,17 @@ static int finish_trap(struct lg_cpu *cpu)
 		let_others_run();
 	}
 	return 0;
+}
+
+/*
+ * The host has its CPUs tell of locked accesses that hold up all of them (#DB).  What it
+ * wants to be done about them only it knows ("split_lock_detect="), and its handler is
+ * for programs.  So each costs a guest what a split lock costs a program by default.
+ */
+static void rest_from_bus_lock(struct lg_cpu *cpu)
+{
+	cpu->locked_bus = false;
+	schedule_timeout_killable(msecs_to_jiffies(10));
 }
 
 static void sleep_halted(struct lg_cpu *cpu)
@@ -428,6 +439,8 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 			sleep_halted(cpu);
 			continue;
 		}
+		if (unlikely(cpu->locked_bus))
+			rest_from_bus_lock(cpu);
 		let_others_run();
 		/* Nothing is left to do: into the guest, until something is again. */
 		run_guest_atomic(cpu);

@@ -10,8 +10,17 @@
 #define DR6_NO_BUS_LOCK	(1ULL << 11)	/* the one bit that is clear when it happened */
 
 /**
- * is_bus_lock - was the exception for nothing but a bus lock?
+ * has_bus_lock - was one among the causes?
  * @dr6: as the CPU left it, all bits that are always 1 set before
+ */
+static inline int has_bus_lock(unsigned long long dr6)
+{
+	return !(dr6 & DR6_NO_BUS_LOCK);
+}
+
+/**
+ * is_bus_lock - was the exception for nothing but a bus lock?
+ * @dr6: as for has_bus_lock()
  *
  * With bus lock detection (SDM vol. 3, "Bus-Lock Detection"; "split_lock_detect=" of
  * Linux turns it on) a locked access of ring 3 that holds up all CPUs is told to the
@@ -20,12 +29,12 @@
  */
 static inline int is_bus_lock(unsigned long long dr6)
 {
-	return !(dr6 & DR6_NO_BUS_LOCK) && !(dr6 & DR6_CAUSES);
+	return has_bus_lock(dr6) && !(dr6 & DR6_CAUSES);
 }
 
 /**
  * dr6_for_guest - the same without what is not the guest's
- * @dr6: as for is_bus_lock()
+ * @dr6: as for has_bus_lock()
  */
 static inline unsigned long long dr6_for_guest(unsigned long long dr6)
 {

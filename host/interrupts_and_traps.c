@@ -404,6 +404,8 @@ static enum lg_next handle_debug(struct lg_cpu *cpu)
 {
 	if (cpu->stepped)	/* called again */
 		return finish_step(cpu);
+	if (has_bus_lock(cpu->dr6))
+		cpu->locked_bus = true;
 	if (cpu->stepping && !cpu->step_tf && cpu->dr6 & DR_STEP)
 		return finish_step(cpu);
 	if (is_bus_lock(cpu->dr6))

@@ -227,6 +227,7 @@ struct lg_cpu {
 	u64 shrinks_seen;		/* o lg->shrinks at the last entry */
 	u64 cr2;			/* o of the last hardware page fault */
 	u64 dr6;			/* o of the last debug exception */
+	bool locked_bus;		/* o by which the CPU told of a bus lock */
 	u64 last_stale;			/* o spurious fault address, ... */
 	unsigned int stale_tries;	/* o ... and how often in a row */
 	struct desc_struct tls[3];	/* o */

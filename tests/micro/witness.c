@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "micro.h"
 #include "fuzz.h"
@@ -406,4 +407,36 @@ TEST_S(60, "AT-82 a guest waits while a page of its host's own is brought, and n
 	CHECK_EQ(number(after, "apf left "), 0);
 	CHECK_EQ(stat_of(g, "host_page_waits"), sent);
 	end_guest(g);
+}
+
+/* ---- Bus locks ---- */
+
+#define BUS_LOCKS 50
+SNIPPET(locks_bus, ".rept 50; nop; .endr; ud2\n");	/* with TF set */
+
+static void many_bus_locks(void)
+{
+	struct frame f = user_at((void (*)(void))locks_bus);
+
+	f.rflags |= TF;
+	run(&f);
+	EXPECT_EQ(f.vector, 6);
+}
+
+TEST_S(60, "AT-70 bus locks: the guest notices nothing, but each costs it some 10 ms")
+{
+	struct guest *g = make_guest(many_bus_locks);
+	int fd = witness();
+	struct timespec from, to;
+
+	needs_kprobes();
+	CHECK_EQ(write(fd, "probe", 5), 5);
+	CHECK_EQ(write(fd, "bus", 3), 3);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	passes(g);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	CHECK((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 >=
+	      BUS_LOCKS * 6);
+	end_guest(g);
+	close(fd);
 }

@@ -15,6 +15,8 @@ static void test_bus_lock_alone(void **state)
 	assert_true(is_bus_lock(QUIET & ~0x800ULL));
 	/* `int1` has no cause either. */
 	assert_false(is_bus_lock(QUIET));
+	assert_true(has_bus_lock(QUIET & ~0x800ULL));
+	assert_false(has_bus_lock(QUIET));
 }
 
 /* A step over such an access is the guest's, without the other cause. */
@@ -27,6 +29,8 @@ static void test_each_cause_beside(void **state)
 		unsigned long long dr6 = (QUIET & ~0x800ULL) | causes[i];
 
 		assert_false(is_bus_lock(dr6));
+		assert_true(has_bus_lock(dr6));
+		assert_false(has_bus_lock(QUIET | causes[i]));
 		assert_false(is_bus_lock(QUIET | causes[i]));
 		assert_true(dr6_for_guest(dr6) == (QUIET | causes[i]));
 	}

@@ -14,6 +14,8 @@
  *	write "no ts"
  *	write "apf"	... and KVM's part of an async page fault played, at some of
  *			the guest's page faults
+ *	write "bus"	... and a CPU played that tells of a bus lock instead, at each
+ *			debug exception of the guest (while this file is open)
  *	write "odd"	CPU 1's CR4 is unlike that of the others (while this file is
  *			open, or until "even")
  *
@@ -357,6 +359,18 @@ static void apf_on_return(u64 trapnum)
 		schedule_delayed_work(&apf_waker, delay);
 }
 
+/* ---- A CPU that detects bus locks ---- */
+
+#define DR6_OF_BUS_LOCK	(DR6_RESERVED & ~(1UL << 11))
+
+static bool want_bus_locks;
+
+static void bus_lock_on_return(struct lg_cpu *cpu)
+{
+	if (READ_ONCE(want_bus_locks) && cpu->state->trapnum == X86_TRAP_DB)
+		cpu->dr6 = DR6_OF_BUS_LOCK;
+}
+
 #define SAME(field) do { \
 	if (b->look.field != now.field) \
 		differs(#field, b->look.field, now.field); \
@@ -391,6 +405,7 @@ static int on_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 		asm volatile("clts");
 	now = look_around();
 	apf_on_return(((struct lg_cpu *)b->regs.di)->state->trapnum);
+	bus_lock_on_return((struct lg_cpu *)b->regs.di);
 	if (atomic64_inc_return(&entries) % 128 == 0)
 		check_guest((struct lg_cpu *)b->regs.di);
 	SAME(cr0);
@@ -477,6 +492,7 @@ static int make_cpu_odd(bool odd)
 static int witness_release(struct inode *inode, struct file *file)
 {
 	WRITE_ONCE(want_ts, false);
+	WRITE_ONCE(want_bus_locks, false);
 	if (probing)
 		unregister_kretprobe(&probe);
 	probing = false;
@@ -526,6 +542,8 @@ static ssize_t witness_write(struct file *file, const char __user *buf,
 		err = start_probe();
 	else if (!strcmp(word, "apf"))
 		err = start_apf();
+	else if (!strcmp(word, "bus"))
+		WRITE_ONCE(want_bus_locks, true);
 	else if (!strcmp(word, "odd") || !strcmp(word, "even"))
 		err = make_cpu_odd(word[0] == 'o');
 	else
