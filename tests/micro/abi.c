@@ -490,6 +490,7 @@ TEST("H14 BREAK: a signal ends the wait, bad values are EINVAL")
 	CHECK_ERRNO(request(g, LHREQ_BREAK, ~0ULL), EINVAL);
 	set_alarm(20000, 20000);
 	CHECK_ERRNO(request(g, LHREQ_BREAK, 1), EINTR);
+	set_alarm(0, 0);
 	CHECK_EQ(go(g), -EAGAIN);
 	CHECK_EQ(request(g, LHREQ_BREAK, 0), 16);
 	run_a_while(g);
