@@ -6,6 +6,7 @@
 #ifndef LGUEST_LAUNCHER_H
 #define LGUEST_LAUNCHER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,8 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void message_at_end(const char *text);
 /* Where both go; NULL is stderr.  The unit tests read it back. */
 extern FILE *message_stream;
+/* The terminal is raw: a newline needs its carriage return. */
+extern atomic_bool message_raw;
 /* From now on to the system's log, for a launcher without a terminal. */
 void message_to_log(void);
 extern bool verbose;

@@ -7,6 +7,7 @@
  */
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,10 +15,10 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "console/terminal.h"
 #include "lguest.h"
 
 FILE *message_stream;
+atomic_bool message_raw;
 bool verbose;
 
 static int log_socket = -1;
@@ -58,7 +59,7 @@ static void say(const char *format, va_list args)
 	pthread_mutex_lock(&lock);
 	fputs("lguest: ", out);
 	vfprintf(out, format, args);
-	fputs(terminal_is_raw() ? "\r\n" : "\n", out);
+	fputs(atomic_load(&message_raw) ? "\r\n" : "\n", out);
 	fflush(out);
 	pthread_mutex_unlock(&lock);
 }

@@ -19,7 +19,6 @@
 #include "terminal.h"
 
 static struct termios saved, ours;
-static atomic_bool raw;
 
 bool terminal_is_ours(int fd)
 {
@@ -28,14 +27,14 @@ bool terminal_is_ours(int fd)
 
 bool terminal_is_raw(void)
 {
-	return atomic_load(&raw);
+	return atomic_load(&message_raw);
 }
 
 void terminal_restore(void)
 {
 	int keep = errno;
 
-	if (atomic_exchange(&raw, false))
+	if (atomic_exchange(&message_raw, false))
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	errno = keep;
 }
@@ -81,9 +80,9 @@ bool terminal_raw(void)
 	ours.c_cc[VMIN] = 1;
 	ours.c_cc[VTIME] = 0;
 	/* TCSADRAIN keeps what was typed ahead. */
-	atomic_store(&raw, true);
+	atomic_store(&message_raw, true);
 	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &ours)) {
-		atomic_store(&raw, false);
+		atomic_store(&message_raw, false);
 		problem("cannot make the terminal raw: %s; try `lguest run </dev/null`",
 			strerror(errno));
 		return false;

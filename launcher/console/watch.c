@@ -23,7 +23,6 @@
 #include "terminal.h"
 #include "watch.h"
 
-#define KICK		SIGUSR1
 #define KICK_EVERY	50		/* ms */
 #define KICKS		100		/* then the Host does not let go */
 #define RETRY_INPUT	100		/* ms, should the guest forget to ask */
@@ -38,10 +37,9 @@
 static struct watch {
 	struct guest *guest;
 	struct watch_settings settings;
-	pthread_t thread, vcpu_thread;
+	pthread_t thread;
 	int signals;			/* signalfd */
 	int stop;			/* eventfd */
-	int news;			/* eventfd: input was taken, or an end asked for */
 	bool started;
 
 	struct escape escape;
@@ -75,31 +73,17 @@ static void push_input(struct watch *w)
 	host_irq(w->guest->fd, LGUEST_IRQ_CONSOLE);
 }
 
-void watch_wake(void)
-{
-	uint64_t one = 1;
-
-	if (write(watch.news, &one, sizeof(one)) < 0)
-		return;		/* it is full of news already */
-}
-
-void watch_kick(void)
-{
-	pthread_kill(watch.vcpu_thread, KICK);
-}
-
 /* On the vCPU's thread. */
 static void input_taken(struct console *console)
 {
-	(void)console;
-	watch_wake();
+	tell_watch(console->owner);
 }
 
 static void see_news(struct watch *w)
 {
 	uint64_t count;
 
-	if (read(w->news, &count, sizeof(count)) < 0)
+	if (read(w->guest->news, &count, sizeof(count)) < 0)
 		return;
 }
 
@@ -254,7 +238,7 @@ static void kick_until_stopped(struct watch *w)
 	int end, i;
 
 	for (i = 0; i < KICKS; i++) {
-		watch_kick();
+		kick_vcpu(w->guest);
 		if (poll(&stop, 1, KICK_EVERY) == 1)
 			return;
 	}
@@ -274,7 +258,7 @@ static void *watch_thread(void *argument)
 	struct pollfd fds[5] = {
 		{ .fd = w->stop, .events = POLLIN },
 		{ .fd = w->signals, .events = POLLIN },
-		{ .fd = w->news, .events = POLLIN },
+		{ .fd = w->guest->news, .events = POLLIN },
 		{ .events = POLLIN },
 		{ .events = POLLIN },
 	};
@@ -337,13 +321,13 @@ bool watch_start(struct guest *guest, const struct watch_settings *settings)
 	w->guest = guest;
 	w->settings = *settings;
 	w->last = '\n';
-	w->vcpu_thread = pthread_self();
+	guest->vcpu_thread = pthread_self();
 	w->stop = eventfd(0, EFD_CLOEXEC);
-	w->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->guest->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	guest->console.taken = input_taken;
 	if (settings->raw && !terminal_raw())
 		return false;
-	if (w->stop < 0 || w->news < 0 || !take_signals(w))
+	if (w->stop < 0 || w->guest->news < 0 || !take_signals(w))
 		error = errno;
 	else
 		error = pthread_create(&w->thread, NULL, watch_thread, w);
@@ -369,7 +353,7 @@ void watch_stop(void)
 	w->started = false;
 	terminal_restore();
 	w->guest->console.taken = NULL;
-	close(w->news);
+	close(w->guest->news);
 	close(w->stop);
 	close(w->signals);
 }

@@ -18,9 +18,6 @@ struct watch_settings {
 
 /* Start it; call on the vCPU's thread.  False after a message. */
 bool watch_start(struct guest *guest, const struct watch_settings *settings);
-/* From any thread: look at guest->end; take the vCPU out of the Host. */
-void watch_wake(void);
-void watch_kick(void);
 /* Stop it and give the terminal back. */
 void watch_stop(void);
 

@@ -24,7 +24,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "console/watch.h"
 #include "control.h"
 #include "devices/devices.h"
 #include "jail/confine.h"
@@ -225,7 +224,7 @@ static bool wait_parked(struct guest *guest, bool wanted)
 	int i;
 
 	for (i = 0; i < PARK_TRIES && guest->parked != wanted && !guest->end; i++) {
-		watch_kick();
+		kick_vcpu(guest);
 		usleep(10000);
 	}
 	return guest->parked == wanted;
@@ -469,7 +468,7 @@ static void use_force(struct control *c)
 		if (c->clients[i].fd >= 0 && c->clients[i].role == STOPPER)
 			answer(&c->clients[i], json_pack("{s:b}", "forced", 1));
 	request_end(c->guest, END_STOP);
-	watch_wake();
+	tell_watch(c->guest);
 }
 
 static int patience(const struct control *c)
@@ -525,7 +524,7 @@ static void *control_thread(void *argument)
 
 	if (!confine_thread(THREAD_CONTROL)) {
 		request_end(c->guest, END_CONFINE);
-		watch_wake();
+		tell_watch(c->guest);
 		return NULL;
 	}
 	resident_give_back();

@@ -19,7 +19,6 @@
 #include <sys/user.h>
 #include <unistd.h>
 
-#include "console/watch.h"
 #include "control/restart.h"
 #include "gdb.h"
 #include "gdb_commands.h"
@@ -184,7 +183,7 @@ int gdb_source(void)
 void gdb_call(void)
 {
 	atomic_store(&gdb.called, true);
-	watch_kick();
+	kick_vcpu(gdb.guest);
 }
 
 bool gdb_calling(void)
@@ -284,7 +283,7 @@ static bool obey(struct gdb *g, const char *packet, size_t size)
 		return true;
 	case GDB_KILL:
 		request_end(g->guest, END_DEBUGGER);
-		watch_wake();
+		tell_watch(g->guest);
 		return true;
 	default:
 		send_reply(g, reply.text, reply.size);
@@ -343,7 +342,7 @@ static void stand(struct gdb *g)
 	g->first_stop = false;
 	atomic_store(&g->guest->parked, false);
 	atomic_store(&g->source, g->connection >= 0 ? g->connection : g->listener);
-	watch_wake();
+	tell_watch(g->guest);
 }
 
 static void stop(struct gdb *g, int why)
@@ -367,7 +366,7 @@ void gdb_start(struct guest *guest)
 	g->memory.memory = &guest->memory;
 	if (!g->first_stop) {
 		atomic_store(&g->source, g->listener);
-		watch_wake();
+		tell_watch(g->guest);
 		return;
 	}
 	tell_stop(g, STOP_TRAP);
@@ -405,7 +404,7 @@ void gdb_attend(void)
 			stand(g);
 	}
 	atomic_store(&g->source, g->connection >= 0 ? g->connection : g->listener);
-	watch_wake();
+	tell_watch(g->guest);
 }
 
 bool gdb_trapped(void)

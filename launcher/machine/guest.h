@@ -6,6 +6,8 @@
 #ifndef LGUEST_GUEST_STATE_H
 #define LGUEST_GUEST_STATE_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +25,9 @@ struct guest {
 	 * Set once, by request_end(), from any thread.
 	 */
 	atomic_int end;
+	/* For kick_vcpu() and tell_watch(); console/watch.c sets them. */
+	pthread_t vcpu_thread;
+	int news;		/* eventfd */
 	/* control.c wants the vCPU to wait; and it does, outside the Host. */
 	atomic_bool paused, parked;
 	/* Gets the guest's output, too, or NULL. */
@@ -43,6 +48,11 @@ static inline void request_end(struct guest *guest, int why)
 
 	atomic_compare_exchange_strong(&guest->end, &none, why);
 }
+
+/* From any thread: look at guest->end; take the vCPU out of the Host (vcpu.c). */
+#define KICK		SIGUSR1
+void tell_watch(const struct guest *guest);
+void kick_vcpu(const struct guest *guest);
 
 /*
  * vcpu.c: run until the guest ends, on the thread that initialised it.  Gives

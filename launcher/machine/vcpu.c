@@ -17,6 +17,19 @@
 #include "host.h"
 #include "lguest.h"
 
+void tell_watch(const struct guest *guest)
+{
+	uint64_t one = 1;
+
+	if (write(guest->news, &one, sizeof(one)) < 0)
+		return;		/* it is full of news already */
+}
+
+void kick_vcpu(const struct guest *guest)
+{
+	pthread_kill(guest->vcpu_thread, KICK);
+}
+
 /* The guest's words go to a terminal: nothing in them but text. */
 static void make_printable(char *text)
 {
