@@ -2,7 +2,7 @@
 /*
  * The launcher, a program called `lguest`.  This file only finds the command;
  * read on in cmd_run.c, which starts a guest, then machine/vcpu.c, which runs it.
- * Read next: machine/guest.h.
+ * Read next: hardware/guest.h.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "control/restart.h"
+#include "hardware/resident.h"
 #include "lguest.h"
-#include "machine/resident.h"
 #include "options.h"
 
 static const struct option no_options[] = { { .name = NULL } };

@@ -14,13 +14,13 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "boot/choose_kernel.h"
+#include "boot/initramfs.h"
 #include "check.h"
-#include "command/choose_kernel.h"
 #include "deep.h"
 #include "distribution.h"
-#include "initrd/initramfs.h"
+#include "hardware/host.h"
 #include "lguest.h"
-#include "machine/host.h"
 #include "options.h"
 
 struct check_settings {

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/initramfs.h"
 #include "check.h"
 #include "deep.h"
-#include "initrd/initramfs.h"
 #include "lguest.h"
 #include "measure.h"
 #include "options.h"

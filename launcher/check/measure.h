@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "machine/counters.h"
+#include "hardware/counters.h"
 
 /* By instructions of our own: no guest, no other program. */
 json_t *measure_here(void);

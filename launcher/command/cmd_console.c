@@ -16,11 +16,11 @@
 
 #include "client.h"
 #include "clock.h"
-#include "console/terminal.h"
 #include "console/watch.h"
 #include "control/place.h"
 #include "lguest.h"
 #include "options.h"
+#include "terminal.h"
 
 static const struct option no_options[] = { { .name = NULL } };
 

@@ -18,9 +18,10 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 
-#include "choose_kernel.h"
+#include "boot/choose_kernel.h"
+#include "boot/initramfs.h"
+#include "boot/load.h"
 #include "console/output.h"
-#include "console/terminal.h"
 #include "console/watch.h"
 #include "control/control.h"
 #include "control/detach.h"
@@ -28,17 +29,17 @@
 #include "control/restart.h"
 #include "debugger/gdb.h"
 #include "devices/devices.h"
-#include "initrd/initramfs.h"
+#include "hardware/guest.h"
+#include "hardware/host.h"
+#include "hardware/mmio.h"
+#include "hardware/resident.h"
 #include "jail/confine.h"
 #include "lguest.h"
 #include "linker/linker.h"
 #include "linker/versions.h"
-#include "machine/guest.h"
-#include "machine/host.h"
-#include "machine/load.h"
-#include "machine/mmio.h"
-#include "machine/resident.h"
+#include "machine/vcpu.h"
 #include "options.h"
+#include "terminal.h"
 
 struct run_settings {
 	const char *kernel;

@@ -2,7 +2,7 @@
 /*
  * `lguest stat`: what the guests of this machine do.  The Host only counts;
  * rates are the difference of two looks.
- * Read next: machine/counters.c.
+ * Read next: hardware/counters.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "hardware/counters.h"
 #include "lguest.h"
-#include "machine/counters.h"
 #include "options.h"
 
 #define GUESTS_MOST	512

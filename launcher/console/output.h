@@ -3,7 +3,7 @@
 #ifndef LGUEST_OUTPUT_H
 #define LGUEST_OUTPUT_H
 
-#include "machine/guest.h"
+#include "hardware/guest.h"
 
 /* The console's output function; its owner is the guest. */
 void guest_output(struct console *console, unsigned int port,

@@ -18,8 +18,8 @@
 
 #include "clock.h"
 #include "debugger/gdb.h"
+#include "hardware/host.h"
 #include "lguest.h"
-#include "machine/host.h"
 #include "terminal.h"
 #include "watch.h"
 

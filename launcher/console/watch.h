@@ -3,7 +3,7 @@
 #ifndef LGUEST_WATCH_H
 #define LGUEST_WATCH_H
 
-#include "machine/guest.h"
+#include "hardware/guest.h"
 
 struct watch_settings {
 	bool input;		/* send stdin to the guest */

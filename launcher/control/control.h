@@ -6,7 +6,7 @@
 #ifndef LGUEST_CONTROL_H
 #define LGUEST_CONTROL_H
 
-#include "machine/guest.h"
+#include "hardware/guest.h"
 
 #define CONTROL_LINE	1024	/* bytes of a request at most */
 

@@ -4,7 +4,7 @@
  * command line: the kernel closes the files and frees the memory, and nothing
  * of the old guest is left.  Two facts go along in the environment: how often
  * this happened, and when the time limit ends.
- * Read next: machine/resident.c.
+ * Read next: hardware/resident.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "console/terminal.h"
 #include "lguest.h"
 #include "restart.h"
+#include "terminal.h"
 
 #define COUNT_VARIABLE		"LGUEST_RESTARTS"
 #define DEADLINE_VARIABLE	"LGUEST_DEADLINE"

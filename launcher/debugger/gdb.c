@@ -22,9 +22,9 @@
 #include "control/restart.h"
 #include "gdb.h"
 #include "gdb_commands.h"
+#include "hardware/host.h"
 #include "jail/confine.h"
 #include "lguest.h"
-#include "machine/host.h"
 
 #define HANDED_DOWN	"LGUEST_GDB"	/* "LISTENER CONNECTION NO_ACK" */
 #define LOOK_AGAIN	1000		/* ms */

@@ -7,7 +7,7 @@
 #ifndef LGUEST_GDB_H
 #define LGUEST_GDB_H
 
-#include "machine/guest.h"
+#include "hardware/guest.h"
 
 /* Listen at path; on the first thread, before the others.  False after a message. */
 bool gdb_open(const char *path);

@@ -11,7 +11,7 @@
 #include <sys/user.h>
 
 #include "gdb_commands.h"
-#include "machine/host.h"
+#include "hardware/host.h"
 
 #define REG(name) offsetof(struct user_regs_struct, name)
 #define NONE	((size_t)-1)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "gdb_memory.h"
-#include "machine/host.h"
+#include "hardware/host.h"
 
 #define PRESENT		1ULL
 #define LARGE		0x80ULL

@@ -3,7 +3,7 @@
 #ifndef LGUEST_GDB_MEMORY_H
 #define LGUEST_GDB_MEMORY_H
 
-#include "machine/memory.h"
+#include "hardware/memory.h"
 
 #define GDB_BREAKPOINTS_MOST	256
 

@@ -12,8 +12,8 @@
 
 #include "devices.h"
 #include "devices/virtio/virtio.h"
+#include "hardware/host.h"
 #include "lguest.h"
-#include "machine/host.h"
 
 #define MOST	24
 

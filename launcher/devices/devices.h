@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "machine/memory.h"
+#include "hardware/memory.h"
 
 struct virtio_device;
 

@@ -23,9 +23,9 @@
 
 #include "confine.h"
 #include "filter.h"
+#include "hardware/memory.h"
 #include "landlock.h"
 #include "lguest.h"
-#include "machine/memory.h"
 
 /*L:332
  * What a guest could use up by way of its launcher ends in an error here, not in

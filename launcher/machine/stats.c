@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "guest.h"
 #include "lguest.h"
+#include "vcpu.h"
 
 void print_stats(void)
 {

@@ -2,8 +2,8 @@
 /*
  * The run loop.  One read() of /dev/lguest runs the guest until it needs us:
  * output to take, an instruction to emulate, a device to touch, or its end.
- * Next: devices/console.c for the output, emulate.c for the instructions.
- * Read next: emulate.c.
+ * Next: hardware/console.c for the output, emulate.c for the instructions.
+ * Read next: hardware/emulate.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,23 +12,10 @@
 
 #include "console/output.h"
 #include "debugger/gdb.h"
-#include "emulate.h"
-#include "guest.h"
-#include "host.h"
+#include "hardware/emulate.h"
+#include "hardware/host.h"
 #include "lguest.h"
-
-void tell_watch(const struct guest *guest)
-{
-	uint64_t one = 1;
-
-	if (write(guest->news, &one, sizeof(one)) < 0)
-		return;		/* it is full of news already */
-}
-
-void kick_vcpu(const struct guest *guest)
-{
-	pthread_kill(guest->vcpu_thread, KICK);
-}
+#include "vcpu.h"
 
 /* The guest's words go to a terminal: nothing in them but text. */
 static void make_printable(char *text)

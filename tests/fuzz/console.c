@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The console: pages of any bytes, input that fits or not, its control port: K10. */
-#include "devices/console.h"
+#include "hardware/console.h"
 #include "fuzz.h"
 
 #define RAM	(16ULL << 20)

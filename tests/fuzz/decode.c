@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Instructions at which a guest stopped, one behind the other. */
-#include "machine/decode.h"
+#include "hardware/decode.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

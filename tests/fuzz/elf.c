@@ -8,7 +8,7 @@
 
 #include "fuzz.h"
 #include "linker/result.h"
-#include "machine/load.h"
+#include "boot/load.h"
 
 static int see(void *arg, const char *name, const Elf64_Sym *symbol)
 {

@@ -9,7 +9,7 @@
 
 #include "fuzz.h"
 #include "debugger/gdb_commands.h"
-#include "machine/host.h"
+#include "hardware/host.h"
 
 static struct memory memory;
 static struct user_regs_struct regs;

@@ -18,7 +18,7 @@
 #include "devices/devices.h"
 #include "devices/virtio/virtio.h"
 #include "fuzz.h"
-#include "machine/host.h"
+#include "hardware/host.h"
 
 #define RAM		(16ULL << 20)
 #define LOW		0x20000ULL	/* what the rings and the requests are in */

@@ -5,7 +5,7 @@
 
 mkdir "$work/jail"
 sources=("$(dirname "$0")/jail.c")
-for part in jail/{confine,filter,landlock} message console/terminal machine/memory \
+for part in jail/{confine,filter,landlock} message terminal hardware/memory \
 	devices/share/share{,_files,_keeper,_names,_nodes,_request} \
 	devices/virtio/virtqueue devices/disk/disk_uring; do
 	sources+=("$top/launcher/$part.c")

@@ -154,7 +154,7 @@ END
 
 # A source tree for the compiler of this machine, which the guest finds in its root.
 mkdir "$work/source"
-for file in machine/mmio console/escape; do
+for file in hardware/mmio console/escape; do
 	gcc -std=gnu11 -E -P -I"$top/include" -I"$top/launcher" \
 		-o "$work/source/${file#*/}.i" "$top/launcher/$file.c"
 done

@@ -11,7 +11,7 @@
 
 #include "devices/devices.h"
 #include "devices/virtio/virtio.h"
-#include "machine/host.h"
+#include "hardware/host.h"
 #include "lguest.h"
 
 #define RAM	(16ULL << 20)

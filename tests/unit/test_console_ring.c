@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/console.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c launcher/console/escape.c
+// SOURCES: launcher/hardware/console.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/console/escape.c
 // SPDX-License-Identifier: GPL-2.0
 /* The console's rings, friendly and hostile, and the escape keys. */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "devices/console.h"
+#include "hardware/console.h"
 #include "lguest.h"
 #include "console/watch.h"
 

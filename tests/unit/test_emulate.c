@@ -1,4 +1,4 @@
-// SOURCES: launcher/machine/decode.c launcher/machine/emulate.c launcher/machine/mmio.c launcher/message.c launcher/console/terminal.c
+// SOURCES: launcher/hardware/decode.c launcher/hardware/emulate.c launcher/hardware/mmio.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The decoder against objdump and against random bytes; the emulation with a
@@ -16,11 +16,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "machine/decode.h"
-#include "machine/emulate.h"
-#include "machine/host.h"
+#include "hardware/decode.h"
+#include "hardware/emulate.h"
+#include "hardware/host.h"
 #include "lguest.h"
-#include "machine/mmio.h"
+#include "hardware/mmio.h"
 
 /* The Host. */
 static struct user_regs_struct regs;

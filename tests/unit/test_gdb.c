@@ -1,4 +1,4 @@
-// SOURCES: launcher/debugger/gdb_packet.c launcher/debugger/gdb_memory.c launcher/debugger/gdb_commands.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
+// SOURCES: launcher/debugger/gdb_packet.c launcher/debugger/gdb_memory.c launcher/debugger/gdb_commands.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The debugger's packets, and what they do to a guest of our own: some memory
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "debugger/gdb_commands.h"
-#include "machine/host.h"
+#include "hardware/host.h"
 
 /* The Host. */
 static struct user_regs_struct regs;

@@ -1,4 +1,4 @@
-// SOURCES: launcher/initrd/initramfs.c launcher/initrd/init.c launcher/initrd/cpio.c launcher/initrd/modules.c launcher/linker/unpack.c launcher/message.c launcher/console/terminal.c launcher/distribution.c
+// SOURCES: launcher/boot/initramfs.c launcher/boot/init.c launcher/boot/cpio.c launcher/boot/modules.c launcher/linker/unpack.c launcher/message.c launcher/terminal.c launcher/distribution.c
 // SPDX-License-Identifier: GPL-2.0
 /* The archive: read back entry by entry; and words that survive a shell. */
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "initrd/initramfs.h"
+#include "boot/initramfs.h"
 #include "lguest.h"
 
 static unsigned int field(const uint8_t *header, unsigned int number)

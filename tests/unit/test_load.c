@@ -1,4 +1,4 @@
-// SOURCES: launcher/machine/load.c launcher/machine/bootparams.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
+// SOURCES: launcher/boot/load.c launcher/boot/bootparams.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /* Kernels good and damaged, initrds of every size, the boot parameters. */
 #include <asm/bootparam.h>
@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "lguest.h"
-#include "machine/load.h"
+#include "boot/load.h"
 
 #define RAM (32ULL << 20)
 #define AT (16ULL << 20)

@@ -1,4 +1,4 @@
-// SOURCES: launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
+// SOURCES: launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /* Guest RAM: the accessor at every edge, and guards on both sides. */
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "lguest.h"
-#include "machine/memory.h"
+#include "hardware/memory.h"
 
 #define SIZE (17ULL << 20)
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// SOURCES: launcher/initrd/modules.c launcher/initrd/cpio.c launcher/linker/unpack.c launcher/message.c launcher/console/terminal.c launcher/distribution.c
+// SOURCES: launcher/boot/modules.c launcher/boot/cpio.c launcher/linker/unpack.c launcher/message.c launcher/terminal.c launcher/distribution.c
 // CFLAGS: -DMODULES_PLACE="build/tests/modules"
 /*
  * Drivers for the guest from /lib/modules, as distributions pack them: not at all
@@ -19,7 +19,7 @@
 #include <zstd.h>
 
 #include "lguest.h"
-#include "initrd/modules.h"
+#include "boot/modules.h"
 
 #define RELEASE	"6.17.1-300.fc43.x86_64"
 #define FOLDER	MODULES_PLACE "/" RELEASE "/"

@@ -1,4 +1,4 @@
-// SOURCES: launcher/options.c launcher/message.c launcher/console/terminal.c
+// SOURCES: launcher/options.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /* Options: every spelling, and a message for every mistake. */
 #include <setjmp.h>

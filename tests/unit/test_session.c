@@ -1,4 +1,4 @@
-// SOURCES: launcher/machine/vcpu.c launcher/console/output.c launcher/devices/console.c launcher/console/watch.c launcher/console/escape.c launcher/machine/emulate.c launcher/machine/decode.c launcher/machine/mmio.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
+// SOURCES: launcher/machine/vcpu.c launcher/hardware/guest.c launcher/console/output.c launcher/hardware/console.c launcher/console/watch.c launcher/console/escape.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Whole sessions against a Host of our own: each test is a script of what
@@ -18,12 +18,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "machine/guest.h"
-#include "machine/host.h"
+#include "hardware/guest.h"
+#include "hardware/host.h"
 #include "lguest.h"
 #include "no_gdb.h"
 #include "console/output.h"
 #include "console/watch.h"
+#include "machine/vcpu.h"
 
 #define RAM (16ULL << 20)
 #define PAGE_OF(port) (0x5000ULL + (port) * 0x1000)

@@ -1,4 +1,4 @@
-// SOURCES: launcher/console/terminal.c launcher/console/watch.c launcher/console/escape.c launcher/machine/vcpu.c launcher/console/output.c launcher/devices/console.c launcher/machine/emulate.c launcher/machine/decode.c launcher/machine/mmio.c launcher/machine/memory.c launcher/message.c
+// SOURCES: launcher/terminal.c launcher/console/watch.c launcher/console/escape.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/console/output.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The terminal is raw while a guest runs, and as it was after every way out.
@@ -22,13 +22,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "machine/guest.h"
-#include "machine/host.h"
+#include "hardware/guest.h"
+#include "hardware/host.h"
 #include "lguest.h"
 #include "no_gdb.h"
 #include "console/output.h"
-#include "console/terminal.h"
+#include "terminal.h"
 #include "console/watch.h"
+#include "machine/vcpu.h"
 
 static int crash_with;
 static volatile int *crash_now;		/* shared with the child */

@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/disk/virtio_blk.c launcher/devices/disk/disk_uring.c launcher/devices/disk/disk_threads.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/disk/virtio_blk.c launcher/devices/disk/disk_uring.c launcher/devices/disk/disk_threads.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread -luring -Wl,--wrap=preadv
 // SPDX-License-Identifier: GPL-2.0
 /* The registers' rules, and a disk behind them, with both engines: K7, K10, K13. */
@@ -20,7 +20,7 @@
 
 #include "devices/devices.h"
 #include "devices/virtio/virtio.h"
-#include "machine/host.h"
+#include "hardware/host.h"
 #include "lguest.h"
 
 #define RAM	(16ULL << 20)

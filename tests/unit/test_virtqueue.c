@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtio/virtqueue.c launcher/machine/memory.c launcher/message.c launcher/console/terminal.c
+// SOURCES: launcher/devices/virtio/virtqueue.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /* Rings, friendly and hostile: AT-72, K10, K11. */
 #include <setjmp.h>

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "devices/virtio/virtqueue.h"
+#include "retry.h"
 
 #define NET_HEADER	sizeof(struct virtio_net_hdr_v1)
 #define NET_FRAME_MOST	(NET_HEADER + 65536 + 18)
@@ -77,14 +78,5 @@ struct net {
 void parts_peek(const struct iovec *parts, uint8_t *to, size_t size);
 
 extern const struct net_way net_tap, net_user, net_switch;
-
-/* Do it again while it is interrupted. */
-#define RETRY(call) ({					\
-	ssize_t result_;				\
-	do {						\
-		result_ = (call);			\
-	} while (result_ < 0 && errno == EINTR);	\
-	result_;					\
-})
 
 #endif /* LGUEST_NET_H */

@@ -23,8 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "devices/net/net.h"
 #include "jail/confine.h"
+#include "retry.h"
 #include "share.h"
 
 #define SOCKET	0	/* the keeper's descriptors; a file that came is 3 */

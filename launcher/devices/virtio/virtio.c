@@ -16,8 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "hardware/host.h"
 #include "lguest.h"
-#include "machine/host.h"
 #include "virtio.h"
 
 #define COMPLAINTS_MOST	8

@@ -15,9 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hardware/memory.h"
+#include "hardware/mmio.h"
 #include "jail/confine.h"
-#include "machine/memory.h"
-#include "machine/mmio.h"
 #include "virtqueue.h"
 
 #define VIRTIO_QUEUES_MOST	4

@@ -12,8 +12,8 @@
 #include <linux/virtio_mmio.h>
 #include <string.h>
 
+#include "hardware/host.h"
 #include "lguest.h"
-#include "machine/host.h"
 #include "virtio.h"
 
 #define MAGIC	0x74726976	/* "virt" */

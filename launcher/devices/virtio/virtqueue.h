@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "machine/memory.h"
+#include "hardware/memory.h"
 
 #define VIRTQUEUE_MOST	256	/* entries of a ring; a chain has no more */
 

@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 #include "devices/devices.h"
-#include "devices/net/net.h"
 #include "devices/virtio/virtio.h"
 #include "lguest.h"
+#include "retry.h"
 #include "vsock.h"
 
 #define CID_HOST	2

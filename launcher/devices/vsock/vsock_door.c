@@ -23,8 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "devices/net/net.h"
 #include "jail/confine.h"
+#include "retry.h"
 #include "vsock.h"
 
 #define PORT_DIGITS	11		/* "_4294967295" */

@@ -3,7 +3,7 @@
 #ifndef LGUEST_LOAD_H
 #define LGUEST_LOAD_H
 
-#include "memory.h"
+#include "hardware/memory.h"
 
 /* Where the launcher puts its own things; all below 640 KiB. */
 #define BOOT_PARAMS_AT		GPA(0x10000)

@@ -5,7 +5,7 @@
  * installed one that can be used.  Where that is an older one than there is, its user may
  * take it for the new one: so that is said, always.  Linking happens at the first use
  * of a kernel; linker/linker.h tells how.
- * Read next: machine/memory.c.
+ * Read next: hardware/memory.c.
  */
 #define _GNU_SOURCE 1
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include "distribution.h"
 #include "lguest.h"
 #include "linker/linker.h"
-#include "machine/load.h"
+#include "load.h"
 
 static char *link_kernel(const char *vmlinuz, bool try_anyway,
 			 struct lguest_error *error)

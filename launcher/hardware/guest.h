@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "devices/console.h"
+#include "console.h"
 #include "memory.h"
 
 struct guest {
@@ -49,20 +49,13 @@ static inline void request_end(struct guest *guest, int why)
 	atomic_compare_exchange_strong(&guest->end, &none, why);
 }
 
-/* From any thread: look at guest->end; take the vCPU out of the Host (vcpu.c). */
+/* From any thread: look at guest->end; take the vCPU out of the Host (guest.c). */
 #define KICK		SIGUSR1
 void tell_watch(const struct guest *guest);
 void kick_vcpu(const struct guest *guest);
 
-/*
- * vcpu.c: run until the guest ends, on the thread that initialised it.  Gives
- * an exit status, or one of these.
- */
+/* What run_guest() gives, if it is no exit status. */
 #define RUN_RESTART	(-1)
 #define RUN_ENDED	(-2)	/* guest->end says why */
-int run_guest(struct guest *guest);
-
-/* stats.c: print the Host's counters of this guest, while fd is open. */
-void print_stats(void);
 
 #endif /* LGUEST_GUEST_STATE_H */

@@ -3,7 +3,7 @@
  * The guest's RAM: one anonymous mapping of the launcher.  Guest-physical 0 is
  * its first byte.  An inaccessible stretch on either side turns a slip of the
  * launcher into a crash instead of a leak.
- * Read next: load.c.
+ * Read next: boot/load.c.
  */
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /*
  * Requests to the Host, as <lguest/device.h> has them: arrays of 64-bit words
  * written to /dev/lguest; reading runs the guest.
- * Read next: vcpu.c.
+ * Read next: guest.c.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * The Host keeps counters in debugfs: a folder per launcher process, for as
  * long as its /dev/lguest is open, with a file of lines "name value".  A line
  * "vcpu N" begins each vCPU's; here they are added up.
- * Read next: stats.c.
+ * Read next: machine/stats.c.
  */
 #include <ctype.h>
 #include <dirent.h>

@@ -4,7 +4,7 @@
  * (^C too), so it is put into raw mode; and whatever way the launcher ends,
  * the user gets it back as it was: atexit() for the ordinary ways, handlers
  * for the crashes, and watch.c for the signals that ask us to end.
- * Read next: escape.c.
+ * Read next: console/escape.c.
  */
 #include <errno.h>
 #include <signal.h>

@@ -7,7 +7,7 @@
  *	kernel/a/x.ko: kernel/b/y.ko kernel/c/z.ko
  *
  * to be loaded from the last to the first, and then x itself.
- * Read next: machine/host.c.
+ * Read next: hardware/host.c.
  */
 #include <errno.h>
 #include <fcntl.h>

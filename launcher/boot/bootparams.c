@@ -3,7 +3,7 @@
  * What a kernel must know before its first instruction: struct boot_params,
  * the "zero page" of Documentation/arch/x86/boot.rst, as a 64-bit boot loader
  * fills it.  The guest layer finds it by rsi.
- * Read next: initrd/initramfs.c.
+ * Read next: initramfs.c.
  */
 #include <asm/bootparam.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "machine/memory.h"
+#include "memory.h"
 
 #define CONSOLE_LOG	65536
 
