@@ -16,6 +16,12 @@ u32 take_async_flags(void);
  * The guest touches its page again, and KVM, which knows that page, stops this CPU until
  * it has come or an interrupt does.  The kernel is told in any case, finds no task, and
  * keeps a note of some 100 bytes for the one that may come: for ever, as none will.
+ *
+ * The kernel's own handler would wait, and it cannot be had by its vector, as that of NMIs
+ * is: it panics if such a fault is not one of user space, and from one of user space it
+ * comes back to user space, over the registers of our read().  To set the kernel's word and
+ * fault at the token in user space is no better: whatever faults in between panics, too.
+ * Nor can KVM be told to send none: it forgets whom it has to wake.
  */
 static inline void wait_for_async_page(u32 token)
 {
