@@ -177,16 +177,16 @@ JUDGE(new_kernel)
 
 JUDGE(untried_kernel)
 {
-	switch (release_of(m, detail)) {
-	case 0:
+	unsigned int number = release_of(m, detail);
+	const char *at = TESTED;
+
+	if (!number)
 		return UNKNOWN;
-	case 6001:
-	case 6012:
-	case 7002:
-	case 7003:
-		return NO;
+	while (at && version_number(at) != number) {
+		at = strchr(at, ' ');
+		at = at ? at + 1 : NULL;
 	}
-	return YES;
+	return at ? NO : YES;
 }
 
 JUDGE(is_realtime)

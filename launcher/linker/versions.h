@@ -9,6 +9,7 @@
 /* As the file KERNELS says; tests/system/kernels.sh compares. */
 #define FIRST_KNOWN	"6.1"
 #define LAST_KNOWN	"7.3"
+#define TESTED		"6.1, 6.12, 7.2, 7.3"
 
 /* "6.12.117+deb12-amd64" -> 6012, which can be compared; 0 if it is no version. */
 static inline unsigned int version_number(const char *release)

@@ -30,6 +30,9 @@ known() { sed -n "s/^#define $1_KNOWN\t\"\(.*\)\"/\1/p" "$top/launcher/linker/ve
 names=$("$top/lab/kernels" --names | sed 's/+.*//' | sort -V)
 is "the launcher's first known kernel is KERNELS'" "$(head -n 1 <<<"$names")" "$(known FIRST)"
 is "... and the last" "$(tail -n 1 <<<"$names")" "$(known LAST)"
+hosts=$(awk '!/^#/ && $5 != "" { sub(/[+].*/, "", $1); print $1 }' "$top/KERNELS" | sort -Vu)
+is "... and those that it calls tested" "$(sed ':a; N; $!ba; s/\n/, /g' <<<"$hosts")" \
+	"$(sed -n 's/^#define TESTED\t*"\(.*\)"/\1/p' "$top/launcher/linker/versions.h")"
 
 # dkms leaves the others out: its own words for it.
 make -s -C "$top" install-dkms DESTDIR="$work/dkms" >&2
