@@ -220,6 +220,8 @@ static void arch_setup(void)
 
 static int before_devices(void)
 {
+	no_sleep_states();
+	setup_vdso();
 	start_console();
 	setup_fault_ahead();
 	add_virtio_devices();
@@ -228,19 +230,33 @@ static int before_devices(void)
 }
 
 /*G:150
- * Three places of Linux's text that no op reaches.  Under XENPV Linux returns
+ * Places of Linux's text that no op reaches.  Under XENPV Linux returns
  * to user by way of xen_iret, and to itself by way of a jump that is there to
  * be patched: both become jumps to lguest_iret, before the first trap needs
- * one.  The third executes `cli` before Linux has patched itself.
+ * one.  The third executes `cli` before Linux has patched itself.  Others are
+ * functions of which the layer has its own (privileged.c, absent.c).
 :*/
-static void patch_jump(char *at, const char *to)
+
+/**
+ * patch_jump() - code of the kernel's becomes a jump
+ * @at: its first byte, or NULL: this kernel does not have it
+ * @to: where to
+ *
+ * Before anything write-protects the kernel's text.
+ */
+void patch_jump(char *at, const void *to)
 {
 	s32 distance;
 
+	if (!at)
+		return;
 	/* Kernels with IBT look for an ENDBR where they put one. */
 	if (!memcmp(at, "\xf3\x0f\x1e\xfa", 4))
 		at += 4;
-	distance = to - (at + 5);
+	/* And tracers for a call to them, of which Linux makes no operation. */
+	if (*at == '\xe8')
+		at += 5;
+	distance = (char *)to - (at + 5);
 	at[0] = 0xe9;
 	memcpy(at + 1, &distance, sizeof(distance));
 }
@@ -290,6 +306,8 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 	setup_irq_ops();
 	setup_mmu_ops();
 	patch_text();
+	setup_privileged();
+	setup_absent();
 	skip_sync_irets();
 	/* The first traps, until Linux has its own handlers. */
 	idt_setup_early_handler();

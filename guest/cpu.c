@@ -4,7 +4,7 @@
  * registers, segments; and CPUID, in cpuid.c.  Everything here runs at ring 3,
  * so what the hardware would refuse is either kept in memory or answered like
  * hardware that lacks the feature.
- * Read next: irq.c.
+ * Read next: privileged.c.
  */
 #include <linux/kernel.h>
 #include <linux/sched.h>

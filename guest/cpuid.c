@@ -38,9 +38,13 @@
 			 F(AVX512DQ) | F(AVX512IFMA) | F(AVX512PF) | \
 			 F(AVX512ER) | F(AVX512CD) | F(AVX512BW) | \
 			 F(AVX512VL))
+/*
+ * UMIP is in force where the Host has it, and then Linux emulates what it takes away.
+ * Not: RDPID, which gives the Host's CPU number.
+ */
 #define LEAF7_ECX	(F(AVX512VBMI) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) | \
 			 F(VPCLMULQDQ) | F(AVX512_VNNI) | F(AVX512_BITALG) | \
-			 F(AVX512_VPOPCNTDQ) | F(RDPID) | F(CLDEMOTE) | \
+			 F(AVX512_VPOPCNTDQ) | F(CLDEMOTE) | F(UMIP) | \
 			 F(MOVDIRI) | F(MOVDIR64B))
 #define LEAF7_EDX	(F(AVX512_4VNNIW) | F(AVX512_4FMAPS) | F(FSRM) | \
 			 F(AVX512_VP2INTERSECT) | F(MD_CLEAR) | F(SERIALIZE) | \
@@ -287,7 +291,9 @@ static void extended_leaf(struct leaf *l, u32 leaf)
 		*l = (struct leaf){ .d = l->d & EXT7_EDX };
 		break;
 	case 0x80000008:
-		*l = (struct leaf){ .a = l->a & 0xffff, .b = l->b & EXT8_EBX };
+		/* Widths of addresses: whatever the Host has, 4 levels of tables. */
+		*l = (struct leaf){ .a = (l->a & 0xff) | 48 << 8,
+				    .b = l->b & EXT8_EBX };
 		break;
 	case 0x80000021:
 		*l = (struct leaf){ .a = l->a & EXT21_EAX };

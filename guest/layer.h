@@ -66,6 +66,7 @@ extern u32 lguest_flush_later, lguest_ring_waits;
 
 /* boot.c */
 void lguest_shutdown(const char *text, unsigned long reason);
+void patch_jump(char *at, const void *to);
 
 /* emulator.c */
 void skip_sync_irets(void);
@@ -77,6 +78,16 @@ void lguest_cpuid(unsigned int *a, unsigned int *b,
 
 /* cpu.c */
 void setup_cpu_ops(void);
+
+/* privileged.c */
+void setup_privileged(void);
+
+/* absent.c */
+void setup_absent(void);
+void no_sleep_states(void);
+
+/* vdso.c */
+void setup_vdso(void);
 
 /* irq.c */
 extern bool lguest_in_halt;

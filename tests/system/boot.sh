@@ -29,13 +29,13 @@ allowed="fpu vme de pse tsc msr pae cx8 pge cmov pse36 clflush mmx fxsr sse sse2
  nonstop_tsc cpuid tsc_known_freq pni pclmulqdq ssse3 fma cx16 pcid sse4_1 sse4_2 movbe popcnt
  aes xsave avx f16c rdrand hypervisor lahf_lm abm sse4a misalignsse 3dnowprefetch xop fma4 tbm
  fsgsbase bmi1 avx2 bmi2 erms rdseed adx clflushopt clwb sha_ni xsaveopt xgetbv1 vaes
- vpclmulqdq gfni rdpid movdiri movdir64b fsrm serialize md_clear clzero xsaveerptr
+ vpclmulqdq gfni umip movdiri movdir64b fsrm serialize md_clear clzero xsaveerptr
  avx512f avx512dq avx512ifma avx512cd avx512bw avx512vl avx512vbmi avx512_vbmi2 avx512_vnni
  avx512_bitalg avx512_vpopcntdq avx512_vp2intersect avx512_fp16 avx512_bf16 avx_vnni
  amd_ssb_no btc_no cldemote fsrc fsrs fzrm
  vmmcall retpoline rsb_ctxsw xtopology cpuid_fault"
 required="fpu msr pae cx8 cmov fxsr sse sse2 syscall nx lm pcid fsgsbase hypervisor rdtscp pge"
-never="smep smap vmx svm fred lass la57 umip pku ospke apic x2apic mce mca mtrr acpi invpcid
+never="smep smap vmx svm fred lass la57 rdpid pku ospke apic x2apic mce mca mtrr acpi invpcid
  monitor mwaitx sep pti xsavec xsaves user_shstk ibt arch_perfmon tsc_deadline_timer ibrs ibpb stibp
  ssbd skinit osvw perfctr_core ht"
 

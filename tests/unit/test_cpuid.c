@@ -52,7 +52,7 @@ enum {
 	B(BTC_NO, 13, 29),
 	B(AVX512VBMI, 16, 1), B(AVX512_VBMI2, 16, 6), B(GFNI, 16, 8),
 	B(VAES, 16, 9), B(VPCLMULQDQ, 16, 10), B(AVX512_VNNI, 16, 11),
-	B(AVX512_BITALG, 16, 12), B(AVX512_VPOPCNTDQ, 16, 14), B(RDPID, 16, 22),
+	B(AVX512_BITALG, 16, 12), B(AVX512_VPOPCNTDQ, 16, 14), B(UMIP, 16, 2),
 	B(CLDEMOTE, 16, 25), B(MOVDIRI, 16, 27), B(MOVDIR64B, 16, 28),
 	B(AVX512_4VNNIW, 18, 2), B(AVX512_4FMAPS, 18, 3), B(FSRM, 18, 4),
 	B(AVX512_VP2INTERSECT, 18, 8), B(MD_CLEAR, 18, 10), B(SERIALIZE, 18, 14),
@@ -192,7 +192,7 @@ static void no_avx(void)
 	assert_int_equal(asked(7, 0, 1) & (F(AVX2) | F(AVX512F) | F(AVX512DQ) |
 					   F(AVX512IFMA) | F(AVX512PF) | F(AVX512ER) |
 					   F(AVX512CD) | F(AVX512BW) | F(AVX512VL)), 0);
-	assert_int_equal(asked(7, 0, 2), F(GFNI) | F(RDPID) | F(CLDEMOTE) |
+	assert_int_equal(asked(7, 0, 2), F(GFNI) | F(UMIP) | F(CLDEMOTE) |
 					 F(MOVDIRI) | F(MOVDIR64B));
 	assert_int_equal(asked(7, 0, 3), F(FSRM) | F(MD_CLEAR) | F(SERIALIZE));
 	assert_int_equal(asked(7, 1, 0), BIT(7) | BIT(10) | BIT(11) | BIT(12));

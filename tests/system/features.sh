@@ -1,0 +1,80 @@
+#!/bin/bash
+# What programs ask of a kernel that not every machine has: in a guest it works, as on the
+# host, or it is refused with an error that a program can expect. Nothing is taken and
+# then not done; and nothing that guest root asks for is the end of its kernel.
+. "$(dirname "$0")/lib/lab.sh"
+. "$lib/guest.sh"
+
+mkdir "$work/in"
+program "$(dirname "$0")/features.c" "$work/in/features" || { not_ok "features.c compiles"; finish; exit; }
+cp "$vmlinuz" "$work/in/vmlinuz"
+
+cat >"$work/in/refused" <<'END'
+cd /mnt/share
+./features guest
+./features kexec vmlinuz
+dmesg | grep -o 'lguest: .*kexec' | uniq
+grep -o '[0-9]* bits virtual' /proc/cpuinfo
+echo "states: $(cat /sys/power/state)"
+for state in freeze mem standby disk; do
+	echo $state 2>&1 >/sys/power/state | sed "s/.*:/$state:/"
+done
+END
+cat >"$work/in/refusals" <<'END'
+PR_SET_TSC: EINVAL
+PR_GET_TSC: 0
+mode of the TSC: 1
+PR_SET_TSC back: 0
+ioperm: ENOSYS
+iopl: ENOSYS
+cli: Segmentation fault
+outb: Segmentation fault
+modify_ldt: ENOSYS
+32-bit ioperm: ENOSYS
+32-bit iopl: ENOSYS
+32-bit modify_ldt: ENOSYS
+debug register 0: ENOSPC
+debug register 7: ENOSPC
+breakpoint of perf: ENOSPC
+kexec_load: ENOSYS
+kexec_file_load: ENOSYS
+lguest: a guest cannot go over to another kernel by kexec
+48 bits virtual
+states: 
+freeze: Invalid argument
+mem: Invalid argument
+standby: Invalid argument
+disk: Operation not permitted
+END
+# On the second CPU, whose number is not the guest's.
+cat >"$work/in/common" <<'END'
+in_a_guest() { taskset 2 lguest run -v $kernel --share /lab/in,ro -- sh -c "cd /mnt/share; $1"; }
+
+works_or_is_refused() {
+	in/features same >/tmp/host
+	in_a_guest './features same' >/tmp/guest 2>/tmp/err
+	is "L11 J12 table registers, signal frames, CPU number, bad pointers: as on the host" "" \
+		"$(diff /tmp/host /tmp/guest)"
+	is "L11 ... all of them" 8 "$(wc -l </tmp/guest)"
+	hasnt "D1 nothing is said of faults that Linux expects" 'not emulated|no guest kernel' /tmp/err
+
+	in_a_guest 'sh refused' >/tmp/guest 2>/tmp/err
+	is "D1 J5 J15 what is refused, and how" "" "$(diff in/refusals /tmp/guest)"
+	show /tmp/err 15
+}
+END
+
+inside smp2 --smp 2 --with "$work/in" <<'END'
+. in/common
+works_or_is_refused
+
+check "L11 nothing is left" no_guest_left
+END
+
+guest_layer 7.3
+inside "$release" --smp 2 --guests "$guests" --with "$work/in" <<'END'
+kernel="-k $(ls -d /boot/vmlinuz-7.3*cloud*)"
+. in/common
+works_or_is_refused
+END
+finish
