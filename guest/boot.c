@@ -234,7 +234,7 @@ static int before_devices(void)
  * to user by way of xen_iret, and to itself by way of a jump that is there to
  * be patched: both become jumps to lguest_iret, before the first trap needs
  * one.  The third executes `cli` before Linux has patched itself.  Others are
- * functions of which the layer has its own (privileged.c, absent.c).
+ * functions of which the layer has its own (privileged.c, absent.c, poke.c).
 :*/
 
 /**
@@ -308,6 +308,7 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 	patch_text();
 	setup_privileged();
 	setup_absent();
+	setup_poking();
 	skip_sync_irets();
 	/* The first traps, until Linux has its own handlers. */
 	idt_setup_early_handler();

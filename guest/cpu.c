@@ -203,6 +203,7 @@ static void lguest_load_sp0(unsigned long sp0)
 {
 	lguest_shared.sp0 = sp0;
 	/* Another task is next. */
+	lguest_end_poking();
 	lguest_do_late_calls();
 }
 

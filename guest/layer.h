@@ -101,9 +101,14 @@ void setup_fault_ahead(void);
 
 /* mmu.c */
 unsigned long lguest_read_cr3(void);
+void lguest_flush_page(unsigned long address, bool later);
 unsigned long *lguest_entry_of(unsigned long address);
 void lguest_do_late_calls(void);
 void setup_mmu_ops(void);
+
+/* poke.c */
+void setup_poking(void);
+void lguest_end_poking(void);
 
 /* time.c */
 void setup_time_ops(void);

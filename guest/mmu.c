@@ -4,7 +4,7 @@
  * the Host's shadow tables behave like a TLB, filled on demand and corrected
  * when the guest flushes.  So the native page-table ops stay, and only what
  * reads or changes CR2 and CR3, and the flushes, are ours.
- * Read next: ahead.c.
+ * Read next: poke.c.
  */
 #include <linux/mm_types.h>
 #include <linux/pgtable.h>
@@ -126,6 +126,19 @@ static void lguest_flush_tlb_one_user(unsigned long address)
 	hcall_later(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address);
 	if (!lguest_flush_later)
 		lguest_ring_waits = 1;
+}
+
+/**
+ * lguest_flush_page() - the entry of a page of the layer's own has changed
+ * @address: of the page
+ * @later: it is not used before the Host's next visit
+ */
+void lguest_flush_page(unsigned long address, bool later)
+{
+	if (later)
+		hcall_later(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address);
+	else
+		hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address, 0);
 }
 
 /* Let the Host prepare at its next visit (fork flushes soon) for a new space. */

@@ -46,6 +46,24 @@ mem: Invalid argument
 standby: Invalid argument
 disk: Operation not permitted
 END
+# All of the kernel's functions are traced, and then not any more, and a probe set.
+cat >"$work/in/trace" <<'END'
+mount -t tracefs t /sys/kernel/tracing
+cd /sys/kernel/tracing
+for tracer in function function_graph nop; do
+	echo $tracer >current_tracer
+	[ $tracer = nop ] || [ "$(wc -l <trace)" -gt 100 ] || echo "$tracer traces nothing"
+done
+echo 'p:lg do_sys_openat2' >kprobe_events
+echo 1 >events/kprobes/enable
+cat /proc/version >/dev/null
+grep -q 'lg:' trace || echo "the probe sees nothing"
+echo 0 >events/kprobes/enable
+echo >kprobe_events
+dmesg | grep -iE 'stall|WARNING|BUG:|ftrace_bug'
+echo end
+END
+
 # On the second CPU, whose number is not the guest's.
 cat >"$work/in/common" <<'END'
 in_a_guest() { taskset 2 lguest run -v $kernel --share /lab/in,ro -- sh -c "cd /mnt/share; $1"; }
@@ -68,6 +86,10 @@ inside smp2 --smp 2 --with "$work/in" <<'END'
 . in/common
 works_or_is_refused
 
+in_a_guest 'sh trace' >/tmp/guest 2>/tmp/err
+is "J7 functions traced and not traced, a probe: no stall, no word of Linux's" end "$(cat /tmp/guest)"
+# Each of 37,697 places, six times, in three steps: so a place is no visit.
+between "J7 world switches of that" 1000 60000 "$(sed -n 's/^  world_switches //p' /tmp/err)"
 check "L11 nothing is left" no_guest_left
 END
 
