@@ -187,11 +187,14 @@ static int act(int fd, const struct insn *insn)
 int refuse_instruction(int fd, const struct lguest_exit *exit)
 {
 	char bytes[3 * sizeof(exit->insn) + 1] = "";
+	uint64_t rip = 0;
 	unsigned int i;
 
+	host_get_register(fd, REG(rip), &rip);
 	for (i = 0; i < exit->insn_len && i < sizeof(exit->insn); i++)
 		snprintf(bytes + 3 * i, 4, " %02x", exit->insn[i]);
-	note("not emulated, so the guest takes a fault:%s", bytes);
+	note("the guest uses device memory by an instruction that is not emulated, and takes a fault: at %#llx:%s",
+	     (unsigned long long)rip, bytes);
 	return host_trap(fd, GENERAL_PROTECTION, 0);
 }
 
@@ -202,7 +205,8 @@ int emulate_trap(int fd, const struct lguest_exit *exit)
 
 	if (decode(exit->insn, exit->insn_len, &insn))
 		error = act(fd, &insn);
+	/* Its kernel may expect it (an exception table); if not, that names the instruction. */
 	if (error == -ENOSYS)
-		return refuse_instruction(fd, exit);
+		return host_trap(fd, GENERAL_PROTECTION, 0);
 	return error ? error : finish_instruction(fd, &insn);
 }

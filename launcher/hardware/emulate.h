@@ -22,7 +22,7 @@ int set_register(int fd, unsigned int number, uint64_t value);
 int put_register(int fd, unsigned int number, unsigned int width,
 		 bool high_byte, uint64_t value);
 int finish_instruction(int fd, const struct insn *insn);
-/* The guest takes #GP for it; -v tells. */
+/* The guest takes #GP for it; -v tells.  Of device memory its kernel has no idea. */
 int refuse_instruction(int fd, const struct lguest_exit *exit);
 
 #endif /* LGUEST_EMULATE_H */

@@ -9,6 +9,15 @@ mkdir "$work/in"
 program "$(dirname "$0")/features.c" "$work/in/features" || { not_ok "features.c compiles"; finish; exit; }
 cp "$vmlinuz" "$work/in/vmlinuz"
 
+# A module of the guest's kernel, with what ring 3 may not do.
+mkdir "$work/module"
+cp "$(dirname "$0")/privileged.c" "$work/module/"
+echo "obj-m := privileged.o" >"$work/module/Kbuild"
+headers=$("$top/lab/fetch-headers" "$release")
+check "J6 a module of privileged instructions" \
+	"$top/lab/compiler" "$headers" make -s -C "$headers" M="$work/module" modules
+cp "$work/module/privileged.ko" "$work/in/"
+
 cat >"$work/in/refused" <<'END'
 cd /mnt/share
 ./features guest
@@ -90,6 +99,20 @@ in_a_guest 'sh trace' >/tmp/guest 2>/tmp/err
 is "J7 functions traced and not traced, a probe: no stall, no word of Linux's" end "$(cat /tmp/guest)"
 # Each of 37,697 places, six times, in three steps: so a place is no visit.
 between "J7 world switches of that" 1000 60000 "$(sed -n 's/^  world_switches //p' /tmp/err)"
+
+in_a_guest 'insmod privileged.ko; dmesg | sed -n "s/^.* lg: //p"' >/tmp/guest 2>/tmp/err
+is "D1 J6 what the kernel's own instructions give" "gdt 0x7f 1, idt 0x0 0x0
+ldt 0x0 tr 0x0 cr0 0x33
+0 0 1
+cr4 0x706f0 dr7 0x400 msr 0 0
+no address 0" "$(cat /tmp/guest)"
+hasnt "D1 nothing is said of those" 'not emulated|no guest kernel|Oops' /tmp/err
+for last in cli insb:ins cr3:"mov to cr"; do
+	kernel="-p oops=panic" in_a_guest "insmod privileged.ko last=${last%%:*}; echo unharmed" >/tmp/guest 2>/tmp/err
+	is "D1 ${last%%:*}: the end of it" 120 $?
+	has "D1 ... where, and of what" \
+		"no guest kernel can use \`${last#*:}', as that at (init_module|begin|here_is_cli)" /tmp/err
+done
 check "L11 nothing is left" no_guest_left
 END
 
