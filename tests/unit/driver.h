@@ -115,6 +115,24 @@ static void bring_up(uint64_t without, unsigned int queues)
 	assert_int_equal(rd(VIRTIO_MMIO_STATUS), STATUS_UP | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
+/*
+ * What Linux does when a driver lets go of its device, or the machine goes to
+ * sleep: a reset, and then the end of each queue.
+ */
+static void let_go(unsigned int queues)
+{
+	unsigned int i;
+
+	wr(VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), 0);
+	for (i = 0; i < queues; i++) {
+		wr(VIRTIO_MMIO_QUEUE_SEL, i);
+		wr(VIRTIO_MMIO_QUEUE_READY, 0);
+		assert_int_equal(rd(VIRTIO_MMIO_QUEUE_READY), 0);
+	}
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), 0);
+}
+
 struct part {
 	uint64_t at;
 	uint32_t size;

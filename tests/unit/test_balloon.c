@@ -248,6 +248,23 @@ static void test_stats(void **state)
 	assert_refused("nobody asked for");
 }
 
+/* Its driver is unbound and bound, or sleeps: as often as it likes. */
+static void test_let_go(void **state)
+{
+	uint32_t page = DATA / 4096;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++, page++) {
+		bring_up(0, 4);
+		balloon_pages(&page, 1);
+		wait_used(INFLATE, 1);
+		assert_int_equal(byte_at((uint64_t)page << 12), 0);
+		let_go(4);
+	}
+	assert_false(virtio_failed(device));
+}
+
 /* Any rings at all: nothing is touched outside of RAM, nothing hangs. */
 static void test_random(void **state)
 {
@@ -286,6 +303,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_poison, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_configuration, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stats, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_let_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 	};
 

@@ -257,6 +257,7 @@ static void test_reset(void **state)
 	send_frame(3000);
 	usleep(50000);
 	assert_int_equal(used(RECEIVE), 0);
+	let_go(2);
 	begin(0);
 	give(1, 2000, 0);
 	make_frame(500);

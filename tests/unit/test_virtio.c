@@ -181,6 +181,7 @@ static void assert_refused(const char *rule)
 	assert_non_null(strstr(said, "bad driver"));
 	wr(VIRTIO_MMIO_STATUS, 0);
 	assert_int_equal(rd(VIRTIO_MMIO_STATUS), 0);
+	disk->complaints = 0;
 }
 
 static void test_identity(void **state)
@@ -263,6 +264,12 @@ static void test_queue_rules(void **state)
 	(void)state;
 	wr(VIRTIO_MMIO_QUEUE_NUM, 8);
 	assert_refused("before FEATURES_OK");
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	assert_refused("before FEATURES_OK");
+	negotiate();
+	wr(VIRTIO_MMIO_QUEUE_SEL, 1);
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	assert_refused("does not exist");
 	negotiate();
 	wr(VIRTIO_MMIO_QUEUE_SEL, 1);
 	wr(VIRTIO_MMIO_QUEUE_NUM, 8);
@@ -366,6 +373,71 @@ static void start_disk(void)
 {
 	rounds = 0;
 	bring_up();
+}
+
+/*
+ * What Linux's virtio_mmio does when a driver lets go of a device (unbind, removal
+ * of its module, sleep): a reset, then the end of each queue.
+ */
+static void let_go(void)
+{
+	wr(VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), 0);
+	wr(VIRTIO_MMIO_QUEUE_SEL, 0);
+	wr(VIRTIO_MMIO_QUEUE_READY, 0);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_READY), 0);
+}
+
+static void use_disk(void)
+{
+	submit(VIRTIO_BLK_T_IN, 0, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+}
+
+static void begin_anew(void)
+{
+	memset(memory_at(&memory, GPA(TABLE), 0x3000), 0, 0x3000);
+	start_disk();
+	use_disk();
+}
+
+/* The sequences of stock drivers, each of which leaves a device that works. */
+static void test_stock_sequences(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {	/* bound, unbound, bound */
+		begin_anew();
+		let_go();
+		wr(VIRTIO_MMIO_STATUS, ACK);	/* as the bus leaves it */
+		assert_int_equal(rd(VIRTIO_MMIO_STATUS), ACK);
+	}
+	begin_anew();			/* to sleep; a driver that failed before is told so again */
+	let_go();
+	wr(VIRTIO_MMIO_STATUS, 0);
+	wr(VIRTIO_MMIO_STATUS, ACK);
+	wr(VIRTIO_MMIO_STATUS, ACK | VIRTIO_CONFIG_S_FAILED);
+	wr(VIRTIO_MMIO_STATUS, ACK | DRV | VIRTIO_CONFIG_S_FAILED);
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), ACK | DRV | VIRTIO_CONFIG_S_FAILED);
+	negotiate();			/* a queue that is not there, after which it gives up */
+	set_queue();
+	wr(VIRTIO_MMIO_QUEUE_READY, 1);
+	wr(VIRTIO_MMIO_QUEUE_SEL, 1);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
+	wr(VIRTIO_MMIO_QUEUE_READY, 0);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_READY), 0);
+	wr(VIRTIO_MMIO_QUEUE_SEL, 0);
+	wr(VIRTIO_MMIO_QUEUE_READY, 0);
+	assert_int_equal(rd(VIRTIO_MMIO_QUEUE_READY), 0);
+	wr(VIRTIO_MMIO_STATUS, rd(VIRTIO_MMIO_STATUS) | VIRTIO_CONFIG_S_FAILED);
+	let_go();
+	begin_anew();			/* shut down: nothing comes after the reset */
+	wr(VIRTIO_MMIO_STATUS, 0);
+	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	begin_anew();
+	fflush(message_stream);
+	assert_null(strstr(said_size ? said : "", "bad driver"));
 }
 
 static void test_disk(void **state)
@@ -694,6 +766,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_identity), TEST(test_bring_up), TEST(test_status_rules),
+		TEST(test_stock_sequences),
 		TEST(test_features), TEST(test_queue_rules), TEST(test_register_rules),
 		TEST(test_flood), TEST(test_disk), TEST(test_disk_ranges),
 		TEST(test_disk_errors),

@@ -104,7 +104,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	wr(VIRTIO_MMIO_STATUS, 0);
+	let_go(3);
 	return 0;
 }
 

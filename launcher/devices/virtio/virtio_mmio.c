@@ -185,27 +185,32 @@ static const char *write_features(struct virtio_device *d, uint32_t value)
 	return NULL;
 }
 
-static const char *write_ready(struct virtio_device *d, struct virtio_queue *q,
-			       uint32_t value)
+static const char *make_ready(struct virtio_device *d, struct virtio_queue *q)
 {
 	const char *rule;
 
-	if (value > 1)
-		return "QueueReady is neither 0 nor 1";
-	if (value && (atomic_load(&d->status) & DRIVER_OK))
+	if (atomic_load(&d->status) & DRIVER_OK)
 		return "a queue is made ready after DRIVER_OK";
-	if (value == q->ring.running)
-		return value ? "a queue is made ready twice" : NULL;
-	if (!value) {
-		virtio_stop_queue(q);
-		return NULL;
-	}
+	if (q->ring.running)
+		return "a queue is made ready twice";
 	/* The thread may exist, from before a reset. */
 	pthread_mutex_lock(&q->server->lock);
 	q->ring.event_index = d->accepted & VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX);
 	rule = virtqueue_start(&q->ring);
 	pthread_mutex_unlock(&q->server->lock);
 	return rule;
+}
+
+/*
+ * The end of a queue is not bound to a state.  Linux resets a device first and
+ * then writes 0 for each queue, when its driver lets go of it or the machine is
+ * about to sleep; and for a queue that it found not to be there.
+ */
+static const char *end_queue(struct virtio_queue *q)
+{
+	if (q && q->ring.running)
+		virtio_stop_queue(q);
+	return NULL;
 }
 
 static void set_low(gpa_t *at, uint32_t value)
@@ -225,13 +230,17 @@ static const char *write_queue(struct virtio_device *d, uint64_t offset,
 	uint32_t status = atomic_load(&d->status);
 	struct virtqueue *ring;
 
+	if (offset == VIRTIO_MMIO_QUEUE_READY && value > 1)
+		return "QueueReady is neither 0 nor 1";
+	if (offset == VIRTIO_MMIO_QUEUE_READY && !value)
+		return end_queue(q);
 	if (!q)
 		return "a queue is set up that does not exist";
 	if (!(status & FEATURES_OK))
 		return "a queue is set up before FEATURES_OK";
 	ring = &q->ring;
 	if (offset == VIRTIO_MMIO_QUEUE_READY)
-		return write_ready(d, q, value);
+		return make_ready(d, q);
 	if (ring->running)
 		return "a queue is changed while it is ready";
 	switch (offset) {
