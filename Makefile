@@ -164,6 +164,12 @@ ifneq ($(checkpatch),)
 else
 	@echo "  checkpatch.pl is not installed here: skipped"
 endif
+ifneq ($(shell command -v shellcheck),)
+	$(call say,shellcheck on the scripts of the guest)
+	$(Q)shellcheck -s dash launcher/boot/guest/*
+else
+	@echo "  shellcheck is not installed here: skipped"
+endif
 
 moddir	= $(DESTDIR)/lib/modules/$(HOST_KVER)/updates
 libdir	= $(DESTDIR)$(PREFIX)/lib/lguest

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "boot/initramfs.h"
+#include "devices/devices.h"
 #include "lguest.h"
 
 static unsigned int field(const uint8_t *header, unsigned int number)
@@ -208,6 +209,7 @@ static void test_init_grammar(void **state)
 		fputs(scripts[i], sh);
 		assert_int_equal(pclose(sh), 0);
 	}
+	assert_non_null(strstr(guest_lease, "dns=" NET_NAME_SERVER "\n"));
 }
 
 static void test_static_program(void **state)
