@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The launcher, a program called `lguest`.  This file only finds the command;
- * read on in cmd_run.c, which starts a guest, then machine/vcpu.c, which runs it.
+ * read on in command/cmd_run.c, which starts a guest, then machine/vcpu.c, which runs it.
  * Read next: hardware/guest.h.
  */
 #include <fcntl.h>

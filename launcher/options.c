@@ -3,7 +3,7 @@
  * Options, read from a command's table: -m 512M, -m512M, --memory 512M and
  * --memory=512M are the same, flags may share a dash, "--" ends them.  A
  * mistake is one line that names the option, the bad value and a good one.
- * Read next: boot/choose_kernel.c.
+ * Read next: command/build_guest.c.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * `lguest run`: from options to a running guest, and from its end to an exit
- * status.  The steps are those of prepare() and run(); each has its own file.
- * Read next: options.c.
+ * `lguest run`: a guest that build_guest() has made runs, on a thread of its own,
+ * and its end becomes an exit status.  The steps are those of run().
+ * Read next: run_options.c.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,14 +17,11 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 
-#include "boot/choose_kernel.h"
-#include "boot/initramfs.h"
 #include "boot/load.h"
 #include "console/output.h"
 #include "console/watch.h"
 #include "control/control.h"
 #include "control/detach.h"
-#include "control/place.h"
 #include "control/restart.h"
 #include "debugger/gdb.h"
 #include "devices/devices.h"
@@ -35,223 +31,9 @@
 #include "hardware/resident.h"
 #include "jail/confine.h"
 #include "lguest.h"
-#include "linker/linker.h"
-#include "linker/versions.h"
 #include "machine/vcpu.h"
-#include "options.h"
+#include "run.h"
 #include "terminal.h"
-
-struct run_settings {
-	const char *kernel;
-	const char *initrd;
-	uint64_t memory;
-	struct text_list disks, nets, shares, params;
-	const char *vsock, *rootfs;
-	const char *gdb;
-	const char *name;
-	bool detach;
-	uint64_t time_limit;	/* ns, 0: none */
-	bool try_anyway;
-	bool verbose;
-	/* Not options: */
-	char **command;		/* NULL-ended, or NULL */
-	bool terminal;		/* a person is there */
-};
-
-/*
- * One more option takes a field above, a row below, and whoever acts on it; help, man
- * page and completion are made of the table.  If a guest is not the same without it,
- * tell_command_line() tells it, too.
- */
-#define DEFAULT_MEMORY	(256ULL << 20)
-
-#define AT(field) offsetof(struct run_settings, field)
-static const struct option run_options[] = {
-	{ 'k', "kernel", OPTION_TEXT, AT(kernel), "VMLINUZ",
-	  "kernel to boot (default: the newest installed one that can be used)" },
-	{ 0, "try-anyway", OPTION_FLAG, AT(try_anyway), NULL,
-	  "boot also a kernel that this lguest does not know (" FIRST_KNOWN " to " LAST_KNOWN ")" },
-	{ 'i', "initrd", OPTION_TEXT, AT(initrd), "FILE",
-	  "its initrd (default: a small system made of busybox)" },
-	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",
-	  "memory of the guest, with K, M or G (default 256M)" },
-	{ 'd', "disk", OPTION_LIST, AT(disks), "IMG[,ro]",
-	  "raw image or block device as the next disk, /dev/vda first" },
-	{ 'n', "net", OPTION_LIST, AT(nets), "WAY[,mac=M]",
-	  "network card: user[,[udp:]PORT[:GUEST-PORT]][,RULE] (by passt), tap=NAME or switch=FOLDER; RULE: allow=CIDR[:PORT], deny=CIDR[:PORT], host-loopback" },
-	{ 0, "vsock", OPTION_TEXT, AT(vsock), "PATH",
-	  "sockets to the host: the guest calls PATH_PORT, and is called at PATH" },
-	{ 0, "share", OPTION_LIST, AT(shares), "DIR[:TAG][,ro]",
-	  "folder of this machine, at /mnt/TAG in the guest (default TAG: share)" },
-	{ 0, "rootfs", OPTION_TEXT, AT(rootfs), "DIR",
-	  "run COMMAND in DIR (often /) as root folder; what it writes there is kept in memory" },
-	{ 'p', "params", OPTION_LIST, AT(params), "PARAMS",
-	  "more parameters for the guest's kernel, separated by spaces" },
-	{ 0, "gdb", OPTION_TEXT, AT(gdb), "PATH",
-	  "stand before the first instruction, until a debugger comes to the socket PATH" },
-	{ 0, "name", OPTION_TEXT, AT(name), "NAME",
-	  "the guest's name, for `lguest list`, `console` and `stop`" },
-	{ 0, "detach", OPTION_FLAG, AT(detach), NULL,
-	  "return when the guest runs; `lguest console NAME` reaches it" },
-	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
-	  "end the guest after S seconds" },
-	{ 'v', "verbose", OPTION_FLAG, AT(verbose), NULL,
-	  "say what is done, show kernel messages, print counters at the end" },
-	{ .name = NULL },
-};
-
-const struct command run_command = {
-	"run", "[-- COMMAND...]",
-	"Boot a guest, to a shell or to run COMMAND.\n"
-	"COMMAND's output and exit status become those of lguest.\n"
-	"On a terminal, Ctrl-A x (or three ^C within a second) ends the guest at once.",
-	run_options, cmd_run,
-};
-
-/*L:020
- * What the user asks for.  A COMMAND needs our own initramfs: only its /init knows what to do with it.
- :*/
-static int read_settings(int argc, char **argv, struct run_settings *set)
-{
-	bool dashes;
-	int first = parse_options(&run_command, argc, argv, set, &dashes);
-
-	if (first == OPTIONS_HELP)
-		return STATUS_DONE;
-	if (first < 0)
-		return STATUS_USAGE;
-	if (first < argc && !dashes) {
-		problem("run: what is '%s'? a command for the guest comes after --; try `lguest run -- %s`",
-			argv[first], argv[first]);
-		return STATUS_USAGE;
-	}
-	if (first < argc)
-		set->command = argv + first;
-	if (set->command && set->initrd) {
-		problem("run: COMMAND needs the built-in initrd; leave out -i or COMMAND");
-		return STATUS_USAGE;
-	}
-	if (set->rootfs && set->initrd) {
-		problem("run: --rootfs needs the built-in initrd; leave out -i or --rootfs");
-		return STATUS_USAGE;
-	}
-	if (set->name && !name_is_good("run", set->name))
-		return STATUS_USAGE;
-	if (set->detach && !set->name) {
-		problem("run: a guest that is detached needs a name; add --name NAME");
-		return STATUS_USAGE;
-	}
-	if (set->memory < MEMORY_LEAST || set->memory > MEMORY_MOST) {
-		problem("run: --memory: a guest takes 16M to 1024G; try -m 256M");
-		return STATUS_USAGE;
-	}
-	return -1;
-}
-
-static void say_option(FILE *out, const char *name, const char *value)
-{
-	if (value)
-		fprintf(out, " %s '%s'", name, value);
-}
-
-static void say_list(FILE *out, const char *name, const struct text_list *list)
-{
-	unsigned int i;
-
-	for (i = 0; i < list->count; i++)
-		say_option(out, name, list->items[i]);
-}
-
-static void tell_command_line(const struct run_settings *set, const char *kernel)
-{
-	char *line = NULL;
-	size_t size;
-	FILE *out = verbose ? open_memstream(&line, &size) : NULL;
-
-	if (!out)
-		return;
-	fprintf(out, "-m %lluK", (unsigned long long)set->memory >> 10);
-	say_option(out, "-k", kernel);
-	say_option(out, "-i", set->initrd);
-	say_list(out, "-d", &set->disks);
-	say_list(out, "-n", &set->nets);
-	say_list(out, "--share", &set->shares);
-	say_option(out, "--rootfs", set->rootfs);
-	say_option(out, "--vsock", set->vsock);
-	say_option(out, "--gdb", set->gdb);
-	say_list(out, "-p", &set->params);
-	fclose(out);
-	note("same again: lguest run %s%s", line, set->command ? " -- COMMAND" : "");
-	free(line);
-}
-
-static int open_host(void)
-{
-	int fd = host_open();
-	const char *advice = "load the module: `modprobe lg`";
-
-	if (fd >= 0)
-		return fd;
-	if (fd == -EACCES || fd == -EPERM)
-		advice = host_access_advice();
-	problem("cannot open %s: %s; %s (`lguest check` tells more)", HOST_DEVICE,
-		strerror(-fd), advice);
-	return -1;
-}
-
-/*L:027
- * Linux gives back free memory in pieces of 2 MiB, of which a guest of single
- * pages has few; 64 KiB are as good there.
- :*/
-#define SMALL_REPORT_ORDER	4
-
-/* In the background, reading from the terminal would stop us. */
-static bool may_read_stdin(const struct run_settings *set)
-{
-	if (set->detach)
-		return false;
-	return !isatty(STDIN_FILENO) || terminal_is_ours(STDIN_FILENO);
-}
-
-static void describe_session(const struct run_settings *set, const char *release,
-			     struct session *session)
-{
-	memset(session, 0, sizeof(*session));
-	session->release = release;
-	session->drivers = devices_drivers(set->rootfs ? "overlay" : NULL);
-	session->shares = share_tags();
-	session->dhcp = net_dhcp_cards();
-	if (set->memory < MEMORY_HUGE_FROM)
-		session->report_order = SMALL_REPORT_ORDER;
-	session->rootfs = set->rootfs;
-	session->folder = set->rootfs ? getcwd(NULL, 0) : NULL;
-	session->command = set->command;
-	session->terminal = set->terminal;
-	session->input = may_read_stdin(set) && !set->terminal;
-	session->split_stderr = !set->detach && !isatty(STDERR_FILENO);
-	session->term = getenv("TERM");
-	if (set->terminal && !set->detach)
-		terminal_size(STDOUT_FILENO, &session->rows, &session->columns);
-}
-
-static bool load_initrd(const struct run_settings *set, const char *release,
-			const struct memory *memory, const struct kernel *kernel,
-			struct initrd *initrd)
-{
-	struct archive archive;
-	struct session session;
-	bool ok;
-
-	if (set->initrd)
-		return load_initrd_file(memory, kernel, set->initrd, initrd);
-	describe_session(set, release, &session);
-	if (!build_initramfs(&session, &archive))
-		return false;
-	ok = load_initrd_bytes(memory, kernel, archive.bytes, archive.size, initrd);
-	archive_free(&archive);
-	malloc_trim(0);		/* some MiB, not needed again */
-	return ok;
-}
 
 static bool initialize(struct guest *guest, gpa_t entry)
 {
@@ -268,134 +50,6 @@ static bool initialize(struct guest *guest, gpa_t entry)
 	return !error;
 }
 
-static bool add_device(struct guest *guest, struct virtio_device *device)
-{
-	return device && devices_add(device, &guest->memory, guest->fd);
-}
-
-static bool add_devices(struct guest *guest, const struct run_settings *set)
-{
-	unsigned int i;
-
-	for (i = 0; i < set->disks.count; i++)
-		if (!add_device(guest, disk_create(set->disks.items[i])))
-			return false;
-	for (i = 0; i < set->nets.count; i++)
-		if (!add_device(guest, net_create(set->nets.items[i])))
-			return false;
-	if (set->vsock && !add_device(guest, vsock_create(set->vsock)))
-		return false;
-	for (i = 0; i < set->shares.count; i++)
-		if (!add_device(guest, share_create(set->shares.items[i])))
-			return false;
-	if (set->rootfs && !add_device(guest, share_create_root(set->rootfs)))
-		return false;
-	return add_device(guest, rng_create()) &&
-	       add_device(guest, balloon_create(&guest->memory));
-}
-
-/* The kernel's release, which names the folder of its modules. */
-static const char *release_of(const char *linked, struct lguest_link_note *link_note)
-{
-	struct lguest_error error;
-
-	return lguest_linked(linked, link_note, &error) == 1 ? link_note->release : NULL;
-}
-
-/*L:028
- * Linux's ciphers test themselves, for half of its boot; -p cryptomgr.notests=0
- * has them do it.
- *
- * In 64 MiB the stock kernel runs out of memory before /init, if it does all it
- * does elsewhere: 9 MiB for tracefs' files, one for each event and its
- * settings, and 4 MiB to account per-CPU memory to cgroups.  Small guests are many,
- * too: pressure averages would wake each of them every two seconds.
- :*/
-#define FAST_PARAMS	"cryptomgr.notests"
-#define TIGHT_BELOW	(128ULL << 20)
-#define TIGHT_PARAMS	" cgroup.memory=nokmem initcall_blacklist=tracer_init_tracefs psi=0"
-
-/* The words of a list, with spaces between; NULL: no memory. */
-static char *joined(const struct text_list *list)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-	unsigned int i;
-
-	if (!out)
-		return NULL;
-	for (i = 0; i < list->count; i++)
-		fprintf(out, "%s%s", i ? " " : "", list->items[i]);
-	fclose(out);
-	return text;
-}
-
-static bool load_params(const struct run_settings *set, const struct memory *memory,
-			const struct initrd *initrd)
-{
-	char ours[COMMAND_LINE_MOST + 1], *theirs;
-	int length = snprintf(ours, sizeof(ours), "%s%s %s", FAST_PARAMS,
-			      set->memory < TIGHT_BELOW ? TIGHT_PARAMS : "",
-			      devices_params());
-	bool ok;
-
-	if (length > COMMAND_LINE_MOST) {
-		problem("the devices do not fit into the kernel's command line; leave some out");
-		return false;
-	}
-	theirs = joined(&set->params);
-	if (!theirs) {
-		problem("no memory for the kernel's command line");
-		return false;
-	}
-	ok = load_boot_params(memory, ours, theirs, initrd);
-	free(theirs);
-	return ok;
-}
-
-/*
- * Everything before the Host is asked for a guest.  Its device is opened first, as
- * nothing else is worth its time without one.
- */
-static bool prepare(struct guest *guest, const struct run_settings *set, gpa_t *entry)
-{
-	struct initrd initrd = { .size = 0 };
-	struct lguest_link_note link_note;
-	struct kernel kernel;
-	const char *release;
-	char *linked;
-	bool ok;
-
-	guest->fd = open_host();
-	if (guest->fd < 0)
-		return false;
-	linked = choose_kernel(set->kernel, set->try_anyway);
-	if (!linked)
-		return false;
-	tell_command_line(set, linked);
-	release = release_of(linked, &link_note);
-	ok = memory_create(&guest->memory, set->memory) &&
-	     add_devices(guest, set) &&
-	     load_kernel(&guest->memory, linked, &kernel) &&
-	     load_initrd(set, release, &guest->memory, &kernel, &initrd) &&
-	     load_params(set, &guest->memory, &initrd);
-	free(linked);
-	if (!ok)
-		return false;
-	note("kernel at %#llx, initrd of %llu KiB at %#llx, %llu MiB of memory",
-	     (unsigned long long)kernel.entry.v,
-	     (unsigned long long)initrd.size >> 10,
-	     (unsigned long long)initrd.at.v,
-	     (unsigned long long)guest->memory.size >> 20);
-	console_init(&guest->console, &guest->memory);
-	guest->console.output = guest_output;
-	guest->console.owner = guest;
-	guest->command = set->command;
-	*entry = kernel.entry;
-	return true;
-}
-
 static bool confine_watch(void)
 {
 	return confine_thread(THREAD_WATCH);
@@ -410,7 +64,7 @@ static bool confine_watch(void)
 static bool start_watching(struct guest *guest, const struct run_settings *set)
 {
 	struct watch_settings watch = {
-		.input = may_read_stdin(set),
+		.input = run_may_read_stdin(set),
 		.framed = set->command && !set->terminal,
 		.raw = set->terminal && !set->detach,
 		.wait_ready = !set->terminal && !set->initrd,
@@ -564,7 +218,7 @@ static int run(const struct run_settings *set)
 	vcpu.set = set;
 	if (!take_name(set))
 		return STATUS_HOST;
-	if (!prepare(guest, set, &vcpu.entry) || (set->gdb && !gdb_open(set->gdb))) {
+	if (!build_guest(guest, set, &vcpu.entry) || (set->gdb && !gdb_open(set->gdb))) {
 		control_close();
 		return STATUS_HOST;
 	}
@@ -609,8 +263,8 @@ static void want_small_threads(void)
 
 int cmd_run(int argc, char **argv)
 {
-	static struct run_settings set = { .memory = DEFAULT_MEMORY };
-	int status = read_settings(argc, argv, &set);
+	static struct run_settings set;
+	int status = run_read_settings(argc, argv, &set);
 
 	if (status >= 0)
 		return status;

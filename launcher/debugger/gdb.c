@@ -118,15 +118,21 @@ static bool take_over(struct gdb *g)
 	return true;
 }
 
+bool gdb_check(const char *path)
+{
+	if (*path && strlen(path) < sizeof(gdb.address.sun_path))
+		return true;
+	say_why(path, "the path is missing or too long");
+	return false;
+}
+
 bool gdb_open(const char *path)
 {
 	struct gdb *g = &gdb;
 
-	g->address.sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(g->address.sun_path)) {
-		say_why(path, "the path is too long");
+	if (!gdb_check(path))
 		return false;
-	}
+	g->address.sun_family = AF_UNIX;
 	strcpy(g->address.sun_path, path);
 	if (!take_over(g)) {
 		if (!path_is_free(&g->address))

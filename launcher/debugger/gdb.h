@@ -9,6 +9,8 @@
 
 #include "hardware/guest.h"
 
+/* Can it be the path of a socket at all?  False after a message. */
+bool gdb_check(const char *path);
 /* Listen at path; on the first thread, before the others.  False after a message. */
 bool gdb_open(const char *path);
 /* This is the guest; it stands until a debugger lets it go. */

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "hardware/memory.h"
 
@@ -17,6 +18,25 @@ struct virtio_device *rng_create(void);
 struct virtio_device *balloon_create(const struct memory *memory);
 struct virtio_device *vsock_create(const char *path);
 struct virtio_device *share_create(const char *option);
+/*
+ * Before any is made: is what an option says one at all, and is there such a thing?
+ * False after a message.  Nothing is taken, so whether it can be had is not known.
+ */
+bool disk_check(const char *option);
+bool net_check(const char *option);
+bool vsock_check(const char *path);
+/* All of them, as their tags must differ; the root's folder, or NULL. */
+bool shares_check(const char *const *options, unsigned int n, const char *root);
+/* Cut ",ro" off, if it is there. */
+static inline bool path_take_ro(char *path)
+{
+	char *comma = strrchr(path, ',');
+
+	if (!comma || strcmp(comma, ",ro"))
+		return false;
+	*comma = '\0';
+	return true;
+}
 /* The folder that is the guest's root, read-only; its tag is ROOT_TAG. */
 #define ROOT_TAG	"lguest-root"
 struct virtio_device *share_create_root(const char *folder);

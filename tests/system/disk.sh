@@ -236,7 +236,7 @@ wait $pid
 lguest run -d /tmp/a.img -- true 2>/tmp/err2
 is "K7 after kill -9 it is free again" 0 $?
 lguest run -d /tmp/none.img -- true 2>/tmp/err2
-is "K1 a disk that is not there has status 122" 122 $?
+is "K1 a disk that is not there is bad usage" 2 $?
 has "K1 ... and a sentence" '^lguest: cannot use the disk /tmp/none.img: No such file' /tmp/err2
 printf 'QFI\373' >/tmp/q.img
 lguest run -d /tmp/q.img -- true 2>/tmp/err2

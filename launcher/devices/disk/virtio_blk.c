@@ -443,6 +443,30 @@ static void configure(struct virtio_device *device, const struct disk *disk)
 	memcpy(device->config, &config, device->config_size);
 }
 
+#define HOW_TO_MAKE	"; make an image with `truncate -s 4G IMG`"
+static const char no_disk[] = "it is neither a file nor a block device" HOW_TO_MAKE;
+
+bool disk_check(const char *option)
+{
+	char *path = strdup(option);
+	const char *why = NULL;
+	struct stat status;
+
+	if (!path)
+		return false;
+	path_take_ro(path);
+	if (!*path)
+		why = "its name is missing; say -d IMG or -d IMG,ro";
+	else if (stat(path, &status))
+		why = errno == ENOENT ? "No such file or directory" HOW_TO_MAKE : strerror(errno);
+	else if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+		why = no_disk;
+	if (why)
+		problem("cannot use the disk %s: %s", path, why);
+	free(path);
+	return !why;
+}
+
 /* Size of the file or device, or what is wrong with it. */
 static const char *measure(struct disk *disk)
 {
@@ -459,7 +483,7 @@ static const char *measure(struct disk *disk)
 	} else if (S_ISREG(status.st_mode)) {
 		size = status.st_size;
 	} else {
-		return "it is neither a file nor a block device; make an image with `truncate -s 4G IMG`";
+		return no_disk;
 	}
 	if (pread(disk->fd, magic, 4, 0) == 4 && !memcmp(magic, "QFI\xfb", 4))
 		return "it is in the format qcow2, and lguest takes raw images; `qemu-img convert -O raw OLD NEW` makes one";
@@ -545,7 +569,6 @@ struct virtio_device *disk_create(const char *option)
 	struct virtio_device *device = calloc(1, sizeof(*device));
 	struct disk *disk = calloc(1, sizeof(*disk));
 	const char *why;
-	char *comma;
 
 	if (disk) {
 		disk->fd = disk->direct = -1;
@@ -556,11 +579,7 @@ struct virtio_device *disk_create(const char *option)
 		problem("cannot make a disk: out of memory; free some");
 		return forget(device, disk);
 	}
-	comma = strrchr(disk->path, ',');
-	if (comma && !strcmp(comma, ",ro")) {
-		*comma = '\0';
-		disk->read_only = true;
-	}
+	disk->read_only = path_take_ro(disk->path);
 	why = open_disk(disk);
 	if (why) {
 		problem("cannot use the disk %s: %s", disk->path, why);

@@ -33,6 +33,8 @@ struct net_way {
 	bool patient;			/* as in struct virtio_kind */
 	bool dhcp;			/* somebody there gives addresses */
 	bool words;			/* its argument may be given as NAME,ARGUMENT */
+	/* What is wrong with what follows NAME=, or NULL; nothing is taken. */
+	const char *(*check)(char *argument);
 	/* Connect; NULL, or what is wrong.  argument is what follows NAME=. */
 	const char *(*open)(struct net *net, char *argument);
 	/* Send one frame, or drop it. */

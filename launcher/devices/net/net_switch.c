@@ -17,6 +17,7 @@
 
 #include "devices/virtio/virtio.h"
 #include "jail/confine.h"
+#include "lguest.h"
 #include "net.h"
 
 #define ADDRESS_FORMAT "%02x:%02x:%02x:%02x:%02x:%02x"
@@ -92,23 +93,39 @@ static void remember(const struct place *place)
 	bound[bound_count++] = address_of(place, place->own);
 }
 
+static const char *check_switch(char *folder)
+{
+	if (folder && *folder && strlen(folder) < sizeof(((struct place *)0)->folder))
+		return NULL;
+	return "the folder's name is missing or too long; give switch=/run/user/1000/lan";
+}
+
+/* The first guest makes it, and says so: with a wrong name it would be alone there. */
+static const char *make_folder(const char *folder)
+{
+	if (!mkdir(folder, 0700))
+		problem("network switch: made the folder %s; a guest that is to be at the same switch must name the same folder",
+			folder);
+	else if (errno != EEXIST)
+		return strerror(errno);
+	return NULL;
+}
+
 static const char *open_switch(struct net *net, char *folder)
 {
 	struct timeval patience = { .tv_usec = PATIENCE_US };
-	struct place *place = calloc(1, sizeof(*place));
-	const char *why;
+	const char *why = check_switch(folder);
+	struct place *place = why ? NULL : calloc(1, sizeof(*place));
 
-	if (!folder || !*folder || strlen(folder) >= sizeof(place->folder)) {
-		free(place);
-		return "the folder's name is missing or too long; give switch=/run/user/1000/lan";
-	}
 	if (!place)
-		return "out of memory";
+		return why ? why : "out of memory";
 	strcpy(place->folder, folder);
 	name_of(net->mac, place->own);
-	mkdir(folder, 0700);
-	net->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	why = net->fd < 0 ? strerror(errno) : bind_socket(net->fd, place);
+	why = make_folder(folder);
+	if (!why) {
+		net->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		why = net->fd < 0 ? strerror(errno) : bind_socket(net->fd, place);
+	}
 	if (!why && !confine_allow_folder(THREAD_NET, place->folder))
 		why = "there are too many switches";
 	if (why) {
@@ -201,6 +218,7 @@ const struct net_way net_switch = {
 	.name = "switch",
 	.features = NET_OFFLOADS,
 	.patient = true,
+	.check = check_switch,
 	.open = open_switch,
 	.send = send_to_switch,
 	.receive = receive_from_switch,

@@ -20,20 +20,28 @@
 
 #define WAIT 50		/* ms, when the host cannot take a frame now */
 
+static const char *check_tap(char *name)
+{
+	if (name && *name && strlen(name) < IFNAMSIZ)
+		return NULL;
+	return "the interface's name is missing or too long; give tap=NAME";
+}
+
 static const char *open_tap(struct net *net, char *name)
 {
 	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	const char *why = check_tap(name);
 	int size = NET_HEADER;
 
-	if (!name || !*name || strlen(name) >= sizeof(request.ifr_name))
-		return "the interface's name is missing or too long; give tap=NAME";
+	if (why)
+		return why;
 	strcpy(request.ifr_name, name);
 	net->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (net->fd < 0)
 		return errno == ENOENT ? "there is no /dev/net/tun; `modprobe tun`" :
 					 strerror(errno);
 	if (ioctl(net->fd, TUNSETIFF, &request)) {
-		const char *why = errno == EPERM ?
+		why = errno == EPERM ?
 			"it is not yours; as root: `ip tuntap add NAME mode tap user YOU`" :
 			errno == EBUSY ? "another program uses it" : strerror(errno);
 
@@ -82,6 +90,7 @@ const struct net_way net_tap = {
 	.name = "tap",
 	.features = NET_OFFLOADS,
 	.patient = true,
+	.check = check_tap,
 	.open = open_tap,
 	.send = send_to_tap,
 	.receive = receive_from_tap,

@@ -106,8 +106,27 @@ static const char *understand(struct stream *s, char *list)
 
 	for (item = strtok_r(list, ",", &rest); item && !why; item = strtok_r(NULL, ",", &rest))
 		why = understand_one(s, item);
-	if (!s->host_loopback)
-		rules_close_own(&s->rules);
+	return why;
+}
+
+/* A stream, with what the user wants; NULL, or what is wrong. */
+static const char *begin(struct stream **stream, char *argument)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+
+	*stream = s;
+	if (!s)
+		return strerror(errno);
+	rules_init(&s->rules);
+	return understand(s, argument ? argument : (char[]){ "," });
+}
+
+static const char *check_user(char *argument)
+{
+	struct stream *s;
+	const char *why = begin(&s, argument);
+
+	free(s);
 	return why;
 }
 
@@ -193,17 +212,15 @@ static const char *no_passt(void)
 
 static const char *open_user(struct net *net, char *argument)
 {
-	struct stream *s = calloc(1, sizeof(*s));
-	const char *why;
+	struct stream *s;
+	const char *why = begin(&s, argument);
 	int ends[2], error;
 
-	if (!s)
-		return strerror(errno);
 	net->state = s;
-	rules_init(&s->rules);
-	why = understand(s, argument ? argument : (char[]){ "," });
 	if (why)
 		return why;
+	if (!s->host_loopback)
+		rules_close_own(&s->rules);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return strerror(errno);
 	error = start_passt(ends[1], s);
@@ -333,6 +350,7 @@ const struct net_way net_user = {
 	.name = "user",
 	.dhcp = true,
 	.words = true,
+	.check = check_user,
 	.open = open_user,
 	.send = send_to_user,
 	.receive = receive_from_user,

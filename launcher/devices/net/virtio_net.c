@@ -313,6 +313,27 @@ const char *net_dhcp_cards(void)
 	return dhcp_cards;
 }
 
+static bool say_why(const char *option, const char *why)
+{
+	if (why)
+		problem("cannot use the network %s: %s", option, why);
+	return !why;
+}
+
+bool net_check(const char *option)
+{
+	struct net *net = calloc(1, sizeof(*net));
+	char *copy = strdup(option), *argument = NULL;
+	const char *why = net && copy ? understand(net, copy, &argument) : "out of memory";
+
+	if (!why)
+		why = net->way->check(argument);
+	say_why(option, why);
+	free(copy);
+	free(net);
+	return !why;
+}
+
 struct virtio_device *net_create(const char *option)
 {
 	struct virtio_device *device = calloc(1, sizeof(*device));
@@ -330,8 +351,7 @@ struct virtio_device *net_create(const char *option)
 	if (!why)
 		why = net->way->open(net, argument);
 	free(copy);
-	if (why) {
-		problem("cannot use the network %s: %s", option, why);
+	if (!say_why(option, why)) {
 		free(net);
 		free(device);
 		return NULL;

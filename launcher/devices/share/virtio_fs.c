@@ -6,10 +6,12 @@
  * Read next: share.c.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <linux/virtio_fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "devices/devices.h"
 #include "devices/virtio/virtio.h"
@@ -53,21 +55,104 @@ static void configure(struct virtio_device *device, const struct share *share)
 }
 
 /* What is wrong with a tag; it becomes a folder's name in the guest. */
-static const char *set_tag(struct share *share, const char *tag)
+static const char *wrong_tag(const char *tag)
 {
 	const char *c;
-	unsigned int i;
 
 	if (!*tag || strlen(tag) > SHARE_TAG_MOST)
-		return "a tag has 1 to 36 letters";
+		return "a tag has 1 to 36 letters; give one with --share DIR:TAG";
 	for (c = tag; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("-_", *c))
-			return "a tag is made of letters, digits, - and _";
-	for (i = 0; i < count; i++)
-		if (!strcmp(shares[i]->tag, tag))
-			return "another share has this tag; give each its own with --share DIR:TAG";
-	strcpy(share->tag, tag);
+			return "a tag is made of letters, digits, - and _; give one with --share DIR:TAG";
 	return NULL;
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat status;
+
+	return !stat(path, &status) && S_ISDIR(status.st_mode);
+}
+
+/* "DIR[:TAG][,ro]", taken apart.  A folder's own name may have a colon. */
+static const char *take_apart(char *option, bool *read_only)
+{
+	char *colon;
+
+	*read_only = path_take_ro(option);
+	colon = strrchr(option, ':');
+	if (!colon)
+		return DEFAULT_TAG;
+	*colon = '\0';
+	if (is_folder(option))
+		return colon + 1;
+	*colon = ':';
+	if (is_folder(option))
+		return DEFAULT_TAG;
+	*colon = '\0';
+	return colon + 1;
+}
+
+static const char *wrong_folder(const char *folder)
+{
+	struct stat status;
+
+	if (!*folder)
+		return "its name is missing; say --share DIR";
+	if (stat(folder, &status))
+		return errno == ENOENT ? "No such file or directory; make the folder with `mkdir`" :
+					 strerror(errno);
+	return S_ISDIR(status.st_mode) ? NULL :
+	       "Not a directory; share the folder that it lies in";
+}
+
+static bool taken(const char *tag, char *const *tags, unsigned int n)
+{
+	while (n--)
+		if (!strcmp(tag, tags[n]))
+			return true;
+	return false;
+}
+
+static const char *wrong_share(const char *folder, const char *tag, char *const *tags,
+			       unsigned int n)
+{
+	const char *why = wrong_folder(folder);
+
+	if (!why)
+		why = wrong_tag(tag);
+	if (!why && taken(tag, tags, n))
+		why = "another share has this tag; give each its own with --share DIR:TAG";
+	if (!why && n == SHARES_MOST)
+		why = "a guest has 4 shares at most; leave one out";
+	return why;
+}
+
+bool shares_check(const char *const *options, unsigned int n, const char *root)
+{
+	char *tags[SHARES_MOST] = { NULL };
+	const char *why = root ? wrong_folder(root) : NULL;
+	unsigned int used = 0, i;
+	bool read_only;
+
+	if (root && !why)
+		tags[used++] = strdup(ROOT_TAG);
+	if (why)
+		problem("cannot share %s: %s", root, why);
+	for (i = 0; i < n && !why; i++) {
+		char *folder = strdup(options[i]);
+		const char *tag = folder ? take_apart(folder, &read_only) : NULL;
+
+		why = folder ? wrong_share(folder, tag, tags, used) : "out of memory";
+		if (why)
+			problem("cannot share %s: %s", options[i], why);
+		else
+			tags[used++] = strdup(tag);
+		free(folder);
+	}
+	while (used)
+		free(tags[--used]);
+	return !why;
 }
 
 static struct virtio_device *create(const char *folder, const char *tag, bool read_only,
@@ -82,7 +167,7 @@ static struct virtio_device *create(const char *folder, const char *tag, bool re
 	else if (count == SHARES_MOST)
 		why = "a guest has 4 shares at most; leave one out";
 	else
-		why = set_tag(share, tag);
+		why = wrong_tag(tag);
 	if (why)
 		problem("cannot share %s: %s", folder, why);
 	if (why || !share_open(share, folder, read_only)) {
@@ -90,6 +175,7 @@ static struct virtio_device *create(const char *folder, const char *tag, bool re
 		free(device);
 		return NULL;
 	}
+	strcpy(share->tag, tag);
 	share->steady = steady;
 	configure(device, share);
 	if (!virtio_init(device, &kind, folder, share))
@@ -101,20 +187,14 @@ static struct virtio_device *create(const char *folder, const char *tag, bool re
 /* Its parts stay for as long as the launcher lives. */
 struct virtio_device *share_create(const char *option)
 {
-	char *folder = strdup(option), *comma, *colon;
-	bool read_only = false;
+	char *folder = strdup(option);
+	const char *tag;
+	bool read_only;
 
 	if (!folder)
 		return NULL;
-	comma = strrchr(folder, ',');
-	if (comma && !strcmp(comma, ",ro")) {
-		*comma = '\0';
-		read_only = true;
-	}
-	colon = strrchr(folder, ':');
-	if (colon)
-		*colon = '\0';
-	return create(folder, colon ? colon + 1 : DEFAULT_TAG, read_only, false);
+	tag = take_apart(folder, &read_only);
+	return create(folder, tag, read_only, false);
 }
 
 struct virtio_device *share_create_root(const char *folder)

@@ -693,6 +693,15 @@ static const struct virtio_kind kind = {
 	.reset = reset,
 };
 
+bool vsock_check(const char *path)
+{
+	const char *why = door_wrong_path(path);
+
+	if (why)
+		problem("cannot use the socket %s: %s", path, why);
+	return !why;
+}
+
 struct virtio_device *vsock_create(const char *path)
 {
 	const struct virtio_vsock_config config = { .guest_cid = CID_GUEST };

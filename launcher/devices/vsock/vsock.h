@@ -20,6 +20,8 @@ struct door_note {
 	bool incoming;
 };
 
+/* What is wrong with its path, or NULL. */
+const char *door_wrong_path(const char *path);
 /* Start it; its socket, or -1 and what is wrong. */
 int door_open(const char *path, const char **why);
 bool door_ask(int door, const struct door_note *note);

@@ -234,14 +234,20 @@ static const char *listen_at(int fd, const char *path)
 	return "another guest uses it; give another name";
 }
 
+const char *door_wrong_path(const char *path)
+{
+	if (*path && strlen(path) + PORT_DIGITS < sizeof(((struct sockaddr_un *)0)->sun_path))
+		return NULL;
+	return "the name is missing or too long; give one like /run/user/1000/guest";
+}
+
 int door_open(const char *path, const char **why)
 {
 	int ends[2], listener;
 
-	if (!*path || strlen(path) + PORT_DIGITS >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
-		*why = "the name is missing or too long; give one like /run/user/1000/guest";
+	*why = door_wrong_path(path);
+	if (*why)
 		return -1;
-	}
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	*why = listener < 0 ? strerror(errno) : listen_at(listener, path);
 	if (!*why && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From options to a guest that is ready to run: the Host's device, the kernel,
+ * memory, devices and the initrd, in the order of build_guest().  Each has its own
+ * file.
+ * Read next: boot/choose_kernel.c.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "boot/choose_kernel.h"
+#include "boot/initramfs.h"
+#include "boot/load.h"
+#include "console/output.h"
+#include "devices/devices.h"
+#include "hardware/host.h"
+#include "lguest.h"
+#include "linker/linker.h"
+#include "run.h"
+#include "terminal.h"
+
+static void say_option(FILE *out, const char *name, const char *value)
+{
+	if (value)
+		fprintf(out, " %s '%s'", name, value);
+}
+
+static void say_list(FILE *out, const char *name, const struct text_list *list)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->count; i++)
+		say_option(out, name, list->items[i]);
+}
+
+static void tell_command_line(const struct run_settings *set, const char *kernel)
+{
+	char *line = NULL;
+	size_t size;
+	FILE *out = verbose ? open_memstream(&line, &size) : NULL;
+
+	if (!out)
+		return;
+	fprintf(out, "-m %lluK", (unsigned long long)set->memory >> 10);
+	say_option(out, "-k", kernel);
+	say_option(out, "-i", set->initrd);
+	say_list(out, "-d", &set->disks);
+	say_list(out, "-n", &set->nets);
+	say_list(out, "--share", &set->shares);
+	say_option(out, "--rootfs", set->rootfs);
+	say_option(out, "--vsock", set->vsock);
+	say_option(out, "--gdb", set->gdb);
+	say_list(out, "-p", &set->params);
+	fclose(out);
+	note("same again: lguest run %s%s", line, set->command ? " -- COMMAND" : "");
+	free(line);
+}
+
+static int open_host(void)
+{
+	int fd = host_open();
+	const char *advice = "load the module: `modprobe lg`";
+
+	if (fd >= 0)
+		return fd;
+	if (fd == -EACCES || fd == -EPERM)
+		advice = host_access_advice();
+	problem("cannot open %s: %s; %s (`lguest check` tells more)", HOST_DEVICE,
+		strerror(-fd), advice);
+	return -1;
+}
+
+/*L:027
+ * Linux gives back free memory in pieces of 2 MiB, of which a guest of single
+ * pages has few; 64 KiB are as good there.
+ :*/
+#define SMALL_REPORT_ORDER	4
+
+static void describe_session(const struct run_settings *set, const char *release,
+			     struct session *session)
+{
+	memset(session, 0, sizeof(*session));
+	session->release = release;
+	session->drivers = devices_drivers(set->rootfs ? "overlay" : NULL);
+	session->shares = share_tags();
+	session->dhcp = net_dhcp_cards();
+	if (set->memory < MEMORY_HUGE_FROM)
+		session->report_order = SMALL_REPORT_ORDER;
+	session->rootfs = set->rootfs;
+	session->folder = set->rootfs ? getcwd(NULL, 0) : NULL;
+	session->command = set->command;
+	session->terminal = set->terminal;
+	session->input = run_may_read_stdin(set) && !set->terminal;
+	session->split_stderr = !set->detach && !isatty(STDERR_FILENO);
+	session->term = getenv("TERM");
+	if (set->terminal && !set->detach)
+		terminal_size(STDOUT_FILENO, &session->rows, &session->columns);
+}
+
+static bool load_initrd(const struct run_settings *set, const char *release,
+			const struct memory *memory, const struct kernel *kernel,
+			struct initrd *initrd)
+{
+	struct archive archive;
+	struct session session;
+	bool ok;
+
+	if (set->initrd)
+		return load_initrd_file(memory, kernel, set->initrd, initrd);
+	describe_session(set, release, &session);
+	if (!build_initramfs(&session, &archive))
+		return false;
+	ok = load_initrd_bytes(memory, kernel, archive.bytes, archive.size, initrd);
+	archive_free(&archive);
+	malloc_trim(0);		/* some MiB, not needed again */
+	return ok;
+}
+
+static bool add_device(struct guest *guest, struct virtio_device *device)
+{
+	return device && devices_add(device, &guest->memory, guest->fd);
+}
+
+static bool add_devices(struct guest *guest, const struct run_settings *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->disks.count; i++)
+		if (!add_device(guest, disk_create(set->disks.items[i])))
+			return false;
+	for (i = 0; i < set->nets.count; i++)
+		if (!add_device(guest, net_create(set->nets.items[i])))
+			return false;
+	if (set->vsock && !add_device(guest, vsock_create(set->vsock)))
+		return false;
+	for (i = 0; i < set->shares.count; i++)
+		if (!add_device(guest, share_create(set->shares.items[i])))
+			return false;
+	if (set->rootfs && !add_device(guest, share_create_root(set->rootfs)))
+		return false;
+	return add_device(guest, rng_create()) &&
+	       add_device(guest, balloon_create(&guest->memory));
+}
+
+/* The kernel's release, which names the folder of its modules. */
+static const char *release_of(const char *linked, struct lguest_link_note *link_note)
+{
+	struct lguest_error error;
+
+	return lguest_linked(linked, link_note, &error) == 1 ? link_note->release : NULL;
+}
+
+/*L:028
+ * Linux's ciphers test themselves, for half of its boot; -p cryptomgr.notests=0
+ * has them do it.
+ *
+ * In 64 MiB the stock kernel runs out of memory before /init, if it does all it
+ * does elsewhere: 9 MiB for tracefs' files, one for each event and its
+ * settings, and 4 MiB to account per-CPU memory to cgroups.  Small guests are many,
+ * too: pressure averages would wake each of them every two seconds.
+ :*/
+#define FAST_PARAMS	"cryptomgr.notests"
+#define TIGHT_BELOW	(128ULL << 20)
+#define TIGHT_PARAMS	" cgroup.memory=nokmem initcall_blacklist=tracer_init_tracefs psi=0"
+
+/* The words of a list, with spaces between; NULL: no memory. */
+static char *joined(const struct text_list *list)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	unsigned int i;
+
+	if (!out)
+		return NULL;
+	for (i = 0; i < list->count; i++)
+		fprintf(out, "%s%s", i ? " " : "", list->items[i]);
+	fclose(out);
+	return text;
+}
+
+static bool load_params(const struct run_settings *set, const struct memory *memory,
+			const struct initrd *initrd)
+{
+	char ours[COMMAND_LINE_MOST + 1], *theirs;
+	int length = snprintf(ours, sizeof(ours), "%s%s %s", FAST_PARAMS,
+			      set->memory < TIGHT_BELOW ? TIGHT_PARAMS : "",
+			      devices_params());
+	bool ok;
+
+	if (length > COMMAND_LINE_MOST) {
+		problem("the devices do not fit into the kernel's command line; leave some out");
+		return false;
+	}
+	theirs = joined(&set->params);
+	if (!theirs) {
+		problem("no memory for the kernel's command line");
+		return false;
+	}
+	ok = load_boot_params(memory, ours, theirs, initrd);
+	free(theirs);
+	return ok;
+}
+
+/* The Host's device is opened first, as nothing else is worth its time without one. */
+bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *entry)
+{
+	struct initrd initrd = { .size = 0 };
+	struct lguest_link_note link_note;
+	struct kernel kernel;
+	const char *release;
+	char *linked;
+	bool ok;
+
+	guest->fd = open_host();
+	if (guest->fd < 0)
+		return false;
+	linked = choose_kernel(set->kernel, set->try_anyway);
+	if (!linked)
+		return false;
+	tell_command_line(set, linked);
+	release = release_of(linked, &link_note);
+	ok = memory_create(&guest->memory, set->memory) &&
+	     add_devices(guest, set) &&
+	     load_kernel(&guest->memory, linked, &kernel) &&
+	     load_initrd(set, release, &guest->memory, &kernel, &initrd) &&
+	     load_params(set, &guest->memory, &initrd);
+	free(linked);
+	if (!ok)
+		return false;
+	note("kernel at %#llx, initrd of %llu KiB at %#llx, %llu MiB of memory",
+	     (unsigned long long)kernel.entry.v,
+	     (unsigned long long)initrd.size >> 10,
+	     (unsigned long long)initrd.at.v,
+	     (unsigned long long)guest->memory.size >> 20);
+	console_init(&guest->console, &guest->memory);
+	guest->console.output = guest_output;
+	guest->console.owner = guest;
+	guest->command = set->command;
+	*entry = kernel.entry;
+	return true;
+}
+

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * `lguest run`, in three parts: run_options.c knows what the user asks for and
+ * says what is wrong with it before anything happens; build_guest.c makes a guest
+ * of it; cmd_run.c runs that to its end.
+ */
+#ifndef LGUEST_RUN_H
+#define LGUEST_RUN_H
+
+#include "hardware/guest.h"
+#include "options.h"
+
+struct run_settings {
+	const char *kernel;
+	const char *initrd;
+	uint64_t memory;
+	struct text_list disks, nets, shares, params;
+	const char *vsock, *rootfs;
+	const char *gdb;
+	const char *name;
+	bool detach;
+	uint64_t time_limit;	/* ns, 0: none */
+	bool try_anyway;
+	bool verbose;
+	/* Not options: */
+	char **command;		/* NULL-ended, or NULL */
+	bool terminal;		/* a person is there */
+};
+
+/* A status, or -1: it is good, and to be run. */
+int run_read_settings(int argc, char **argv, struct run_settings *set);
+
+/* In the background, reading from the terminal would stop us. */
+bool run_may_read_stdin(const struct run_settings *set);
+
+/* Everything before the Host is asked for a guest.  False after a message. */
+bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *entry);
+
+#endif /* LGUEST_RUN_H */

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The options of `lguest run`, and what is wrong with them.  Every value is looked
+ * at before anything happens: nothing is linked, made or taken for a run whose last
+ * option is a mistake.
+ * Read next: options.c.
+ */
+#define _GNU_SOURCE
+#include <unistd.h>
+
+#include "control/place.h"
+#include "control/restart.h"
+#include "debugger/gdb.h"
+#include "devices/devices.h"
+#include "lguest.h"
+#include "linker/versions.h"
+#include "run.h"
+#include "terminal.h"
+
+/*
+ * One more option takes a field above, a row below, and whoever acts on it; help, man
+ * page and completion are made of the table.  If a guest is not the same without it,
+ * tell_command_line() tells it, too.
+ */
+#define DEFAULT_MEMORY	(256ULL << 20)
+
+#define AT(field) offsetof(struct run_settings, field)
+static const struct option run_options[] = {
+	{ 'k', "kernel", OPTION_TEXT, AT(kernel), "VMLINUZ",
+	  "kernel to boot (default: the newest installed one that can be used)" },
+	{ 0, "try-anyway", OPTION_FLAG, AT(try_anyway), NULL,
+	  "boot also a kernel that this lguest does not know (" FIRST_KNOWN " to " LAST_KNOWN ")" },
+	{ 'i', "initrd", OPTION_TEXT, AT(initrd), "FILE",
+	  "its initrd (default: a small system made of busybox)" },
+	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",
+	  "memory of the guest, with K, M or G (default 256M)" },
+	{ 'd', "disk", OPTION_LIST, AT(disks), "IMG[,ro]",
+	  "raw image or block device as the next disk, /dev/vda first" },
+	{ 'n', "net", OPTION_LIST, AT(nets), "WAY[,mac=M]",
+	  "network card: user[,[udp:]PORT[:GUEST-PORT]][,RULE] (by passt), tap=NAME or switch=FOLDER; RULE: allow=CIDR[:PORT], deny=CIDR[:PORT], host-loopback" },
+	{ 0, "vsock", OPTION_TEXT, AT(vsock), "PATH",
+	  "sockets to the host: the guest calls PATH_PORT, and is called at PATH" },
+	{ 0, "share", OPTION_LIST, AT(shares), "DIR[:TAG][,ro]",
+	  "folder of this machine, at /mnt/TAG in the guest (default TAG: share)" },
+	{ 0, "rootfs", OPTION_TEXT, AT(rootfs), "DIR",
+	  "run COMMAND in DIR (often /) as root folder; what it writes there is kept in memory" },
+	{ 'p', "params", OPTION_LIST, AT(params), "PARAMS",
+	  "more parameters for the guest's kernel, separated by spaces" },
+	{ 0, "gdb", OPTION_TEXT, AT(gdb), "PATH",
+	  "stand before the first instruction, until a debugger comes to the socket PATH" },
+	{ 0, "name", OPTION_TEXT, AT(name), "NAME",
+	  "the guest's name, for `lguest list`, `console` and `stop`" },
+	{ 0, "detach", OPTION_FLAG, AT(detach), NULL,
+	  "return when the guest runs; `lguest console NAME` reaches it" },
+	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
+	  "end the guest after S seconds" },
+	{ 'v', "verbose", OPTION_FLAG, AT(verbose), NULL,
+	  "say what is done, show kernel messages, print counters at the end" },
+	{ .name = NULL },
+};
+
+const struct command run_command = {
+	"run", "[-- COMMAND...]",
+	"Boot a guest, to a shell or to run COMMAND.\n"
+	"COMMAND's output and exit status become those of lguest.\n"
+	"On a terminal, Ctrl-A x (or three ^C within a second) ends the guest at once.",
+	run_options, cmd_run,
+};
+
+bool run_may_read_stdin(const struct run_settings *set)
+{
+	if (set->detach)
+		return false;
+	return !isatty(STDIN_FILENO) || terminal_is_ours(STDIN_FILENO);
+}
+
+/*
+ * Values that are texts: what can be known without taking anything.  What is there,
+ * but cannot be had now, is a matter for later, and no bad usage; and so is what has
+ * changed since the guest, which reboots, was started.
+ */
+static bool check_values(const struct run_settings *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->disks.count; i++)
+		if (!disk_check(set->disks.items[i]))
+			return false;
+	for (i = 0; i < set->nets.count; i++)
+		if (!net_check(set->nets.items[i]))
+			return false;
+	return shares_check(set->shares.items, set->shares.count, set->rootfs) &&
+	       (!set->vsock || vsock_check(set->vsock)) && (!set->gdb || gdb_check(set->gdb));
+}
+
+/* A COMMAND needs our own initramfs: only its /init knows what to do with it. */
+static bool fit_together(const struct run_settings *set)
+{
+	if (set->command && set->initrd) {
+		problem("run: COMMAND needs the built-in initrd; leave out -i or COMMAND");
+		return false;
+	}
+	if (set->rootfs && set->initrd) {
+		problem("run: --rootfs needs the built-in initrd; leave out -i or --rootfs");
+		return false;
+	}
+	if (set->name && !name_is_good("run", set->name))
+		return false;
+	if (set->detach && !set->name) {
+		problem("run: a guest that is detached needs a name; add --name NAME");
+		return false;
+	}
+	if (set->memory < MEMORY_LEAST || set->memory > MEMORY_MOST) {
+		problem("run: --memory: a guest takes 16M to 1024G, a stock kernel 62M or more; try -m 256M");
+		return false;
+	}
+	return true;
+}
+
+/*L:020
+ * What the user asks for, or what is wrong with it.
+ :*/
+int run_read_settings(int argc, char **argv, struct run_settings *set)
+{
+	bool dashes;
+	int first;
+
+	set->memory = DEFAULT_MEMORY;
+	first = parse_options(&run_command, argc, argv, set, &dashes);
+	if (first == OPTIONS_HELP)
+		return STATUS_DONE;
+	if (first < 0)
+		return STATUS_USAGE;
+	if (first < argc && !dashes) {
+		problem("run: what is '%s'? a command for the guest comes after --; try `lguest run -- %s`",
+			argv[first], argv[first]);
+		return STATUS_USAGE;
+	}
+	if (first < argc)
+		set->command = argv + first;
+	if (!fit_together(set))
+		return STATUS_USAGE;
+	return restart_count() || check_values(set) ? -1 : STATUS_USAGE;
+}
+

@@ -1,0 +1,57 @@
+#!/bin/bash
+# What the launcher says about its options, and when. None of it needs a lab, nor /dev/lguest.
+. "$(dirname "$0")/../ktap.sh"
+top=$(cd "$(dirname "$0")/../.." && pwd)
+lguest() { timeout 30 "$top/launcher/lguest" "$@"; }
+export XDG_CACHE_HOME=$work/cache XDG_RUNTIME_DIR=$work/run LGUEST_LAYERS=$work/layers
+mkdir -m 700 "$work/run"
+cd "$work" || exit 1
+mkdir 'co:lon' plain 'both' 'both:tag'
+echo text >file
+has() { check "$1" grep -qE "$2" err; }
+
+# ---- a bad value is bad usage, and told before anything is taken: no name, no folder, no kernel
+bad() {		# SENTENCE OPTION...
+	local sentence=$1
+	shift
+	lguest run --name early "$@" -- true >out 2>err </dev/null
+	is "K1 $*: bad usage, in one line" "2 1" "$? $(wc -l <err)"
+	has "K1 ... that says why and what to try" "^lguest: $sentence[^;]*; "
+}
+bad 'cannot use the disk none: No such file' -d none
+bad 'cannot use the disk none: No such file' -d none,ro
+bad 'cannot use the disk plain: it is neither' -d plain
+bad 'cannot use the disk : its name is missing' -d ''
+bad 'cannot use the disk : its name is missing' -d ,ro
+for way in tap nonsense switch= tap,x user, user,allow= user,allow=x user,deny=10.0.0.0/33 user,allow=10.0.0.1:0 \
+		user,host-loopback=yes user,deny=::/0:80 user=x user=0:7 user=80:80:80 user= tap=tap1,mac=zz \
+		tap=nametoolongforaninterface "switch=$(printf '%0120d' 0)" switch=lan,mac=01:02:03:04:05:06; do
+	bad "cannot use the network $way: " -n "$way"
+done
+is "K1 ... and no switch's folder is made" "" "$(ls -d lan 2>/dev/null)"
+bad 'cannot share none: No such file' --share none
+bad 'cannot share file: Not a directory' --share file
+bad 'cannot share no:colon: No such file' --share no:colon
+bad 'cannot share plain:a b: a tag is made of' --share 'plain:a b'
+bad 'cannot share plain:: a tag has 1 to 36' --share plain:
+bad 'cannot share both: another share has this tag' --share plain --share both
+bad 'cannot share plain:e: a guest has 4' --share plain:a --share plain:b --share plain:c --share plain:d --share plain:e
+bad 'cannot share plain:d: a guest has 4' --rootfs / --share plain:a --share plain:b --share plain:c --share plain:d
+bad 'cannot share none: No such file' --rootfs none
+bad 'cannot use the socket .*: the name is missing or too long' --vsock "$(printf '%0100d' 0)"
+bad 'run: cannot listen for a debugger at .*: the path is missing or too long' --gdb "$(printf '%0110d' 0)"
+bad 'run: --memory: a guest takes 16M to 1024G, a stock kernel 62M' -m 15M
+is "K1 ... and nothing was linked, nor a name taken" "" "$(find cache run -mindepth 1 2>/dev/null)"
+
+# ---- a colon in a folder's name
+good() {	# NAME OPTION...: whatever is wrong comes later
+	local name=$1
+	shift
+	lguest run -k none "$@" -- true >out 2>err </dev/null
+	is "$name" "122 " "$? $(grep share err)"
+}
+good "L10 a folder with a colon in its name is shared" --share co:lon
+good "L10 ... with a tag, and read-only" --share co:lon:tag,ro
+good "L10 DIR:TAG is a folder and a tag, if there is such a folder" --share both:tag
+
+finish
