@@ -1,11 +1,11 @@
 # tests/system/lib/guest.sh: sourced, after lab.sh, by the scripts that have a kernel
 # other than the lab's as a guest.
 
-# Programs that run in the guest: two, and what uses its devices. And `trap`, of the host.
+# Programs that run in the guest: two, and what uses its devices.
 guest_programs() {
 	local name
 	mkdir "$work/in"
-	for name in patched trap workload; do
+	for name in patched workload; do
 		program "$lib/../$name.c" "$work/in/$name" || not_ok "$name.c compiles"
 	done
 	# Restarts once, and ends with a panic.
@@ -71,8 +71,6 @@ in/workload >/tmp/native 2>&1
 sed '1,/^=== workload/d' /tmp/out >/tmp/mine
 check "J4 C10 guest and host print the same" diff -u /tmp/native /tmp/mine
 
-split_lock in/trap -k /boot/vmlinuz-$release
-
 truncate -s 16M /tmp/a.img
 mkdir /tmp/www
 head -c 8388608 /dev/urandom >/tmp/www/big
@@ -98,7 +96,8 @@ END
 # guest_on CPU [LAB-OPTION...]: the kernel that has its layer, on this model of QEMU's. By its model Linux
 # knows which remedies a CPU needs, and what else is in the machine.
 guest_on() {
-	inside "$release on $1" --cpu "$1" --guests "$guests" "${@:2}" < <(
+	program "$lib/../trap.c" "$work/trap" || not_ok "trap.c compiles"
+	inside "$release on $1" --cpu "$1" --guests "$guests" --with "$work/trap" "${@:2}" < <(
 		echo "release=$release"
 		cat <<'END'
 flaws=/sys/devices/system/cpu/vulnerabilities
@@ -112,6 +111,7 @@ hasnt "J13 nothing of the microcode" 'microcode: ' /tmp/out
 has "J13 remedies are chosen" '^spectre_v2:Mitigation: Retpolines' /tmp/out
 hasnt "J13 ... and none that writes an MSR" 'Mitigation: (.* )?IB(RS|PB)|; IBPB: |STIBP: [^d]' /tmp/out
 grep -E '^[a-z0-9_]+:(Mitigation|Vulnerable)' /tmp/out
+split_lock ./trap -k /boot/vmlinuz-$release
 END
 	)
 }
