@@ -25,7 +25,7 @@
 	S(2,   USAGE,	"bad usage: unknown option, bad value")		\
 	S(116, STOPPED,	"ended by `lguest stop` or a debugger, not by itself")	\
 	S(117, TIME,	"the time limit was reached")			\
-	S(118, NO_STATUS, "the guest powered off before COMMAND ended")	\
+	S(118, NO_STATUS, "the guest powered off (or rebooted, with --no-reboot) before COMMAND ended")	\
 	S(119, ESCAPE,	"ended from the keyboard (Ctrl-A x, or three ^C)") \
 	S(120, PANIC,	"the guest's kernel panicked")			\
 	S(121, KILLED,	"the Host killed the guest")			\

@@ -55,6 +55,8 @@ static void tell_command_line(const struct run_settings *set, const char *kernel
 	say_option(out, "--vsock", set->vsock);
 	say_option(out, "--gdb", set->gdb);
 	say_list(out, "-p", &set->params);
+	if (set->no_reboot)
+		fputs(" --no-reboot", out);
 	fclose(out);
 	note("same again: lguest run %s%s", line, set->command ? " -- COMMAND" : "");
 	free(line);

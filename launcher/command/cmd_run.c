@@ -140,6 +140,17 @@ static void give_up_rseq(void)
 #endif
 }
 
+/* With --no-reboot a COMMAND has no status: it is as if the guest had powered off. */
+static int rebooted(const struct run_settings *set)
+{
+	if (!set->no_reboot)
+		return RUN_RESTART;
+	if (!set->command)
+		return STATUS_DONE;
+	problem("the guest rebooted before the command ended: no status came; without --no-reboot it starts again");
+	return STATUS_NO_STATUS;
+}
+
 /* The Host runs a vCPU only for the task that made it. */
 static void *vcpu_thread(void *argument)
 {
@@ -154,6 +165,8 @@ static void *vcpu_thread(void *argument)
 	if (control_start(&vcpu->guest) && detach_done() && confine_thread(THREAD_VCPU)) {
 		resident_give_back();
 		vcpu->status = run_guest(&vcpu->guest);
+		if (vcpu->status == RUN_RESTART)
+			vcpu->status = rebooted(vcpu->set);
 		gdb_ended(vcpu->status);
 	}
 	control_stop();

@@ -20,6 +20,7 @@ struct run_settings {
 	const char *name;
 	bool detach;
 	uint64_t time_limit;	/* ns, 0: none */
+	bool no_reboot;
 	bool try_anyway;
 	bool verbose;
 	/* Not options: */

@@ -54,6 +54,8 @@ static const struct option run_options[] = {
 	  "return when the guest runs; `lguest console NAME` reaches it" },
 	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
 	  "end the guest after S seconds" },
+	{ 0, "no-reboot", OPTION_FLAG, AT(no_reboot), NULL,
+	  "a guest that reboots has ended; without it, it and COMMAND start again" },
 	{ 'v', "verbose", OPTION_FLAG, AT(verbose), NULL,
 	  "say what is done, show kernel messages, print counters at the end" },
 	{ .name = NULL },

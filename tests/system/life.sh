@@ -69,6 +69,13 @@ is "I4 every restart is told" 3 "$(grep -c '^lguest: the guest restarts' /tmp/er
 has "I4 ... and counted" '^lguest: restarted 3 times' /tmp/err
 check "I4 nothing is left of the restarts" no_guest_left
 
+lguest run -v --no-reboot -- sh -c 'reboot -f; sleep 60' >/tmp/out 2>/tmp/err
+is "I4 --no-reboot: a command whose guest reboots has no status" "118 1" \
+	"$? $(grep -c '^lguest: the guest rebooted before the command ended' /tmp/err)"
+has "K1 ... -v tells it, too" '^lguest: same again: .* --no-reboot' /tmp/err
+echo 'reboot -f; sleep 60' | lguest run --no-reboot >/tmp/out 2>/tmp/err
+is "I4 --no-reboot: a guest that reboots has ended" 0 $?
+
 rm -f /tmp/out
 lguest run -- sh -c 'echo up; while :; do :; done' >/tmp/out 2>/tmp/err &
 pid=$!
