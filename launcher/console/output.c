@@ -15,6 +15,8 @@
 #include "output.h"
 #include "terminal.h"
 
+#define LOG_LINES	60
+
 /* A reader that is slow or stopped must not keep the guest from being ended. */
 static void write_all(struct guest *guest, int fd, const uint8_t *bytes, size_t size)
 {
@@ -97,6 +99,16 @@ void guest_output(struct console *console, unsigned int port,
 	}
 }
 
+/* Where the last lines begin: enough for what a kernel says as it dies. */
+static size_t last_lines(const uint8_t *log, size_t size)
+{
+	size_t at = size, lines = 0;
+
+	while (at && (log[at - 1] != '\n' || at == size || ++lines < LOG_LINES))
+		at--;
+	return at;
+}
+
 void show_log(const struct console *console)
 {
 	static uint8_t log[CONSOLE_LOG];
@@ -104,8 +116,9 @@ void show_log(const struct console *console)
 
 	if (!size || verbose)
 		return;
-	problem("the last messages of the guest's kernel:");
-	for (i = 0; i < size; i++)
+	i = last_lines(log, size);
+	problem("the last messages of the guest's kernel%s:", i ? "; -v shows all" : "");
+	for (; i < size; i++)
 		if (log[i] != '\r')
 			fputc(log[i], stderr);
 	if (log[size - 1] != '\n')

@@ -57,7 +57,7 @@ static int dead(struct guest *guest)
 	}
 	show_log(&guest->console);
 	if (!strncmp(reason, "CRASH: ", 7)) {
-		problem("the guest's kernel panicked: %s; -v shows all its messages",
+		problem("the guest's kernel panicked: %s; its last messages tell more",
 			reason + 7);
 		return STATUS_PANIC;
 	}

@@ -222,6 +222,31 @@ static void test_command(void **state)
 	assert_true(guest.console.ready);
 }
 
+/* Of a long log only the end is shown, and how to see the rest; of a short one all. */
+static void test_long_log(void **state)
+{
+	const struct step steps[] = { NOTIFY(0, "[9.9] the last line\r\n"), ERROR(ENOENT) };
+	unsigned int i, lines = 0;
+	const char *at;
+	char line[40];
+
+	(void)state;
+	guest.command = true;
+	reason = "CRASH: no good";
+	for (i = 0; i < 1000; i++) {
+		snprintf(line, sizeof(line), "[0.0] line %u\r\n", i);
+		console_keep(&guest.console, (uint8_t *)line, strlen(line));
+	}
+	assert_int_equal(play(steps), STATUS_PANIC);
+	for (at = err; *at; at++)
+		lines += *at == '\n';
+	assert_int_equal(lines, 60);
+	assert_true(!strncmp(err, "[0.0] line 941\n", 15));
+	assert_non_null(strstr(err, "[0.0] line 999\n[9.9] the last line\n"));
+	assert_non_null(strstr(said, "the last messages of the guest's kernel; -v shows all:\n"));
+	assert_non_null(strstr(said, "panicked: no good; its last messages tell more\n"));
+}
+
 static void test_no_status(void **state)
 {
 	const struct step steps[] = { NOTIFY(0, "[0.0] oh no\r\n"), ERROR(ENOENT) };
@@ -383,7 +408,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_shell), TEST(test_command), TEST(test_no_status),
+		TEST(test_shell), TEST(test_command), TEST(test_no_status), TEST(test_long_log),
 		TEST(test_panic), TEST(test_killed), TEST(test_restart),
 		TEST(test_host_errors), TEST(test_traps), TEST(test_time_limit),
 		TEST(test_signal), TEST(test_input), TEST(test_reader_went_away),
