@@ -21,7 +21,7 @@
  */
 #define EXIT_STATUSES(S)						\
 	S(0,   DONE,	"the guest powered off (or COMMAND succeeded)")	\
-	S(1,   FAILED,	"`check` found something missing or refused; another command failed") \
+	S(1,   FAILED,	"`check` found something missing or refused; another command failed; output was lost") \
 	S(2,   USAGE,	"bad usage: unknown option, bad value")		\
 	S(116, STOPPED,	"ended by `lguest stop` or a debugger, not by itself")	\
 	S(117, TIME,	"the time limit was reached")			\

@@ -4,6 +4,7 @@
  * read on in command/cmd_run.c, which starts a guest, then machine/vcpu.c, which runs it.
  * Read next: hardware/guest.h.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,16 +123,30 @@ int cmd_version(int argc, char **argv)
 	return STATUS_DONE;
 }
 
-/* Files that we open must not take the place of a missing stdin or stdout. */
+/*
+ * Files that we open must not take the place of a missing stdin or stdout.  What is
+ * written to one that is missing fails, as it would without us.
+ */
 static void fill_standard_files(void)
 {
 	int fd;
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_RDWR : O_RDONLY) != fd)
+			_exit(STATUS_HOST);
+}
+
+/* Whoever reads our output believes our status: what did not arrive is no success. */
+static int output_arrived(const char *command, int status)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	if (status == STATUS_DONE)
+		problem("%s: its output is lost: %s; give it a place with room, or one that is open",
+			command, errno ? strerror(errno) : "it could not be written");
+	return status == STATUS_DONE ? STATUS_FAILED : status;
 }
 
 int main(int argc, char **argv)
@@ -155,5 +170,5 @@ int main(int argc, char **argv)
 			argv[1]);
 		return STATUS_USAGE;
 	}
-	return command->run(argc - 1, argv + 1);
+	return output_arrived(command->name, command->run(argc - 1, argv + 1));
 }

@@ -39,7 +39,7 @@ struct option {
 struct command {
 	const char *name;
 	const char *arguments;	/* what may follow the options */
-	const char *summary;
+	const char *summary;	/* lines; the first is a sentence, for `lguest help` */
 	const struct option *options;
 	int (*run)(int argc, char **argv);
 };

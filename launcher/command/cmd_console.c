@@ -36,6 +36,7 @@ struct session {
 	const char *name;
 	int guest, signals;
 	bool raw, input;
+	int lost;		/* errno: output could not be written */
 	struct escape escape;
 };
 
@@ -105,7 +106,12 @@ static bool show_output(struct session *s)
 
 	if (size < 0 && (errno == EINTR || errno == EAGAIN))
 		return true;
-	return size > 0 && write_all(STDOUT_FILENO, bytes, size);
+	if (size <= 0)
+		return false;
+	if (write_all(STDOUT_FILENO, bytes, size))
+		return true;
+	s->lost = errno;
+	return false;
 }
 
 /* A signal that asks us to leave, or 0. */
@@ -122,6 +128,15 @@ static int take_signal(struct session *s)
 	else
 		return info.ssi_signo;
 	return 0;
+}
+
+static int output_lost(const struct session *s)
+{
+	if (s->lost == EPIPE)	/* as any program whose reader went away */
+		return 128 + SIGPIPE;
+	problem("console: the output of '%s' is lost: %s; the guest goes on", s->name,
+		strerror(s->lost));
+	return STATUS_FAILED;
 }
 
 static int talk(struct session *s)
@@ -142,8 +157,7 @@ static int talk(struct session *s)
 			return 128 + number;
 		if (fds[0].revents && !show_output(s)) {
 			terminal_restore();
-			note("the guest '%s' has ended", s->name);
-			return STATUS_DONE;
+			return s->lost ? output_lost(s) : STATUS_DONE;
 		}
 		if (fds[2].revents && !take_keys(s))
 			break;

@@ -31,8 +31,9 @@ static const struct option stop_options[] = {
 
 const struct command list_command = {
 	"list", "",
-	"Show your guests that have a name: their memory, how much of it they have\n"
-	"touched, what the launcher takes besides, and for how long they run.",
+	"Show your guests that have a name.\n"
+	"For each: its memory, how much of it it has touched, what the launcher takes\n"
+	"besides, and for how long it runs.",
 	no_options, cmd_list,
 };
 

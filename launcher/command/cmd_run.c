@@ -256,7 +256,7 @@ static int run(const struct run_settings *set)
 	control_close();
 	if (status == RUN_ENDED)
 		return ended(guest);
-	return status == RUN_RESTART ? STATUS_DONE : status;
+	return with_output(guest, status == RUN_RESTART ? STATUS_DONE : status);
 }
 
 /*

@@ -34,8 +34,8 @@ static const struct option stat_options[] = {
 
 const struct command stat_command = {
 	"stat", "[PID]",
-	"Show what the guests of this machine do, per second; with the PID of a\n"
-	"launcher, all counters of its guest, with their totals.  Root only.\n"
+	"Show what the guests of this machine do, per second.  Root only.\n"
+	"With the PID of a launcher: all counters of its guest, with their totals.\n"
 	"  switches  world switches: the guest ran, and came back to the Host; by reason:\n"
 	"  calls     hypercalls, and system calls that took the slow way\n"
 	"  faults    page faults\n"

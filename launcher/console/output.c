@@ -17,6 +17,20 @@
 
 #define LOG_LINES	60
 
+/* Once is enough: it goes on, and its end will tell. */
+static void lose(struct guest *guest, int error)
+{
+	if (!guest->lost)
+		problem("the guest's output is lost: %s; give it a place with room, or one that is open",
+			strerror(error));
+	guest->lost = error;
+}
+
+int with_output(const struct guest *guest, int status)
+{
+	return status == STATUS_DONE && guest->lost ? STATUS_FAILED : status;
+}
+
 /* A reader that is slow or stopped must not keep the guest from being ended. */
 static void write_all(struct guest *guest, int fd, const uint8_t *bytes, size_t size)
 {
@@ -33,6 +47,7 @@ static void write_all(struct guest *guest, int fd, const uint8_t *bytes, size_t 
 			request_end(guest, END_SIGNAL + SIGPIPE);
 			return;
 		} else if (done == 0 || errno != EINTR) {
+			lose(guest, done ? errno : ENOSPC);
 			return;
 		}
 		if (guest->end)

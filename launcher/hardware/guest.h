@@ -25,6 +25,7 @@ struct guest {
 	 * Set once, by request_end(), from any thread.
 	 */
 	atomic_int end;
+	int lost;		/* errno: of its output not all could be written */
 	/* For kick_vcpu() and tell_watch(); console/watch.c sets them. */
 	pthread_t vcpu_thread;
 	int news;		/* eventfd */

@@ -76,6 +76,11 @@ has "K1 ... -v tells it, too" '^lguest: same again: .* --no-reboot' /tmp/err
 echo 'reboot -f; sleep 60' | lguest run --no-reboot >/tmp/out 2>/tmp/err
 is "I4 --no-reboot: a guest that reboots has ended" 0 $?
 
+lguest run -- echo hi >/dev/full 2>/tmp/err
+is "K1 output that does not fit is no success" "1 1" "$? $(grep -c "^lguest: the guest's output is lost: No space" /tmp/err)"
+lguest run -- sh -c 'echo hi; exit 7' >&- 2>/tmp/err
+is "K1 ... and told, with the command's own status" "7 1" "$? $(grep -c "^lguest: the guest's output is lost: Bad file" /tmp/err)"
+
 rm -f /tmp/out
 lguest run -- sh -c 'echo up; while :; do :; done' >/tmp/out 2>/tmp/err &
 pid=$!

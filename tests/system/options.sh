@@ -54,4 +54,29 @@ good "L10 a folder with a colon in its name is shared" --share co:lon
 good "L10 ... with a tag, and read-only" --share co:lon:tag,ro
 good "L10 DIR:TAG is a folder and a tag, if there is such a folder" --share both:tag
 
+# ---- output that is lost is no success
+commands=$(lguest help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+check "K1 there are commands" test "$(wc -w <<<"$commands")" -ge 5
+lost() {	# NAME COMMAND...
+	local name=$1
+	shift
+	lguest "$@" >/dev/full 2>err
+	is "K1 $name to a full disk is a failure" "1 1" "$? $(wc -l <err)"
+	has "K1 ... that is told" "^lguest: $1: .*(No space left on device|could not be written)"
+	lguest "$@" >&- 2>err
+	is "K1 $name to a closed stdout is a failure" "1 1" "$? $(wc -l <err)"
+	has "K1 ... that is told" "^lguest: $1: .*(Bad file descriptor|could not be written)"
+}
+for command in $commands; do lost "$command --help" "$command" --help; done
+lost version version
+lost list list
+lost "the manual" help --man
+lguest list >&- 2>&-
+is "K1 nor with no stderr, either" 1 $?
+lguest run -k none -- true >&- 2>err
+is "K1 a stdout that is closed and not used matters to nobody" 122 $?
+
+is "K1 help: each summary is a sentence" "" \
+	"$(lguest help | sed -n '/^Commands:/,/^$/p' | grep '^  ' | grep -v '\.$')"
+
 finish

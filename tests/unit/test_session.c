@@ -404,6 +404,33 @@ static void test_reader_went_away(void **state)
 	assert_int_equal(guest.end, END_SIGNAL + SIGPIPE);
 }
 
+/* It goes on, is told once, and its success becomes a failure. */
+static void test_output_lost(void **state)
+{
+	const struct step steps[] = {
+		NOTIFY(1, "out"), NOTIFY(1, "more"), NOTIFY(3, "exit 0\n"), ERROR(ENOENT),
+	};
+	int saved = dup(1), full = open("/dev/full", O_WRONLY), status;
+
+	(void)state;
+	guest.command = true;
+	reason = "POWEROFF: ";
+	script = steps;
+	dup2(full, 1);
+	status = run_guest(&guest);
+	dup2(saved, 1);
+	close(saved);
+	close(full);
+	fflush(message_stream);
+	assert_int_equal(status, STATUS_DONE);
+	assert_int_equal(with_output(&guest, status), STATUS_FAILED);
+	assert_int_equal(with_output(&guest, 7), 7);
+	assert_string_equal(said, "lguest: the guest's output is lost: No space left on device; "
+			    "give it a place with room, or one that is open\n");
+	guest.lost = 0;
+	assert_int_equal(with_output(&guest, status), STATUS_DONE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -412,6 +439,7 @@ int main(void)
 		TEST(test_panic), TEST(test_killed), TEST(test_restart),
 		TEST(test_host_errors), TEST(test_traps), TEST(test_time_limit),
 		TEST(test_signal), TEST(test_input), TEST(test_reader_went_away),
+		TEST(test_output_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
