@@ -236,6 +236,12 @@ static void lguest_write_idt_entry(gate_desc *idt, int n,
 			handler = lguest_page_fault;
 			lguest_shared.direct_faults = 1;
 			break;
+#ifdef CONFIG_IA32_EMULATION
+		case X86_TRAP_GP:
+			linux_general_protection = handler;
+			handler = lguest_general_protection;
+			break;
+#endif
 		case X86_TRAP_DB:
 			handler = asm_xenpv_exc_debug;
 			break;

@@ -193,16 +193,8 @@ SYM_CODE_START(lguest_iret)
 SYM_CODE_END(lguest_iret)
 SYM_INNER_LABEL(lguest_entry_end, SYM_L_GLOBAL)
 
-/*S:325
- * A page fault.  Those at user addresses the Host did not look at
- * (direct_faults); lguest_sort_fault() does.  It leaves a request for the Host
- * in the shared page, and either that is all there is to do, or Linux's handler
- * follows, with the error code as the guest's own tables make it.
-:*/
-	.section .text, "ax"
-SYM_CODE_START(lguest_page_fault)
-	endbr64
-	movl	$1, lguest_flush_later(%rip)
+/* A C function decides, by the frame, how it goes on: zero flag set if by Linux's handler. */
+.macro ASK function
 	pushq	%rax
 	pushq	%rcx
 	pushq	%rdx
@@ -214,7 +206,7 @@ SYM_CODE_START(lguest_page_fault)
 	pushq	%r11
 	cld
 	leaq	72(%rsp), %rdi
-	call	lguest_sort_fault
+	call	\function
 	testl	%eax, %eax
 	popq	%r11
 	popq	%r10
@@ -225,6 +217,19 @@ SYM_CODE_START(lguest_page_fault)
 	popq	%rdx
 	popq	%rcx
 	popq	%rax
+.endm
+
+/*S:325
+ * A page fault.  Those at user addresses the Host did not look at
+ * (direct_faults); lguest_sort_fault() does.  It leaves a request for the Host
+ * in the shared page, and either that is all there is to do, or Linux's handler
+ * follows, with the error code as the guest's own tables make it.
+:*/
+	.section .text, "ax"
+SYM_CODE_START(lguest_page_fault)
+	endbr64
+	movl	$1, lguest_flush_later(%rip)
+	ASK	lguest_sort_fault
 	jnz	2f
 	jmp	*linux_page_fault(%rip)
 	int3
@@ -232,6 +237,24 @@ SYM_CODE_START(lguest_page_fault)
 	jmp	lguest_iret
 	int3
 SYM_CODE_END(lguest_page_fault)
+
+#ifdef CONFIG_IA32_EMULATION
+/*S:327
+ * A general protection fault.  SYSENTER is one, as the Host leaves it no way in; but
+ * 32-bit programs may use it where the CPU has it (Linux's vDSO does not offer it then).
+ * Its entry wants the same frame without the error code.
+:*/
+SYM_CODE_START(lguest_general_protection)
+	endbr64
+	ASK	lguest_is_sysenter
+	jnz	2f
+	jmp	*linux_general_protection(%rip)
+	int3
+2:	leaq	8(%rsp), %rsp
+	jmp	entry_SYSENTER_compat_after_hwframe
+	int3
+SYM_CODE_END(lguest_general_protection)
+#endif
 
 /*S:330
  * Interrupt on and off, without a visit to the Host unless an interrupt, or a

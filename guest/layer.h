@@ -22,6 +22,11 @@
 struct pt_regs;
 struct mm_struct;
 
+/* As entry.S has it on the stack. */
+struct fault_frame {
+	unsigned long error, ip, cs, flags, sp;
+};
+
 extern struct lguest_shared lguest_shared;
 
 /*
@@ -60,8 +65,8 @@ extern char lguest_iret[], lguest_cmpxchg16b[];
 extern char lguest_save_fl[], lguest_irq_disable[], lguest_irq_enable[];
 extern char lguest_read_cr2[];
 void lguest_unexpected(void);
-extern char lguest_page_fault[];
-extern void *linux_page_fault;
+extern char lguest_page_fault[], lguest_general_protection[];
+extern void *linux_page_fault, *linux_general_protection;
 extern u32 lguest_flush_later, lguest_ring_waits;
 
 /* boot.c */

@@ -209,11 +209,6 @@ unsigned long *lguest_entry_of(unsigned long address)
 	return entry_in(table, address, PAGE_SHIFT);
 }
 
-/* As entry.S has it on the stack. */
-struct fault_frame {
-	unsigned long error, ip, cs, flags, sp;
-};
-
 static bool allowed(unsigned long rights, unsigned long code, bool user)
 {
 	if (code & X86_PF_WRITE && !(rights & _PAGE_RW))

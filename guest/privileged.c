@@ -141,6 +141,29 @@ static struct notifier_block no_fixup_block = {
 	.notifier_call	= no_fixup,
 };
 
+/*G:358
+ * SYSENTER of a 32-bit program; see entry.S.
+ */
+void *linux_general_protection;
+
+/**
+ * lguest_is_sysenter() - what was this general protection fault?
+ * @frame: of the fault
+ *
+ * Return: 1 if it is a system call, 0 if it is Linux's.
+ */
+int lguest_is_sysenter(struct fault_frame *frame);
+
+int lguest_is_sysenter(struct fault_frame *frame)
+{
+	static const u8 sysenter[] = { 0x0f, 0x34 };
+	u8 bytes[2];
+
+	return frame->cs == __USER32_CS && !frame->error &&
+	       !copy_from_user_nofault(bytes, (void __user *)frame->ip, sizeof(bytes)) &&
+	       !memcmp(bytes, sysenter, sizeof(bytes));
+}
+
 /**
  * setup_privileged() - instructions that no operation of Linux's stands for
  */

@@ -107,6 +107,39 @@ static void faults(void)
 	TRY("jump", "movl $0x20, %%eax\n\tjmp *%%eax");
 	TRY("int 13", "int $13");
 	TRY("int 0x90", "int $0x90");
+	TRY("cli", "cli");
+	TRY("out", "movl $0x80, %%edx\n\toutb %%al, %%dx");
+}
+
+/* What UMIP takes away, Linux emulates: with its segments, of which it needs the base. */
+static void table_registers(void)
+{
+	struct __attribute__((packed)) { unsigned short size; unsigned int base; } gdt = {}, idt = {};
+	unsigned int cr0 = 0;
+	unsigned short ldt = 1, task = 1;
+
+	asm volatile("sgdt %0" : "=m"(gdt));
+	asm volatile("sidt %0" : "=m"(idt));
+	asm volatile("smsw %0" : "=r"(cr0));
+	asm volatile("sldt %0" : "=m"(ldt));
+	asm volatile("str %0" : "=m"(task));
+	SAY("tables", gdt.size, gdt.base, idt.size, idt.base, cr0 & 0xffff, ldt, task);
+}
+
+/* The way in that Intel's CPUs have, by hand: Linux goes on in its vDSO, and returns from there. */
+__attribute__((used)) static unsigned int kept_sp, kept_bp;
+
+static void sysenter(void)
+{
+	unsigned int result;
+
+	seen[0] = 0;
+	asm volatile("movl %%esp, kept_sp\n\tmovl %%ebp, kept_bp\n\tmovl $1f, %1\n\t"
+		     "pushl $1f\n\tpushl %%ecx\n\tpushl %%edx\n\tpushl %%ebp\n\t"
+		     "movl %%esp, %%ebp\n\tsysenter\n"
+		     "1:\tmovl kept_sp, %%esp\n\tmovl kept_bp, %%ebp"
+		     : "=a"(result), "=m"(resume) : "0"(GETPID) : "ecx", "edx", "memory", "cc");
+	SAY("sysenter", seen[0], seen[1], (int)result == system_call(GETPID, 0, 0, 0));
 }
 
 static unsigned int thread_local = 0x7105ca1;
@@ -226,6 +259,8 @@ __attribute__((used)) static void begin(unsigned int *stack)
 	SAY("segments", cs, ss);
 	kernel_entry(stack);
 	faults();
+	table_registers();
+	sysenter();
 	threads();
 	timer();
 	long_mode();

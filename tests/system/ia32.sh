@@ -15,12 +15,12 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 done
 END
 
-for options in '' '--cpu Skylake-Client --append pti=on'; do
+for options in '' '--cpu Skylake-Client,umip=on --append pti=on'; do
 	# shellcheck disable=SC2086
 	inside "${options:-max}" $options --with "$work/ia32" --with "$work/beside" <<'END'
 ./ia32 >/tmp/host
 is "L11 it runs on the host" 0 $?
-is "L11 ... to its end" 18 "$(wc -l </tmp/host)"
+is "L11 ... to its end" 22 "$(wc -l </tmp/host)"
 for i in 1 2 3 4 5 6 7 8 9 10; do cat /tmp/host; done >/tmp/wanted
 lguest run --share /lab,ro -- sh /mnt/share/beside >/tmp/guest 2>/tmp/err
 is "L11 D9 I8 ten times the same in a guest, beside 64-bit programs" "" "$(diff /tmp/wanted /tmp/guest)"
