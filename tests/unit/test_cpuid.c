@@ -74,6 +74,22 @@ static struct {
 
 static u64 xcr0;
 
+/* Components of XSAVE, with their sizes and places; all else is all ones. */
+static void other_leaf(u32 *a, u32 *b, u32 *c, u32 *d)
+{
+	static const struct { u32 size, at; } parts[10] = {
+		[2] = { 256, 576 }, [5] = { 64, 1088 }, [6] = { 512, 1152 },
+		[7] = { 1024, 1664 }, [9] = { 8, 2688 },
+	};
+	u32 leaf = *a, sub = *c;
+
+	*a = *b = *c = *d = ~0U;
+	if (leaf != 0xd || sub < 2)
+		return;
+	*a = sub < ARRAY_SIZE(parts) ? parts[sub].size : 0;
+	*b = sub < ARRAY_SIZE(parts) ? parts[sub].at : 0;
+}
+
 static void native_cpuid(u32 *a, u32 *b, u32 *c, u32 *d)
 {
 	unsigned int i;
@@ -81,7 +97,10 @@ static void native_cpuid(u32 *a, u32 *b, u32 *c, u32 *d)
 	for (i = 0; i < ARRAY_SIZE(machine); i++)
 		if (machine[i].leaf == *a && machine[i].sub == *c)
 			break;
-	assert_true(i < ARRAY_SIZE(machine));
+	if (i == ARRAY_SIZE(machine)) {
+		other_leaf(a, b, c, d);
+		return;
+	}
 	*a = machine[i].r[0];
 	*b = machine[i].r[1];
 	*c = machine[i].r[2];
@@ -248,6 +267,60 @@ static void test_any(void **state)
 	}
 }
 
+/* What is not in the lists is not there, whatever the machine has. */
+static bool is_shown(u32 leaf)
+{
+	switch (leaf) {
+	case 0 ... 2:		/* maker, features, caches of old CPUs */
+	case 4:			/* caches */
+	case 7:
+	case 0xd:
+	case 0x80000000 ... 0x80000008:
+	case 0x80000021:
+		return true;
+	default:		/* MONITOR, power, PMU, topology, APIC, SGX, AMX ... */
+		return false;
+	}
+}
+
+static void test_leaves(void **state)
+{
+	static const u32 from[] = { 0, 0x40000001, 0x80000000 };
+	unsigned int i, n, r;
+
+	(void)state;
+	full_machine();
+	setup_features();
+	for (i = 0; i < ARRAY_SIZE(from); i++)
+		for (n = 0; n < 0x200; n++)
+			for (r = 0; r < 4 && !is_shown(from[i] + n); r++)
+				assert_int_equal(asked(from[i] + n, 0, r), 0);
+	/* One CPU, the first, which shares its caches with nobody. */
+	assert_int_equal(asked(1, 0, 1), 0x1ff00);
+	assert_int_equal(asked(4, 0, 0), 0x3fff);
+	/* Four levels of tables, on whatever machine. */
+	assert_int_equal(asked(0x80000008, 0, 0), 48 << 8 | 0xff);
+	assert_int_equal(asked(0x80000008, 0, 2), 0);
+}
+
+static void test_xstate(void **state)
+{
+	(void)state;
+	full_machine();
+	setup_features();
+	assert_int_equal(asked(0xd, 0, 0), 0xe7);
+	assert_int_equal(asked(0xd, 0, 1), 2688);
+	assert_int_equal(asked(0xd, 0, 2), 2688);
+	assert_int_equal(asked(0xd, 1, 0), 5);
+	assert_int_equal(asked(0xd, 7, 0), 1024);
+	assert_int_equal(asked(0xd, 9, 0), 0);
+	xcr0 = 7;
+	setup_features();
+	assert_int_equal(asked(0xd, 0, 0), 7);
+	assert_int_equal(asked(0xd, 0, 1), 832);
+	assert_int_equal(asked(0xd, 7, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +328,8 @@ int main(void)
 		cmocka_unit_test(test_fsrm),
 		cmocka_unit_test(test_avx),
 		cmocka_unit_test(test_any),
+		cmocka_unit_test(test_leaves),
+		cmocka_unit_test(test_xstate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
