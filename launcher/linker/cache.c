@@ -27,6 +27,7 @@
 #define ROOTS_CACHE	"/var/cache/lguest"
 /* s; the coarsest clock of a file system (FAT) */
 #define CLOCK_STEP	2
+#define PIECE		(1UL << 20)	/* between two looks whether we shall end */
 
 static char *cache_dir(void)
 {
@@ -197,49 +198,97 @@ int cache_path(uint64_t kernel_sum, const char *release,
 	return ret;
 }
 
-static bool write_all(int fd, const struct blob *contents)
+/* What is wrong, or 0. */
+static int write_all(int fd, const struct blob *contents)
 {
-	size_t done = 0;
+	size_t done = 0, piece;
+	ssize_t n;
 
 	while (done < contents->size) {
-		ssize_t n = write(fd, contents->data + done,
-				  contents->size - done);
-
+		piece = contents->size - done < PIECE ? contents->size - done : PIECE;
+		n = write(fd, contents->data + done, piece);
+		if (signals_came())
+			return EINTR;
 		if (n < 0 && errno != EINTR)
-			return false;
+			return errno;
 		if (n > 0)
 			done += n;
 	}
 	/* The data must be there before the name is. */
-	return fsync(fd) == 0;
+	return fsync(fd) ? errno : 0;
+}
+
+static int write_then_name(char *temp, const char *path, const struct blob *contents)
+{
+	mode_t mask = umask(0);
+	int fd, why;
+
+	umask(mask);
+	fd = mkostemp(temp, 0);
+	if (fd < 0)
+		return errno;
+	why = write_all(fd, contents);
+	if (!why && fchmod(fd, 0644 & ~mask) < 0)
+		why = errno;
+	if (close(fd) < 0 && !why)
+		why = errno;
+	if (!why && signals_came())
+		why = EINTR;
+	if (!why && rename(temp, path) < 0)
+		why = errno;
+	if (why)
+		unlink(temp);
+	return why;
+}
+
+/*
+ * A name that is given would be another file's from then on: of a device, a pipe or a
+ * folder nobody means that.  A symbolic link stays, and what it leads to is replaced.
+ */
+static int find_target(const char *path, char **target, struct lguest_error *err)
+{
+	struct stat status;
+	bool there = !stat(path, &status);
+
+	*target = there ? realpath(path, NULL) : NULL;
+	if (there && !S_ISREG(status.st_mode))
+		return link_fail(err, "writing %s: it is there, and no ordinary file; give another name",
+				 path);
+	if (!there && !lstat(path, &status))
+		return link_fail(err, "writing %s: it is a symbolic link that leads nowhere; give another name",
+				 path);
+	if (!there)
+		*target = strdup(path);
+	return *target ? 0 : link_fail(err, "writing %s: no memory", path);
+}
+
+int write_check(const char *path, struct lguest_error *err)
+{
+	char *target;
+	int ret = find_target(path, &target, err);
+
+	free(target);
+	return ret;
 }
 
 int write_whole(const char *path, const struct blob *contents,
 		struct lguest_error *err)
 {
-	mode_t mask = umask(0);
-	char *temp;
-	int fd, why;
+	char *target, *temp = NULL;
+	sigset_t signals;
+	int why = ENOMEM;
 
-	umask(mask);
-	if (asprintf(&temp, "%s.XXXXXX", path) < 0)
-		return link_fail(err, "writing %s: no memory", path);
-	fd = mkostemp(temp, 0);
-	if (fd < 0) {
-		why = errno;
-	} else {
-		why = write_all(fd, contents) &&
-		      fchmod(fd, 0644 & ~mask) == 0 ? 0 : errno;
-		if (close(fd) < 0 && !why)
-			why = errno;
-		if (!why && rename(temp, path) < 0)
-			why = errno;
-		if (why)
-			unlink(temp);
+	if (find_target(path, &target, err) < 0) {
+		free(target);
+		return -1;
 	}
-	free(temp);
-	if (why)
-		return link_fail(err, "writing %s: %s; choose another place with: lguest link -o FILE",
-				 path, strerror(why));
-	return 0;
+	if (asprintf(&temp, "%s.XXXXXX", target) >= 0) {
+		signals_hold(&signals);
+		why = write_then_name(temp, target, contents);
+		signals_let_go(&signals);
+		free(temp);
+	}
+	free(target);
+	return why ? link_fail(err, "writing %s: %s; is there room, and may you write there? choose another place if not",
+			       path, strerror(why)) : 0;
 }

@@ -26,7 +26,9 @@ int cache_path(uint64_t kernel_sum, const char *release,
 	       const struct layer *layer, char **path,
 	       struct lguest_error *err);
 
-/* Write a file so that nobody ever sees half of it. */
+/* May a file be written there, or is there something that is no file? */
+int write_check(const char *path, struct lguest_error *err);
+/* Write a file so that nobody ever sees half of it, nor finds it after a signal. */
 int write_whole(const char *path, const struct blob *contents,
 		struct lguest_error *err);
 

@@ -73,23 +73,27 @@ static int write_symbols(const struct workdir *w, const struct layer *layer,
 }
 
 /* Run a program with its output in a file.  Returns its wait status. */
-static int spawn(char *const argv[], const char *log, int *status,
-		 struct lguest_error *err)
+static int spawn(char *const argv[], const char *log, const sigset_t *signals,
+		 int *status, struct lguest_error *err)
 {
 	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
 	pid_t pid;
 	int ret;
 
-	if (posix_spawn_file_actions_init(&files))
+	if (posix_spawn_file_actions_init(&files) || posix_spawnattr_init(&attributes))
 		return link_fail(err, "linking: no memory");
+	posix_spawnattr_setsigmask(&attributes, signals);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 	ret = posix_spawn_file_actions_addopen(&files, 1, log,
 					       O_WRONLY | O_CREAT | O_EXCL,
 					       0600);
 	if (!ret)
 		ret = posix_spawn_file_actions_adddup2(&files, 1, 2);
 	if (!ret)
-		ret = posix_spawnp(&pid, argv[0], &files, NULL, argv, environ);
+		ret = posix_spawnp(&pid, argv[0], &files, &attributes, argv, environ);
 	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attributes);
 	if (ret)
 		return link_fail(err, "linking: starting %s: %s; %s", argv[0], strerror(ret),
 				 how_to_install(PACKAGE_BINUTILS, NULL).text);
@@ -120,8 +124,8 @@ static int report(const struct layer *layer, const struct workdir *w,
 }
 
 static int run_in(struct workdir *w, const struct layer *layer,
-		  const struct kernel *kernel, struct blob *linked,
-		  FILE *verbose, struct lguest_error *err)
+		  const struct kernel *kernel, const sigset_t *signals,
+		  struct blob *linked, FILE *verbose, struct lguest_error *err)
 {
 	char *argv[] = {
 		"ld", "-m", "elf_x86_64", "-static", "-nostdlib",
@@ -138,7 +142,7 @@ static int run_in(struct workdir *w, const struct layer *layer,
 			fprintf(verbose, "%s%s", i ? " " : "", argv[i]);
 		fputc('\n', verbose);
 	}
-	if (spawn(argv, w->log, &status, err) < 0)
+	if (spawn(argv, w->log, signals, &status, err) < 0)
 		return -1;
 	if (status)
 		return report(layer, w, status, err);
@@ -149,14 +153,18 @@ int ld_run(const struct layer *layer, const struct kernel *kernel,
 	   struct blob *linked, FILE *verbose, struct lguest_error *err)
 {
 	struct workdir w;
+	sigset_t signals;
 	int ret;
 
-	if (workdir_make(&w, err) < 0)
-		return -1;
-	ret = run_in(&w, layer, kernel, linked, verbose, err);
-	if (ret < 0 && verbose)
-		fprintf(verbose, "keeping the files in %s\n", w.dir);
-	else
-		workdir_remove(&w);
+	signals_hold(&signals);
+	ret = workdir_make(&w, err);
+	if (!ret) {
+		ret = run_in(&w, layer, kernel, &signals, linked, verbose, err);
+		if (ret < 0 && verbose && !signals_came())
+			fprintf(verbose, "keeping the files in %s\n", w.dir);
+		else
+			workdir_remove(&w);
+	}
+	signals_let_go(&signals);
 	return ret;
 }

@@ -211,6 +211,8 @@ int lguest_link(const char *vmlinuz, const struct lguest_link_options *options,
 	int ret;
 
 	*result = NULL;
+	if (options->out && write_check(options->out, err) < 0)
+		return -1;
 	ret = lguest_linked(vmlinuz, &note, err);
 	if (ret < 0)
 		return -1;
@@ -265,19 +267,20 @@ static int open_vmlinuz(struct kernel *kernel, const char *vmlinuz, struct lgues
 int lguest_debug_file(const char *vmlinuz, const char *path, struct lguest_error *err)
 {
 	struct kernel kernel;
+	char *bytes = NULL;
+	size_t size;
 	FILE *out;
 	int ret;
 
 	if (open_vmlinuz(&kernel, vmlinuz, err) < 0)
 		return -1;
-	out = fopen(path, "we");
-	if (out)
-		ret = debug_file_write(&kernel.ks, out, err);
-	else
-		ret = link_fail(err, "cannot write %s: %s; give --debug-file another name",
-				path, strerror(errno));
+	out = open_memstream(&bytes, &size);
+	ret = out ? debug_file_write(&kernel.ks, out, err) : link_fail(err, "no memory");
 	if (out)
 		fclose(out);
+	if (!ret)
+		ret = write_whole(path, &(struct blob){ (uint8_t *)bytes, size }, err);
+	free(bytes);
 	kernel_close(&kernel);
 	return ret;
 }

@@ -3,6 +3,7 @@
  * Errors as sentences, and whole files in memory: see util.h.
  * The end of the walk; tests/micro/micro.h begins another.
  */
+#define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -84,6 +85,47 @@ int blob_read(struct blob *blob, const char *path, size_t limit,
 	ret = read_open(fd, blob, path, limit, err);
 	close(fd);
 	return ret;
+}
+
+static void those_that_end_us(sigset_t *set)
+{
+	static const int all[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGXCPU };
+	size_t i;
+
+	sigemptyset(set);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		sigaddset(set, all[i]);
+}
+
+void signals_hold(sigset_t *before)
+{
+	sigset_t set;
+
+	those_that_end_us(&set);
+	sigaddset(&set, SIGXFSZ);	/* a file that may not grow: EFBIG is enough */
+	sigprocmask(SIG_BLOCK, &set, before);
+}
+
+bool signals_came(void)
+{
+	sigset_t set, pending, both;
+
+	those_that_end_us(&set);
+	sigpending(&pending);
+	sigandset(&both, &set, &pending);
+	return !sigisemptyset(&both);
+}
+
+void signals_let_go(const sigset_t *before)
+{
+	const struct timespec now = { 0 };
+	sigset_t size;
+
+	sigemptyset(&size);
+	sigaddset(&size, SIGXFSZ);
+	if (!sigismember(before, SIGXFSZ))
+		sigtimedwait(&size, NULL, &now);
+	sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 void blob_free(struct blob *blob)

@@ -9,6 +9,7 @@
 #ifndef _LGUEST_LINKER_UTIL_H
 #define _LGUEST_LINKER_UTIL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,14 @@ struct blob {
 int blob_read(struct blob *blob, const char *path, size_t limit,
 	      struct lguest_error *err);
 void blob_free(struct blob *blob);
+
+/*
+ * Signals that would end us wait while there is something half made on the disk; who
+ * makes it looks whether one came, and gives up.
+ */
+void signals_hold(sigset_t *before);
+bool signals_came(void);
+void signals_let_go(const sigset_t *before);
 
 /* Are there @len bytes at @off in something of @size bytes? */
 static inline bool range_ok(uint64_t off, uint64_t len, uint64_t size)

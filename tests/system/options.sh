@@ -16,7 +16,7 @@ bad() {		# SENTENCE OPTION...
 	shift
 	lguest run --name early "$@" -- true >out 2>err </dev/null
 	is "K1 $*: bad usage, in one line" "2 1" "$? $(wc -l <err)"
-	has "K1 ... that says why and what to try" "^lguest: $sentence[^;]*; "
+	has "K1 ... that says why and what to try" "^lguest: ${sentence}[^;]*; "
 }
 bad 'cannot use the disk none: No such file' -d none
 bad 'cannot use the disk none: No such file' -d none,ro

@@ -2,6 +2,7 @@
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* Frames that a card receives, into buffers of all kinds: K6, K10. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -279,6 +280,24 @@ static void test_bad_buffers(void **state)
 	assert_refused("outside of memory");
 }
 
+/* A frame for all goes to every socket of the folder; other files stay what they are. */
+static void test_files_stay(void **state)
+{
+	char path[64];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/seventeen_letters", folder);
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	begin(0);
+	memset(memory_at(&memory, GPA(SLOT_AT(0)), 100), 0xff, 100);
+	offer_one(1, SLOT_AT(0), 100, false);
+	wait_used(1, 1);
+	assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_lies_are_lost),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_bad_buffers),
+		cmocka_unit_test(test_files_stay),
 	};
 
 	return cmocka_run_group_tests(tests, start, finish);

@@ -48,7 +48,18 @@ static struct sockaddr_un address_of(const struct place *place, const char *name
 	return address;
 }
 
-/* A socket that nobody listens to any more is left over from a guest that died. */
+/*
+ * A socket that nobody listens to any more is left over from a guest that died.  To
+ * call what is no socket is refused, too; that is somebody's file.
+ */
+static void remove_left_over(const struct sockaddr_un *address)
+{
+	struct stat status;
+
+	if (!lstat(address->sun_path, &status) && S_ISSOCK(status.st_mode))
+		unlink(address->sun_path);
+}
+
 static bool is_left_over(int fd, const struct sockaddr_un *address)
 {
 	return !connect(fd, (const void *)address, sizeof(*address)) ? false :
@@ -66,7 +77,7 @@ static const char *bind_socket(int fd, const struct place *place)
 		return strerror(errno);
 	probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (probe >= 0 && is_left_over(probe, &address))
-		unlink(address.sun_path);
+		remove_left_over(&address);
 	if (probe >= 0)
 		close(probe);
 	if (!bind(fd, (void *)&address, sizeof(address)))
@@ -147,7 +158,7 @@ static bool send_to(struct net *net, struct msghdr *message, const char *name, i
 	if (RETRY(sendmsg(net->fd, message, flags | MSG_NOSIGNAL)) >= 0)
 		return true;
 	if (errno == ECONNREFUSED)
-		unlink(address.sun_path);
+		remove_left_over(&address);
 	/* A full queue is the peer's trouble: the frame is lost, and well sent. */
 	return errno == EAGAIN || errno == ENOBUFS;
 }
