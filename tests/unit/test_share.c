@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/share/share.c launcher/devices/share/share_request.c launcher/devices/share/share_nodes.c launcher/devices/share/share_names.c launcher/devices/share/share_files.c launcher/devices/share/share_keeper.c launcher/devices/virtio/virtqueue.c launcher/jail/landlock.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/share/share.c launcher/devices/share/share_request.c launcher/devices/share/share_body.c launcher/devices/share/share_nodes.c launcher/devices/share/share_names.c launcher/devices/share/share_files.c launcher/devices/share/share_folders.c launcher/devices/share/share_keeper.c launcher/devices/virtio/virtqueue.c launcher/jail/landlock.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* Requests for files as no kernel sends them: L10, K13. */

@@ -5,10 +5,14 @@
  *
  *	share.c		the folder, and what its threads may do
  *	share_request.c	from a request's bytes to an operation, and its answer
- *	share_nodes.c	what the guest knows: nodes and open files, both counted
+ *	share_folders.c	operations on what is in a folder
  *	share_names.c	operations on names
  *	share_files.c	operations on what a name stands for
+ *	share_nodes.c	what the guest knows: nodes and open files, both counted
+ *	share_body.c	a request's names and structures, one after the other
  *	share_keeper.c	a process that changes modes, owners and times
+ *
+ * Each calls only those that come after it.
  *
  * The guest is hostile, and so may be what others do to the folder meanwhile.
  * The rule that keeps it inside: a name is one component, looked up from the
@@ -90,6 +94,7 @@ struct request {
 	size_t left;
 };
 
+/* share_body.c */
 /* The next bytes of the body; NULL if there are not so many. */
 const void *request_take(struct request *r, size_t size);
 /* The next name: one component, not "." or ".."; NULL if it is no such thing. */
@@ -153,8 +158,10 @@ int do_rename2(struct request *r);
 /* Look a name up for the guest, and fill the answer. */
 int enter_name(struct share *share, const struct node *parent, const char *name,
 	       struct fuse_entry_out *entry);
-void fill_attributes(const struct statx *status, struct fuse_attr *to);
-uint64_t share_cache_time(const struct share *share);
+
+/* share_folders.c */
+int do_readdir(struct request *r);
+int do_readdirplus(struct request *r);
 
 /* share_files.c */
 int do_getattr(struct request *r);
@@ -164,8 +171,6 @@ int do_open(struct request *r);
 int do_opendir(struct request *r);
 int do_read(struct request *r);
 int do_write(struct request *r);
-int do_readdir(struct request *r);
-int do_readdirplus(struct request *r);
 int do_release(struct request *r);
 int do_releasedir(struct request *r);
 int do_fsync(struct request *r);
@@ -177,5 +182,7 @@ int do_statfs(struct request *r);
 int open_flags(uint32_t flags);
 bool flags_write(uint32_t flags);
 uint32_t share_open_hints(const struct share *share);
+void fill_attributes(const struct statx *status, struct fuse_attr *to);
+uint64_t share_cache_time(const struct share *share);
 
 #endif /* LGUEST_SHARE_H */

@@ -2,10 +2,9 @@
 /*
  * Operations on what a name stands for, and on open files.  Data goes straight
  * between the host's file and the guest's memory.
- * Read next: devices/vsock/virtio_vsock.c.
+ * Read next: share_names.c.
  */
 #define _GNU_SOURCE 1
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -18,6 +17,37 @@
 #include <unistd.h>
 
 #include "share.h"
+
+#define CACHE_SHORT	1	/* seconds: others change the folder too */
+#define CACHE_STEADY	60
+
+uint64_t share_cache_time(const struct share *share)
+{
+	return share->steady ? CACHE_STEADY : CACHE_SHORT;
+}
+
+void fill_attributes(const struct statx *s, struct fuse_attr *to)
+{
+	*to = (struct fuse_attr){
+		.ino = s->stx_ino,
+		.size = s->stx_size,
+		.blocks = s->stx_blocks,
+		.atime = s->stx_atime.tv_sec,
+		.mtime = s->stx_mtime.tv_sec,
+		.ctime = s->stx_ctime.tv_sec,
+		.atimensec = s->stx_atime.tv_nsec,
+		.mtimensec = s->stx_mtime.tv_nsec,
+		.ctimensec = s->stx_ctime.tv_nsec,
+		.mode = s->stx_mode,
+		.nlink = s->stx_nlink,
+		.uid = s->stx_uid,
+		.gid = s->stx_gid,
+		/* As the protocol packs it: 12 bits of major, 20 of minor. */
+		.rdev = (s->stx_rdev_minor & 0xff) | s->stx_rdev_major << 8 |
+			(s->stx_rdev_minor & ~0xffU) << 12,
+		.blksize = s->stx_blksize,
+	};
+}
 
 static int answer_attributes(struct request *r)
 {
@@ -254,100 +284,6 @@ int do_write(struct request *r)
 		return done;
 	out.size = done;
 	return request_reply(r, &out, sizeof(out));
-}
-
-struct listing {
-	struct request *r;
-	const struct node *folder;
-	size_t room, used;
-	bool plus;
-};
-
-static bool is_dots(const char *name)
-{
-	return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
-/* False if it does not fit. */
-static bool list_one(struct listing *list, const struct dirent64 *from)
-{
-	static const char zeroes[sizeof(uint64_t)];
-	struct fuse_entry_out entry = { .nodeid = 0 };
-	size_t length = strlen(from->d_name);
-	struct fuse_dirent to = {
-		.ino = from->d_ino,
-		.off = from->d_off,
-		.namelen = length,
-		.type = from->d_type,
-	};
-	size_t size = (list->plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET) + length;
-	size_t padding = FUSE_DIRENT_ALIGN(size) - size;
-
-	if (list->used + size + padding > list->room)
-		return false;
-	/* Without a node the guest looks it up later, and hears why it cannot. */
-	if (list->plus && !is_dots(from->d_name) &&
-	    enter_name(list->r->share, list->folder, from->d_name, &entry))
-		memset(&entry, 0, sizeof(entry));
-	if (list->plus)
-		chain_write(list->r->chain, &entry, sizeof(entry));
-	chain_write(list->r->chain, &to, FUSE_NAME_OFFSET);
-	chain_write(list->r->chain, from->d_name, length);
-	chain_write(list->r->chain, zeroes, padding);
-	list->used += size + padding;
-	return true;
-}
-
-/* 1: go on; 0: the end, or no more room; or -errno. */
-static int list_some(struct listing *list, int fd)
-{
-	char buffer[4096] __attribute__((aligned(8)));
-	ssize_t at, size = getdents64(fd, buffer, sizeof(buffer));
-
-	if (size <= 0)
-		return size < 0 && !list->used ? -errno : 0;
-	for (at = 0; at < size; ) {
-		const struct dirent64 *entry = (void *)(buffer + at);
-
-		if (!list_one(list, entry))
-			return 0;
-		at += entry->d_reclen;
-	}
-	return 1;
-}
-
-static int list(struct request *r, bool plus)
-{
-	const struct fuse_read_in *in = request_take(r, sizeof(*in));
-	struct open_file *file = open_file_get(r, in->fh, true);
-	struct listing list = {
-		.r = r,
-		.folder = r->node,
-		.room = in->size < r->chain->in_size ? in->size : r->chain->in_size,
-		.plus = plus,
-	};
-	int error;
-
-	if (!file)
-		return -EBADF;
-	if (r->node->hollow)
-		return 0;
-	if (lseek(file->fd, in->offset, SEEK_SET) < 0)
-		return -errno;
-	do
-		error = list_some(&list, file->fd);
-	while (error > 0);
-	return error ? error : (int)list.used;
-}
-
-int do_readdir(struct request *r)
-{
-	return list(r, false);
-}
-
-int do_readdirplus(struct request *r)
-{
-	return list(r, true);
 }
 
 static int sync_file(struct request *r, bool folder)

@@ -5,7 +5,7 @@
  * matter what others rename meanwhile; and links, "magic" ones included, are
  * never followed.  Device nodes and set-user-ID bits, which would mean something
  * to the host, are not made.
- * Read next: share_nodes.c.
+ * Read next: share_folders.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -16,14 +16,6 @@
 #include <unistd.h>
 
 #include "share.h"
-
-#define CACHE_SHORT	1	/* seconds: others change the folder too */
-#define CACHE_STEADY	60
-
-uint64_t share_cache_time(const struct share *share)
-{
-	return share->steady ? CACHE_STEADY : CACHE_SHORT;
-}
 
 /*D:520
  * Every open by name is this one.  The name is one component (request_name) and
@@ -38,29 +30,6 @@ static int open_beneath(const struct node *folder, const char *name, int flags,
 	int fd = openat(folder->fd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
 
 	return fd < 0 ? -errno : fd;
-}
-
-void fill_attributes(const struct statx *s, struct fuse_attr *to)
-{
-	*to = (struct fuse_attr){
-		.ino = s->stx_ino,
-		.size = s->stx_size,
-		.blocks = s->stx_blocks,
-		.atime = s->stx_atime.tv_sec,
-		.mtime = s->stx_mtime.tv_sec,
-		.ctime = s->stx_ctime.tv_sec,
-		.atimensec = s->stx_atime.tv_nsec,
-		.mtimensec = s->stx_mtime.tv_nsec,
-		.ctimensec = s->stx_ctime.tv_nsec,
-		.mode = s->stx_mode,
-		.nlink = s->stx_nlink,
-		.uid = s->stx_uid,
-		.gid = s->stx_gid,
-		/* As the protocol packs it: 12 bits of major, 20 of minor. */
-		.rdev = (s->stx_rdev_minor & 0xff) | s->stx_rdev_major << 8 |
-			(s->stx_rdev_minor & ~0xffU) << 12,
-		.blksize = s->stx_blksize,
-	};
 }
 
 static int enter(struct share *share, const struct node *parent, int fd,

@@ -8,7 +8,7 @@
  *
  * Only what is in the table below is done; all else is ENOSYS, on which the
  * guest's kernel does without (extended attributes, locks of its own, ...).
- * Read next: share_names.c.
+ * Read next: share_body.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -21,45 +21,6 @@
 #define MINOR		31	/* of the protocol: the first with virtio-fs */
 #define WRITE_MOST	(1U << 20)
 #define INIT_LEAST	16	/* bytes of struct fuse_init_in that every version has */
-
-const void *request_take(struct request *r, size_t size)
-{
-	const void *at = r->at;
-
-	if (size > r->left)
-		return NULL;
-	r->at += size;
-	r->left -= size;
-	return at;
-}
-
-const char *request_text(struct request *r)
-{
-	const uint8_t *end = memchr(r->at, '\0', r->left);
-
-	return end ? request_take(r, end + 1 - r->at) : NULL;
-}
-
-/*D:510
- * The one place where a name becomes trusted: a component that leads no further
- * than into its folder.
- :*/
-const char *request_name(struct request *r)
-{
-	const char *name = request_text(r);
-
-	if (!name || !*name || strlen(name) > NAME_MAX || strchr(name, '/') ||
-	    !strcmp(name, ".") || !strcmp(name, ".."))
-		return NULL;
-	return name;
-}
-
-int request_reply(struct request *r, const void *bytes, size_t size)
-{
-	if (r->chain->in_size < size)
-		return -EIO;
-	return chain_write(r->chain, bytes, size);
-}
 
 static int do_init(struct request *r)
 {
@@ -150,6 +111,9 @@ static const struct operation {
 	{ FUSE_RMDIR, do_rmdir, 0, 0, WRITES },
 	{ FUSE_RENAME, do_rename, sizeof(struct fuse_rename_in), 0, WRITES },
 	{ FUSE_RENAME2, do_rename2, sizeof(struct fuse_rename2_in), 0, WRITES },
+	/* share_folders.c */
+	{ FUSE_READDIR, do_readdir, sizeof(struct fuse_read_in), 0, 0 },
+	{ FUSE_READDIRPLUS, do_readdirplus, sizeof(struct fuse_read_in), 0, 0 },
 	/* share_files.c */
 	{ FUSE_GETATTR, do_getattr, sizeof(struct fuse_getattr_in), ATTR, 0 },
 	{ FUSE_SETATTR, do_setattr, sizeof(struct fuse_setattr_in), ATTR, WRITES },
@@ -159,8 +123,6 @@ static const struct operation {
 	{ FUSE_READ, do_read, sizeof(struct fuse_read_in), 0, 0 },
 	{ FUSE_WRITE, do_write, sizeof(struct fuse_write_in),
 	  sizeof(struct fuse_write_out), WRITES | DATA },
-	{ FUSE_READDIR, do_readdir, sizeof(struct fuse_read_in), 0, 0 },
-	{ FUSE_READDIRPLUS, do_readdirplus, sizeof(struct fuse_read_in), 0, 0 },
 	{ FUSE_RELEASE, do_release, sizeof(struct fuse_release_in), 0, 0 },
 	{ FUSE_RELEASEDIR, do_releasedir, sizeof(struct fuse_release_in), 0, 0 },
 	{ FUSE_FSYNC, do_fsync, sizeof(struct fuse_fsync_in), 0, 0 },
