@@ -12,6 +12,7 @@ say() { echo "$1: $(eval "$2" 2>&1 | tr '\n' ' ')"; }
 if [ ! -e restarted ]; then
 	say read 'cat file'
 	say list 'ls many | wc -l; ls many | md5sum; ls -l many | grep -c root'
+	say remove 'rm -rf full && echo all'
 	say sum 'md5sum <big'
 	dd if=big of=copy bs=1M conv=fsync 2>/dev/null
 	cp -a tree tree2
@@ -86,6 +87,7 @@ mkdir -p /tmp/rw/many /tmp/rw/moving /tmp/rw/tree /tmp/ro
 cd /tmp/rw
 echo content >file; cp file ../ro/file; echo secret >/tmp/secret
 for i in $(seq 1000); do : >many/entry-$i; done
+cp -a many full
 head -c 33554432 /dev/urandom >big
 cp -a /etc /sbin tree/
 ln -s /etc/passwd absolute; ln -s ../secret relative; ln -s / slash
@@ -105,6 +107,7 @@ wait $pid
 is "L10 a guest with two shares ends well" 0 $?
 is "L10 a file is read" content "$(answer read)"
 is "L10 a folder of 1000 entries" "1000 $(ls many | md5sum) 1000" "$(answer list)"
+is "L10 ... is removed with all that is in it" "all" "$(answer remove)$(ls full 2>/dev/null | wc -l | grep -v '^0')"
 is "L10 32 MiB are read" "$(md5sum <big)" "$(answer sum)"
 check "L10 32 MiB are written" cmp big copy
 check "L10 a tree is copied" diff -r tree tree2

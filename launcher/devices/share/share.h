@@ -54,6 +54,7 @@ struct open_file {
 	uint32_t node;		/* 0: free */
 	bool folder;
 	bool append;
+	struct folder_window *window;	/* what was read of a folder; or NULL */
 };
 
 /* All but the lock is under the lock, or does not change. */

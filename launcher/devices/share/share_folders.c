@@ -6,10 +6,30 @@
 #define _GNU_SOURCE 1
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "share.h"
+
+#define WINDOW	8192
+
+/*D:540
+ * A position in a folder is a number that the host's file system made up.  On
+ * some (tmpfs, before Linux 6.6) it counts the names before it: whoever removes
+ * names while he reads, as rm -r does, and then goes to a position, has passed
+ * over as many.  The open folder itself never does that, as long as it is read on
+ * and on.  So a position is gone to only if the guest leaves the order of reading;
+ * what was read and did not fit into an answer, or was in the last answers and the
+ * guest's program had no room for it, is kept here.
+ :*/
+struct folder_window {
+	uint64_t before;		/* position of the first byte */
+	uint64_t given;			/* position behind what the guest got last */
+	size_t given_at;		/* which is here */
+	size_t size;
+	char bytes[WINDOW] __attribute__((aligned(8)));
+};
 
 struct listing {
 	struct request *r;
@@ -53,22 +73,61 @@ static bool list_one(struct listing *list, const struct dirent64 *from)
 	return true;
 }
 
-/* 1: go on; 0: the end, or no more room; or -errno. */
-static int list_some(struct listing *list, int fd)
+static const struct dirent64 *entry_at(const struct folder_window *w, size_t at)
 {
-	char buffer[4096] __attribute__((aligned(8)));
-	ssize_t at, size = getdents64(fd, buffer, sizeof(buffer));
+	return (const void *)(w->bytes + at);
+}
 
-	if (size <= 0)
-		return size < 0 && !list->used ? -errno : 0;
-	for (at = 0; at < size; ) {
-		const struct dirent64 *entry = (void *)(buffer + at);
+/* Go to where the guest goes on, in the window if that is there; or -errno. */
+static int find_place(struct folder_window *w, int fd, uint64_t position)
+{
+	uint64_t here = w->before;
+	size_t at = 0;
+
+	if (position && position == w->given)
+		return 0;
+	while (here != position && at < w->size) {
+		here = entry_at(w, at)->d_off;
+		at += entry_at(w, at)->d_reclen;
+	}
+	if (!position || here != position) {
+		if (lseek(fd, position, SEEK_SET) < 0)
+			return -errno;
+		at = w->size = 0;
+		w->before = position;
+	}
+	w->given = position;
+	w->given_at = at;
+	return 0;
+}
+
+/* Have something to give; size is 0 at the folder's end.  Or -errno. */
+static int fill_window(struct folder_window *w, int fd)
+{
+	ssize_t size;
+
+	if (w->given_at < w->size)
+		return 0;
+	size = getdents64(fd, w->bytes, sizeof(w->bytes));
+	if (size < 0)
+		return -errno;
+	w->before = w->given;
+	w->given_at = 0;
+	w->size = size;
+	return 0;
+}
+
+static int list_window(struct listing *list, struct folder_window *w)
+{
+	while (w->given_at < w->size) {
+		const struct dirent64 *entry = entry_at(w, w->given_at);
 
 		if (!list_one(list, entry))
-			return 0;
-		at += entry->d_reclen;
+			return list->used ? (int)list->used : -EINVAL;
+		w->given = entry->d_off;
+		w->given_at += entry->d_reclen;
 	}
-	return 1;
+	return list->used;
 }
 
 static int list(struct request *r, bool plus)
@@ -87,12 +146,14 @@ static int list(struct request *r, bool plus)
 		return -EBADF;
 	if (r->node->hollow)
 		return 0;
-	if (lseek(file->fd, in->offset, SEEK_SET) < 0)
-		return -errno;
-	do
-		error = list_some(&list, file->fd);
-	while (error > 0);
-	return error ? error : (int)list.used;
+	if (!file->window)
+		file->window = calloc(1, sizeof(*file->window));
+	if (!file->window)
+		return -ENOMEM;
+	error = find_place(file->window, file->fd, in->offset);
+	if (!error)
+		error = fill_window(file->window, file->fd);
+	return error ? error : list_window(&list, file->window);
 }
 
 int do_readdir(struct request *r)

@@ -11,6 +11,7 @@
 #include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
@@ -274,5 +275,7 @@ struct open_file *open_file_get(struct request *r, uint64_t number, bool folder)
 void open_file_close(struct open_file *file)
 {
 	give_descriptor(file->fd);
+	free(file->window);
+	file->window = NULL;
 	file->node = 0;
 }
