@@ -304,7 +304,7 @@ static void test_names(void **state)
 	memset(longest, 'x', sizeof(longest));
 	longest[256] = '\0';
 	assert_int_equal(lookup(1, longest), 0);
-	assert_int_equal(q.error, -EINVAL);
+	assert_int_equal(q.error, -ENAMETOOLONG);
 	longest[255] = '\0';
 	assert_int_equal(lookup(1, longest), 0);
 	assert_int_equal(q.error, -ENOENT);
@@ -317,14 +317,269 @@ static void test_names(void **state)
 	assert_int_equal(send(), -EINVAL);
 }
 
+/*
+ * Each operation with each kind of name, by a system call and by a request, in twin
+ * folders: the outcome is the same.
+ */
+#define LONGEST	"longestlongestlongestlongestlongestlongestlongestlongestlongestlongest"	\
+		"longestlongestlongestlongestlongestlongestlongestlongestlongestlongest"	\
+		"longestlongestlongestlongestlongestlongestlongestlongestlongestlongest"	\
+		"longestlongestlongestlongestlongestlongestlon"
+static const char too_long[] = LONGEST "x";
+
+static void make_twin(const char *where)
+{
+	int at;
+
+	assert_int_equal(mkdir(where, 0755), 0);
+	at = open(where, O_DIRECTORY | O_RDONLY);
+	close(openat(at, "file", O_CREAT | O_WRONLY, 0644));
+	close(openat(at, "other", O_CREAT | O_WRONLY, 0644));
+	close(openat(at, LONGEST, O_CREAT | O_WRONLY, 0644));
+	assert_int_equal(mkdirat(at, "empty", 0755), 0);
+	assert_int_equal(mkdirat(at, "full", 0755), 0);
+	assert_int_equal(mkdirat(at, "full/inner", 0755), 0);
+	assert_int_equal(symlinkat("file", at, "link"), 0);
+	assert_int_equal(mkfifoat(at, "pipe", 0666), 0);
+	close(at);
+}
+
+static int opened(int fd)
+{
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int native(const char *act, int at, const char *name)
+{
+	char text[PATH_MAX];
+	int node, error;
+
+	if (!strcmp(act, "lookup"))
+		return opened(openat(at, name, O_PATH | O_NOFOLLOW));
+	if (!strcmp(act, "mkdir"))
+		return mkdirat(at, name, 0755);
+	if (!strcmp(act, "mknod"))
+		return mknodat(at, name, S_IFIFO | 0644, 0);
+	if (!strcmp(act, "symlink"))
+		return symlinkat("target", at, name);
+	if (!strcmp(act, "link"))
+		return linkat(at, "other", at, name, 0);
+	if (!strcmp(act, "link folder"))
+		return linkat(at, "empty", at, name, 0);
+	if (!strcmp(act, "unlink"))
+		return unlinkat(at, name, 0);
+	if (!strcmp(act, "rmdir"))
+		return unlinkat(at, name, AT_REMOVEDIR);
+	if (!strcmp(act, "rename away"))
+		return renameat(at, name, at, "new");
+	if (!strcmp(act, "rename to file"))
+		return renameat(at, name, at, "other");
+	if (!strcmp(act, "rename to folder"))
+		return renameat(at, name, at, "empty");
+	if (!strcmp(act, "rename to full"))
+		return renameat(at, name, at, "full");
+	if (!strcmp(act, "rename here"))
+		return renameat(at, "other", at, name);
+	if (!strcmp(act, "rename folder here"))
+		return renameat(at, "full", at, name);
+	if (!strcmp(act, "rename, no replacing"))
+		return renameat2(at, name, at, "other", RENAME_NOREPLACE);
+	if (!strcmp(act, "exchange"))
+		return renameat2(at, name, at, "other", RENAME_EXCHANGE);
+	if (!strcmp(act, "create anew"))
+		return opened(openat(at, name, O_CREAT | O_EXCL | O_WRONLY, 0644));
+	if (!strcmp(act, "create"))
+		return opened(openat(at, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0644));
+	if (!strcmp(act, "create to read"))
+		return opened(openat(at, name, O_CREAT | O_RDONLY | O_NOFOLLOW, 0644));
+	/* On what the name stands for. */
+	node = openat(at, name, O_PATH | O_NOFOLLOW);
+	if (node < 0)
+		return -1;
+	if (!strcmp(act, "opendir"))
+		error = opened(openat(at, name, O_DIRECTORY | O_NOFOLLOW));
+	else if (!strcmp(act, "open to write"))
+		error = opened(openat(at, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK));
+	else if (!strcmp(act, "readlink"))
+		error = readlinkat(at, name, text, sizeof(text)) < 0 ? -1 : 0;
+	else if (!strcmp(act, "truncate"))
+		error = fchdir(at) || truncate(name, 5);
+	else
+		error = fchdir(at) || truncate(name, -5);
+	opened(node);
+	return error;
+}
+
+static int rename_as(uint64_t at, const char *from, const char *to, uint32_t flags)
+{
+	begin(flags ? FUSE_RENAME2 : FUSE_RENAME, at);
+	if (flags)
+		put(&(struct fuse_rename2_in){ .newdir = at, .flags = flags },
+		    sizeof(struct fuse_rename2_in));
+	else
+		put(&(struct fuse_rename_in){ .newdir = at }, sizeof(struct fuse_rename_in));
+	put_name(from);
+	put_name(to);
+	return send();
+}
+
+static int create_as(uint64_t at, const char *name, uint32_t flags)
+{
+	begin(FUSE_CREATE, at);
+	put(&(struct fuse_create_in){ .flags = flags | O_CREAT, .mode = 0644 },
+	    sizeof(struct fuse_create_in));
+	put_name(name);
+	return send();
+}
+
+static int by_name(uint32_t opcode, uint64_t at, const void *in, size_t size, const char *name)
+{
+	begin(opcode, at);
+	put(in, size);
+	put_name(name);
+	return send();
+}
+
+static int set_size_of(uint64_t node, int64_t size)
+{
+	begin(FUSE_SETATTR, node);
+	put(&(struct fuse_setattr_in){ .valid = FATTR_SIZE, .size = size },
+	    sizeof(struct fuse_setattr_in));
+	return send();
+}
+
+static int served(const char *act, uint64_t at, const char *name)
+{
+	uint64_t node, fh;
+
+	if (!strcmp(act, "lookup"))
+		return lookup(at, name) ? 0 : q.error;
+	if (!strcmp(act, "mkdir"))
+		return by_name(FUSE_MKDIR, at, &(struct fuse_mkdir_in){ .mode = 0755 },
+			       sizeof(struct fuse_mkdir_in), name);
+	if (!strcmp(act, "mknod"))
+		return by_name(FUSE_MKNOD, at, &(struct fuse_mknod_in){ .mode = S_IFIFO | 0644 },
+			       sizeof(struct fuse_mknod_in), name);
+	if (!strcmp(act, "link") || !strcmp(act, "link folder")) {
+		node = lookup(at, act[4] ? "empty" : "other");
+		return by_name(FUSE_LINK, at, &(struct fuse_link_in){ .oldnodeid = node },
+			       sizeof(struct fuse_link_in), name);
+	}
+	if (!strcmp(act, "symlink")) {
+		begin(FUSE_SYMLINK, at);
+		put_name(name);
+		put_name("target");
+		return send();
+	}
+	if (!strcmp(act, "unlink"))
+		return by_name(FUSE_UNLINK, at, "", 0, name);
+	if (!strcmp(act, "rmdir"))
+		return by_name(FUSE_RMDIR, at, "", 0, name);
+	if (!strcmp(act, "rename away"))
+		return rename_as(at, name, "new", 0);
+	if (!strcmp(act, "rename to file"))
+		return rename_as(at, name, "other", 0);
+	if (!strcmp(act, "rename to folder"))
+		return rename_as(at, name, "empty", 0);
+	if (!strcmp(act, "rename to full"))
+		return rename_as(at, name, "full", 0);
+	if (!strcmp(act, "rename here"))
+		return rename_as(at, "other", name, 0);
+	if (!strcmp(act, "rename folder here"))
+		return rename_as(at, "full", name, 0);
+	if (!strcmp(act, "rename, no replacing"))
+		return rename_as(at, name, "other", RENAME_NOREPLACE);
+	if (!strcmp(act, "exchange"))
+		return rename_as(at, name, "other", RENAME_EXCHANGE);
+	if (!strcmp(act, "create anew"))
+		return create_as(at, name, O_EXCL | O_WRONLY);
+	if (!strcmp(act, "create"))
+		return create_as(at, name, O_WRONLY);
+	if (!strcmp(act, "create to read"))
+		return create_as(at, name, O_RDONLY);
+	node = lookup(at, name);
+	if (!node)
+		return q.error;
+	if (!strcmp(act, "opendir"))
+		return open_as(FUSE_OPENDIR, node, O_RDONLY, &fh);
+	if (!strcmp(act, "open to write"))
+		return open_as(FUSE_OPEN, node, O_WRONLY, &fh);
+	if (!strcmp(act, "truncate"))
+		return set_size_of(node, 5);
+	if (!strcmp(act, "truncate to less"))
+		return set_size_of(node, -5);
+	begin(FUSE_READLINK, node);
+	return send();
+}
+
+/* Where a system call and a request cannot be the same. */
+static bool cannot_compare(const char *act, const char *name)
+{
+	/* truncate() follows links, and opens no pipe. */
+	if (!strncmp(act, "truncate", 8))
+		return !strcmp(name, "link");
+	/* A pipe is not opened here, whether or not somebody reads it. */
+	return !strcmp(act, "create to read") && !strcmp(name, "pipe");
+}
+
+static void compare(const char *act, const char *folder_name, const char *name)
+{
+	char shared[32], twin[32];
+	int at, expected, seen;
+
+	make_twin("twin");
+	make_twin("../twin");
+	snprintf(shared, sizeof(shared), "%s", folder_name);
+	snprintf(twin, sizeof(twin), "../twin/%s", folder_name);
+	at = open(twin, O_PATH);
+	assert_true(at >= 0);
+	expected = native(act, at, name) ? -errno : 0;
+	close(at);
+	assert_int_equal(chdir(folder), 0);
+	init();
+	seen = served(act, *shared ? lookup(lookup(1, "twin"), shared) : lookup(1, "twin"), name);
+	if (seen != expected)
+		fail_msg("%s %.9s in '%s': %s; natively %s", act, name, folder_name,
+			 strerror(-seen), strerror(-expected));
+	assert_int_equal(nftw("twin", remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(nftw("../twin", remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void test_native_errors(void **state)
+{
+	static const char *const acts[] = {
+		"lookup", "mkdir", "mknod", "symlink", "link", "link folder", "unlink", "rmdir",
+		"rename away", "rename to file", "rename to folder", "rename to full",
+		"rename here", "rename folder here", "rename, no replacing", "exchange",
+		"create anew", "create", "create to read", "opendir", "open to write", "readlink",
+		"truncate", "truncate to less",
+	};
+	static const char *const names[] = {
+		"file", "empty", "full", "link", "pipe", "none", LONGEST, too_long,
+	};
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
+		for (j = 0; j < sizeof(names) / sizeof(names[0]); j++)
+			if (!cannot_compare(acts[i], names[j]))
+				compare(acts[i], "", names[j]);
+	for (i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		if (!strncmp(acts[i], "link", 4))
+			continue;	/* both names are in the folder */
+		compare(acts[i], "file", "name");
+		compare(acts[i], "file", too_long);
+	}
+}
+
 static void test_links(void **state)
 {
 	uint64_t fh, up = lookup(1, "up"), root = lookup(1, "root");
 
 	(void)state;
 	assert_int_not_equal(up, 0);
-	assert_int_equal(open_as(FUSE_OPEN, up, O_RDONLY, &fh), -ENXIO);
-	assert_int_equal(open_as(FUSE_OPENDIR, root, O_RDONLY, &fh), -ENXIO);
+	assert_int_equal(open_as(FUSE_OPEN, up, O_RDONLY, &fh), -ELOOP);
+	assert_int_equal(open_as(FUSE_OPENDIR, root, O_RDONLY, &fh), -ENOTDIR);
 	assert_int_equal(lookup(root, "etc"), 0);
 	assert_int_equal(q.error, -ENOTDIR);
 	begin(FUSE_READLINK, up);
@@ -656,7 +911,7 @@ static void test_folders(void **state)
 	assert_int_equal(open_as(FUSE_OPENDIR, inner, O_RDONLY, &in.fh), 0);
 	begin(FUSE_READDIR, inner);
 	put(&in, sizeof(in));
-	assert_int_equal(send(), -EINVAL);	/* as getdents() does */
+	assert_int_equal(send(), -EINVAL);	/* as getdents64() does */
 }
 
 /*
@@ -758,7 +1013,7 @@ static void test_removing(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		uint64_t node = make_full(3000);
+		uint64_t node = make_full(1000);
 
 		go_through(ways[i].opcode, node, ways[i].room, ways[i].most, remove_entry);
 		assert_int_equal(sought, 0);
@@ -920,7 +1175,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TMPFS(name) { #name "_on_tmpfs", name, setup_tmpfs, teardown, NULL }
 	const struct CMUnitTest tests[] = {
-		TEST(test_init), TEST(test_names), TEST(test_links), TEST(test_special_files),
+		TEST(test_init), TEST(test_names), TEST(test_native_errors), TEST(test_links), TEST(test_special_files),
 		TEST(test_set_user_id), TEST(test_keeper), TEST(test_numbers), TEST(test_write_sizes),
 		TEST(test_forget), TEST(test_limits), TEST(test_folders), TEST(test_moved),
 		TEST(test_removing), TEST(test_renaming),

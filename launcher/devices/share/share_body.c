@@ -5,7 +5,6 @@
  * Read next: share_nodes.c.
  */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "share.h"
@@ -30,14 +29,13 @@ const char *request_text(struct request *r)
 
 /*D:510
  * The one place where a name becomes trusted: a component that leads no further
- * than into its folder.
+ * than into its folder.  Whether it is too long is for the folder's file system to say.
  :*/
 const char *request_name(struct request *r)
 {
 	const char *name = request_text(r);
 
-	if (!name || !*name || strlen(name) > NAME_MAX || strchr(name, '/') ||
-	    !strcmp(name, ".") || !strcmp(name, ".."))
+	if (!name || !*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return NULL;
 	return name;
 }

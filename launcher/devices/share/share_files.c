@@ -91,7 +91,7 @@ static int set_size(struct request *r, const struct fuse_setattr_in *in)
 	int fd, error;
 
 	if (!S_ISREG(r->node->type))
-		return -EINVAL;
+		return S_ISDIR(r->node->type) && in->size <= INT64_MAX ? -EISDIR : -EINVAL;
 	if (in->valid & FATTR_FH)
 		file = open_file_get(r, in->fh, false);
 	fd = file ? file->fd : node_open(r->share, r->node, O_WRONLY);
@@ -144,8 +144,11 @@ int do_setattr(struct request *r)
 int do_readlink(struct request *r)
 {
 	char target[PATH_MAX];
-	ssize_t size = readlinkat(r->node->fd, "", target, sizeof(target));
+	ssize_t size;
 
+	if (!S_ISLNK(r->node->type))
+		return -EINVAL;
+	size = readlinkat(r->node->fd, "", target, sizeof(target));
 	return size < 0 ? -errno : request_reply(r, target, size);
 }
 
@@ -194,6 +197,8 @@ int do_open(struct request *r)
 
 int do_opendir(struct request *r)
 {
+	if (!S_ISDIR(r->node->type))
+		return -ENOTDIR;
 	return answer_open(r, node_open(r->share, r->node, O_RDONLY | O_DIRECTORY), true, false);
 }
 

@@ -223,7 +223,8 @@ static int create(struct request *r, const char *name, const struct fuse_create_
 	error = enter_name(r->share, r->node, name, entry);
 	if (error)
 		return error;
-	fd = node_open(r->share, node_get(r->share, entry->nodeid), flags);
+	fd = S_ISDIR(entry->attr.mode) ? -EISDIR :
+	     node_open(r->share, node_get(r->share, entry->nodeid), flags);
 	if (fd < 0)
 		node_forget(r->share, entry->nodeid, 1);
 	return fd;

@@ -234,7 +234,7 @@ int node_open(const struct share *share, const struct node *node, int flags)
 	int fd;
 
 	if (!S_ISREG(node->type) && !S_ISDIR(node->type))
-		return -ENXIO;
+		return S_ISLNK(node->type) ? -ELOOP : -ENXIO;
 	snprintf(name, sizeof(name), "%d", node->fd);
 	fd = openat(share->proc, name, flags | O_CLOEXEC | O_NOCTTY);
 	return fd < 0 ? -errno : fd;
