@@ -15,11 +15,16 @@
 static u8 *ram;
 static struct lguest *lg;
 static bool killed;
+static char reason[256];
 
 void kill_guest(struct lg_cpu *cpu, const char *fmt, ...)
 {
+	va_list args;
+
 	(void)cpu;
-	(void)fmt;
+	va_start(args, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
 	killed = true;
 }
 
@@ -212,6 +217,42 @@ static void test_read(void **state)
 	assert_true(killed && zeros(bytes, 64));
 }
 
+/* Of each width: the guest ends, with the address for a reason, and nobody has read. */
+static void test_bad_reads(void **state)
+{
+	static const u64 lengths[] = { 1, 2, 4, 8, 64, 256, PAGE_SIZE };
+	struct lg_cpu *cpu = &lg->cpus[0];
+	u8 bytes[PAGE_SIZE];
+	char wanted[256];
+	unsigned int i, k;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		u64 len = lengths[i], bad[] = {
+			LIMIT - len / 2, LIMIT - len + 1, LIMIT, LIMIT + 1,
+			1ULL << 47, 1ULL << 63, -len, 1 - len,
+			MISSING * PAGE_SIZE, MISSING * PAGE_SIZE + 1 - len,
+		};
+
+		for (k = 0; k < ARRAY_SIZE(bad); k++) {
+			if (!bad[k])	/* 1 - 1 */
+				continue;
+			killed = false;
+			memset(bytes, 0xff, sizeof(bytes));
+			lgread(cpu, bytes, GPA(bad[k]), len);
+			snprintf(wanted, sizeof(wanted), "bad read address %#llx len %llu",
+				 (unsigned long long)bad[k], (unsigned long long)len);
+			assert_true(killed && zeros(bytes, len));
+			assert_string_equal(reason, wanted);
+			assert_true(len == PAGE_SIZE || bytes[len] == 0xff);
+		}
+		killed = false;
+		lgread(cpu, bytes, GPA(LIMIT - len), len);
+		assert_memory_equal(bytes, ram + LIMIT - len, len);
+		assert_false(killed);
+	}
+}
+
 static void test_atomic(void **state)
 {
 	struct lg_cpu *cpu = &lg->cpus[0];
@@ -289,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_canonical),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test_setup_teardown(test_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_reads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_atomic, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 	};

@@ -75,6 +75,35 @@ static void test_user_in_upper_half(void **state)
 	world_destroy();
 }
 
+/* A table of each level in the last page of RAM, its last entry in use. The page behind
+ * that is none.
+ */
+static void test_tables_at_the_end_of_ram(void **state)
+{
+	const u64 last = 0xfffffffffffff000;	/* entry 511 of each */
+	unsigned int i, level;
+	u64 leaf;
+
+	(void)state;
+	for (level = 4; level; level--) {
+		u64 frames[] = { 5, 1, 2, 3, 4 };
+
+		frames[level] = FRAMES - 1;
+		world_create(1, false, 0, 0);
+		for (i = 4; i; i--)
+			guest_write(frames[i], 511, frames[i - 1] << 12 | 7);
+		load_cr3(frames[4], false);
+		access_page(last, false, 0);
+		assert_true(cpu_may(last, 0, &leaf));
+		if (level < 4) {
+			guest_write(frames[level + 1], 510, FRAMES << 12 | 7);
+			access_page(last - (1ULL << (12 + 9 * level)), false, 0);
+			assert_true(w.killed);
+		}
+		world_destroy();
+	}
+}
+
 /* Three pages of tables that lead to one page by 2^27 ways. */
 static void alias(void)
 {
@@ -291,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_zap_large_page_with_pat),
 		cmocka_unit_test(test_user_in_upper_half),
+		cmocka_unit_test(test_tables_at_the_end_of_ram),
 		cmocka_unit_test(test_changes_elsewhere),
 		cmocka_unit_test(test_tables_are_bounded),
 		cmocka_unit_test(test_many_go_in_pieces),
