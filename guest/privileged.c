@@ -80,6 +80,30 @@ static bool store_table_register(struct insn *insn, struct pt_regs *regs)
 	return true;
 }
 
+/* INS and OUTS: what the launcher does for IN and OUT, but in memory, and often. */
+static bool string_port(struct insn *insn, struct pt_regs *regs)
+{
+	unsigned int width = insn->opcode.bytes[0] & 1 ? min(insn->opnd_bytes, (u8)4) : 1;
+	unsigned long times = insn_has_rep_prefix(insn) ? regs->cx : 1, i;
+	bool in = insn->opcode.bytes[0] < 0x6e;
+	const u8 nothing_there = 0xff;
+
+	if (insn->opcode.nbytes != 1 || (insn->opcode.bytes[0] & 0xfc) != 0x6c ||
+	    times > PAGE_SIZE || regs->flags & X86_EFLAGS_DF)
+		return false;
+	for (i = 0; in && i < times * width; i++)
+		if (copy_to_kernel_nofault((u8 *)regs->di + i, &nothing_there, 1))
+			return false;
+	if (in)
+		regs->di += times * width;
+	else
+		regs->si += times * width;
+	if (insn_has_rep_prefix(insn))
+		regs->cx = 0;
+	regs->ip += insn->length;
+	return true;
+}
+
 /*
  * Those that ring 3 may not, and for which there is no answer: opcode, and a field
  * of ModRM or all of it, where these say which one it is.
@@ -128,7 +152,7 @@ static int no_fixup(struct notifier_block *self, unsigned long event, void *data
 	    copy_from_kernel_nofault(bytes, (void *)die->regs->ip, sizeof(bytes)) ||
 	    insn_decode(&insn, bytes, sizeof(bytes), INSN_MODE_64))
 		return NOTIFY_DONE;
-	if (store_table_register(&insn, die->regs))
+	if (store_table_register(&insn, die->regs) || string_port(&insn, die->regs))
 		return NOTIFY_STOP;
 	name = name_of(&insn);
 	if (name)

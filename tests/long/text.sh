@@ -13,7 +13,6 @@ ways in and out that XENPV replaces	entry_SYS.*|error_entry|paranoid_(entry|exit
 the start of a machine	(secondary_|common_)?startup_64.*|verify_cpu|startup_32|fpu__init_system.*
 kexec, hibernation, sleep: refused	machine_kexec.*|identity_mapped|virtual_mapped|relocate_.*|restore_registers|core_restore_code|do_suspend_lowlevel|wakeup_.*|swsusp_arch_suspend
 another CPU, or one that idles by MWAIT or ACPI	.*play_dead|mwait_idle|intel_idle.*|acpi_processor_ffh_cstate_enter|acpi_safe_halt|stop_this_cpu
-ports of devices that are not there	io(read|write)(8|16|32)_rep
 features that CPUID does not show	__fpu_restore_sig|arch_tlbbatch_flush|flush_tlb_.*|.*invlpgb.*|alloc_shstk|shstk_.*|setup_signal_shadow_stack|.*shadow_stack.*
 END
 known=$(cut -f 2 "$work/why" | paste -sd '|')

@@ -244,6 +244,7 @@ static void refused(void)
 	use_ports("cli", use_cli);
 	use_ports("outb", use_out);
 	say("modify_ldt", (int)syscall(SYS_modify_ldt, 1, "0123456789abcdef", 16));
+	say("pkey_alloc", syscall(SYS_pkey_alloc, 0, 0));
 	say("32-bit ioperm", call_32(101, 0x80, 1, 1));
 	say("32-bit iopl", call_32(110, 3, 0, 0));
 	say("32-bit modify_ldt", call_32(123, 0, 0, 0));

@@ -39,6 +39,7 @@ iopl: ENOSYS
 cli: Segmentation fault
 outb: Segmentation fault
 modify_ldt: ENOSYS
+pkey_alloc: ENOSPC
 32-bit ioperm: ENOSYS
 32-bit iopl: ENOSYS
 32-bit modify_ldt: ENOSYS
@@ -104,10 +105,12 @@ in_a_guest 'insmod privileged.ko; dmesg | sed -n "s/^.* lg: //p"' >/tmp/guest 2>
 is "D1 J6 what the kernel's own instructions give" "gdt 0x7f 1, idt 0x0 0x0
 ldt 0x0 tr 0x0 cr0 0x33
 0 0 1
+ins ff ff ff ff ff 01 01 01, 5, 0
+outs 8, 0
 cr4 0x706f0 dr7 0x400 msr 0 0
 no address 0" "$(cat /tmp/guest)"
 hasnt "D1 nothing is said of those" 'not emulated|no guest kernel|Oops' /tmp/err
-for last in cli insb:ins cr3:"mov to cr"; do
+for last in cli hlt cr3:"mov to cr"; do
 	kernel="-p oops=panic" in_a_guest "insmod privileged.ko last=${last%%:*}; echo unharmed" >/tmp/guest 2>/tmp/err
 	is "D1 ${last%%:*}: the end of it" 120 $?
 	has "D1 ... where, and of what" \

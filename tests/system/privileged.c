@@ -32,6 +32,20 @@ static void table_registers(void)
 	pr_info("lg: %d %d %d\n", many[0].size, many[1].size, many[2].size == gdt.size);
 }
 
+static void string_ports(void)
+{
+	u8 bytes[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+	void *to = bytes, *from = bytes;
+	unsigned long times = 3;
+
+	asm volatile("rep insb" : "+D" (to), "+c" (times) : "d" (0x80) : "memory");
+	asm volatile("insw" : "+D" (to) : "d" (0x80) : "memory");
+	pr_info("lg: ins %8ph, %ld, %lu\n", bytes, (long)(to - (void *)bytes), times);
+	times = 2;
+	asm volatile("rep outsl" : "+S" (from), "+c" (times) : "d" (0x80) : "memory");
+	pr_info("lg: outs %ld, %lu\n", (long)(from - (void *)bytes), times);
+}
+
 static void others(void)
 {
 	unsigned long cr4, dr7;
@@ -51,11 +65,12 @@ static void others(void)
 static int __init begin(void)
 {
 	table_registers();
+	string_ports();
 	others();
 	if (last && !strcmp(last, "cli"))
 		asm volatile(".globl here_is_cli\nhere_is_cli: cli");
-	if (last && !strcmp(last, "insb"))
-		asm volatile("rep insb" : : "D" (last), "c" (1), "d" (0x80) : "memory");
+	if (last && !strcmp(last, "hlt"))
+		asm volatile("hlt");
 	if (last && !strcmp(last, "cr3"))
 		asm volatile("mov %0, %%cr3" : : "r" (0UL) : "memory");
 	return 0;

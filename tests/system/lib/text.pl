@@ -31,7 +31,7 @@ sub part {
 	die "nothing at $from\n";
 }
 
-my $never = qr/^(?:cli|sti|hlt|swapgs|sysret[lq]?|sysexit[lq]?|invpcid|ins[bwl]|outs[bwl]|
+my $never = qr/^(?:cli|sti|hlt|swapgs|sysret[lq]?|sysexit[lq]?|invpcid|
 	xsaves(?:64)?|xrstors(?:64)?|wrmsrns|invlpgb|tlbsync|lkgs|wruss[dq])$/x;
 my %seen;
 for my $range (['_stext', '_etext'], ['_sinittext', '_einittext']) {
