@@ -212,23 +212,34 @@ static bool letters(const struct command *command, int argc, char **argv,
 	return true;
 }
 
+/* The words that are no options, at argv[1] by now, go before the rest at @end. */
+static int words_last(char **argv, int words, int end)
+{
+	memmove(argv + end - words, argv + 1, words * sizeof(*argv));
+	return end - words;
+}
+
 int parse_options(const struct command *command, int argc, char **argv,
 		  void *settings, bool *dashes)
 {
+	int i, words = 0;
 	bool ok;
-	int i;
 
 	if (dashes)
 		*dashes = false;
 	for (i = 1; i < argc; i++) {
 		const char *word = argv[i];
 
-		if (word[0] != '-' || !word[1])
-			break;
+		if (word[0] != '-' || !word[1]) {
+			if (dashes)	/* it, or what follows, is for somebody else */
+				break;
+			argv[1 + words++] = argv[i];
+			continue;
+		}
 		if (!strcmp(word, "--")) {
 			if (dashes)
 				*dashes = true;
-			return i + 1;
+			return words_last(argv, words, i + 1);
 		}
 		if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
 			print_command_help(command, stdout);
@@ -241,7 +252,7 @@ int parse_options(const struct command *command, int argc, char **argv,
 		if (!ok)
 			return -1;
 	}
-	return i;
+	return words_last(argv, words, i);
 }
 
 static void print_option(char letter, const char *name, const char *argument,

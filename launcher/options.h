@@ -49,8 +49,9 @@ struct command {
 
 /*
  * Parse argv[1..] into *settings.  Gives the index of the first argument that
- * is no option (the one after a "--"), OPTIONS_HELP, or -1 after a message.
- * *dashes, if not NULL, says whether "--" was seen.
+ * is no option, OPTIONS_HELP, or -1 after a message.  Arguments may stand before
+ * options, and are at the end of argv afterwards; unless dashes is not NULL: then what
+ * follows the first argument, or a "--", is not ours, and *dashes says which it was.
  */
 int parse_options(const struct command *command, int argc, char **argv,
 		  void *settings, bool *dashes);

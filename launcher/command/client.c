@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "client.h"
+#include "control/place.h"
 #include "lguest.h"
 
 #define ANSWER_MOST	65536
@@ -21,6 +22,7 @@ bool client_say(int fd, json_t *request)
 	bool ok;
 
 	json_decref(request);
+	errno = 0;
 	if (!text)
 		return false;
 	text[size] = '\n';
@@ -35,12 +37,15 @@ json_t *client_hear(int fd)
 	char *line = malloc(ANSWER_MOST);
 	json_t *answer = NULL;
 	size_t size = 0;
+	int error;
 
 	while (line && size < ANSWER_MOST) {
 		ssize_t got = recv(fd, line + size, 1, 0);
 
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got == 0)
+			errno = 0;
 		if (got != 1)
 			break;
 		if (line[size++] == '\n') {
@@ -48,8 +53,27 @@ json_t *client_hear(int fd)
 			break;
 		}
 	}
+	error = errno;
 	free(line);
+	errno = error;
 	return answer;
+}
+
+void client_no_answer(const char *command, const char *name, int fd)
+{
+	int pid = place_peer(fd);
+
+	problem("%s: the guest '%s' does not answer; is its launcher stopped? `kill -CONT %d` lets it go on, `kill -KILL %d` ends it",
+		command, name, pid, pid);
+}
+
+/* As for waiting: its launcher has all the time that it needs. */
+void client_be_patient(int fd, uint64_t seconds)
+{
+	struct timeval limit = { .tv_sec = seconds };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
 bool client_ask(const char *command, const char *name, int fd, json_t *request)
@@ -58,8 +82,10 @@ bool client_ask(const char *command, const char *name, int fd, json_t *request)
 	bool ok = json_is_true(json_object_get(answer, "ok"));
 	const char *why = json_string_value(json_object_get(answer, "error"));
 
-	if (!answer)
-		problem("%s: the guest '%s' ended before it answered; `lguest list` shows those that run",
+	if (!answer && errno == EAGAIN)
+		client_no_answer(command, name, fd);
+	else if (!answer)
+		problem("%s: the guest '%s' hung up before it answered; `lguest list` shows whether it runs",
 			command, name);
 	else if (!ok)
 		problem("%s: the guest '%s' refused: %s", command, name,

@@ -5,15 +5,23 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+/* s, that a launcher may take to answer; those of a busy machine take a moment. */
+#define CLIENT_PATIENCE	10
 
 /* Send a request, which is taken over.  False if the guest is gone. */
 bool client_say(int fd, json_t *request);
 /*
- * One line of answer, or NULL: the guest is gone, or talks nonsense.  Nothing
- * behind the line is read.
+ * One line of answer, or NULL: the guest is gone, talks nonsense or, if errno is
+ * EAGAIN, does not answer.  Nothing behind the line is read.
  */
 json_t *client_hear(int fd);
 /* Both; a refusal becomes a message of this command, and false. */
 bool client_ask(const char *command, const char *name, int fd, json_t *request);
+/* Say that it does not answer, and what helps. */
+void client_no_answer(const char *command, const char *name, int fd);
+/* Wait for it so long from now on, 0: for ever. */
+void client_be_patient(int fd, uint64_t seconds);
 
 #endif /* LGUEST_CLIENT_H */

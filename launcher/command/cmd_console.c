@@ -51,7 +51,7 @@ static json_t *with_size(const char *command)
 
 static void tell_size(const char *name)
 {
-	int fd = place_connect("console", name, true);
+	int fd = place_connect("console", name, true, CLIENT_PATIENCE);
 
 	if (fd < 0)
 		return;
@@ -114,20 +114,16 @@ static bool show_output(struct session *s)
 	return false;
 }
 
-/* A signal that asks us to leave, or 0. */
-static int take_signal(struct session *s)
+static void take_signal(struct session *s)
 {
 	struct signalfd_siginfo info;
 
 	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
-		return 0;
+		return;
 	if (info.ssi_signo == SIGWINCH)
 		tell_size(s->name);
-	else if (info.ssi_signo == SIGCONT)
-		terminal_raw_again();
 	else
-		return info.ssi_signo;
-	return 0;
+		terminal_raw_again();
 }
 
 static int output_lost(const struct session *s)
@@ -146,15 +142,13 @@ static int talk(struct session *s)
 		{ .fd = s->signals, .events = POLLIN },
 		{ .events = POLLIN },
 	};
-	int number;
 
 	for (;;) {
 		fds[2].fd = s->input ? STDIN_FILENO : -1;
 		if (poll(fds, 3, -1) < 0)
 			continue;
-		number = fds[1].revents ? take_signal(s) : 0;
-		if (number)
-			return 128 + number;
+		if (fds[1].revents)
+			take_signal(s);
 		if (fds[0].revents && !show_output(s)) {
 			terminal_restore();
 			return s->lost ? output_lost(s) : STATUS_DONE;
@@ -171,14 +165,24 @@ static int talk(struct session *s)
 	return STATUS_DONE;
 }
 
+/* At once, even while a write waits for a guest that is paused, or a slow reader. */
+static void leave(int number)
+{
+	terminal_restore();
+	_exit(128 + number);
+}
+
 static int watch_signals(void)
 {
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = leave }, before;
 	sigset_t set;
+	size_t i;
 
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!sigaction(ends[i], NULL, &before) && before.sa_handler != SIG_IGN)
+			sigaction(ends[i], &action, NULL);
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCONT);
 	sigaddset(&set, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -198,9 +202,10 @@ int cmd_console(int argc, char **argv)
 	if (first != argc - 1 || !name_is_good("console", argv[first]))
 		return STATUS_USAGE;
 	s.name = argv[first];
-	s.guest = place_connect("console", s.name, false);
+	s.guest = place_connect("console", s.name, false, CLIENT_PATIENCE);
 	if (s.guest < 0 || !client_ask("console", s.name, s.guest, with_size("console")))
 		return STATUS_FAILED;
+	client_be_patient(s.guest, 0);
 	s.raw = terminal_is_ours(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	s.input = s.raw || !isatty(STDIN_FILENO);
 	s.signals = watch_signals();

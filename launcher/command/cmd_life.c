@@ -4,6 +4,7 @@
  * of guests that have a name.
  * Read next: control/detach.c.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include "control/place.h"
 #include "lguest.h"
 #include "options.h"
+
+#define LIST_PATIENCE	3	/* s, for each of them */
 
 static const struct option no_options[] = { { .name = NULL } };
 
@@ -76,7 +79,7 @@ static int connect_to(const struct command *command, int argc, char **argv,
 	*name = name_argument(command, argc, argv, settings, status);
 	if (!*name)
 		return -1;
-	fd = place_connect(command->name, *name, false);
+	fd = place_connect(command->name, *name, false, CLIENT_PATIENCE);
 	*status = STATUS_FAILED;
 	return fd;
 }
@@ -102,22 +105,37 @@ int cmd_resume(int argc, char **argv)
 	return ask_only(&resume_command, argc, argv);
 }
 
+static int no_end(const char *name, int fd)
+{
+	client_no_answer("stop", name, fd);
+	return STATUS_FAILED;
+}
+
 /*L:620
  * The launcher watches the time, so that a `stop` which is itself interrupted
  * still ends the guest.  The end of the connection is that of the guest.
  :*/
-static int wait_for_end(int fd, const char *name, bool force)
+static int wait_for_end(int fd, const char *name, bool force, double limit)
 {
-	json_t *news = client_hear(fd);
-	bool forced = json_is_true(json_object_get(news, "forced"));
+	bool silent, forced;
+	json_t *news;
 
+	client_be_patient(fd, limit + CLIENT_PATIENCE);
+	news = client_hear(fd);
+	silent = !news && errno == EAGAIN;
+	forced = json_is_true(json_object_get(news, "forced"));
 	json_decref(news);
-	if (!forced)
+	if (!silent && !forced)
 		return STATUS_DONE;
+	if (silent)
+		return no_end(name, fd);
 	if (!force)
 		problem("stop: the guest '%s' did not shut down in time: it was ended; --time-limit gives it longer",
 			name);
-	json_decref(client_hear(fd));
+	news = client_hear(fd);
+	if (!news && errno == EAGAIN)
+		return no_end(name, fd);
+	json_decref(news);
 	return force ? STATUS_DONE : STATUS_FAILED;
 }
 
@@ -133,7 +151,7 @@ int cmd_stop(int argc, char **argv)
 	if (!client_ask("stop", name, fd, json_pack("{s:s,s:f,s:b}", "command", "stop",
 						    "limit", limit, "force", (int)set.force)))
 		return STATUS_FAILED;
-	return wait_for_end(fd, name, set.force);
+	return wait_for_end(fd, name, set.force, set.force ? 0 : limit);
 }
 
 static uint64_t number(const json_t *status, const char *key)
@@ -150,15 +168,22 @@ static const char *text(const json_t *status, const char *key)
 
 static void list_one(const char *name)
 {
-	int fd = place_connect("list", name, true);
+	int fd = place_connect("list", name, true, LIST_PATIENCE);
 	json_t *status = NULL;
+	bool silent = fd < 0 && errno == EAGAIN;
+	int pid = fd >= 0 ? place_peer(fd) : 0;
 
 	if (fd >= 0 && client_say(fd, json_pack("{s:s}", "command", "status")))
 		status = client_hear(fd);
+	silent |= fd >= 0 && !status && errno == EAGAIN;
 	if (fd >= 0)
 		close(fd);
-	/* It may have just ended, or not have begun. */
-	if (!json_is_true(json_object_get(status, "ok")))
+	/* Its launcher is stopped; or it may have just ended, or not have begun. */
+	if (silent && pid)
+		printf("%-20s %8d no answer\n", name, pid);
+	else if (silent)
+		printf("%-20s %8s no answer\n", name, "-");
+	else if (!json_is_true(json_object_get(status, "ok")))
 		printf("%-20s %8s starting\n", name, "-");
 	else
 		printf("%-20s %8" PRIu64 " %-9s %7" PRIu64 "M %7" PRIu64 "M %8" PRIu64 "K %8" PRIu64 "s\n",

@@ -34,7 +34,8 @@
 #include "place.h"
 #include "restart.h"
 
-#define CLIENTS_MOST	8
+#define CLIENTS_MOST	12
+#define STAYING_MOST	8		/* consoles and stoppers: others find a place, always */
 #define DEEPEST		8		/* brackets in a request */
 #define KEPT		16384		/* bytes of output, for consoles */
 #define SHOWN		2048		/* of these, to a new one */
@@ -262,6 +263,30 @@ static json_t *stop_guest(struct control *c, const json_t *request)
 	return done();
 }
 
+static bool may_stay(const struct control *c)
+{
+	unsigned int staying = 0;
+	size_t i;
+
+	for (i = 0; i < CLIENTS_MOST; i++)
+		staying += c->clients[i].fd >= 0 && c->clients[i].role != REQUESTS;
+	return staying < STAYING_MOST;
+}
+
+/* It is told when force is used; if too many are, the guest is asked all the same. */
+static json_t *stop_by(struct control *c, struct client *client, const json_t *request)
+{
+	bool stays = may_stay(c);
+	json_t *reply = stop_guest(c, request);
+
+	if (stays)
+		client->role = STOPPER;
+	if (stays || !json_is_true(json_object_get(reply, "ok")))
+		return reply;
+	json_decref(reply);
+	return failed("it is asked to stop, but too many wait for that already");
+}
+
 static json_t *set_balloon(const json_t *request)
 {
 	json_int_t bytes = -1;
@@ -330,15 +355,16 @@ static json_t *obey(struct control *c, struct client *client, const json_t *requ
 	}
 	if (!strcmp(command, "balloon"))
 		return set_balloon(request);
-	if (!strcmp(command, "stop")) {
-		client->role = STOPPER;
-		return stop_guest(c, request);
-	}
+	if (!strcmp(command, "stop"))
+		return stop_by(c, client, request);
 	if (!strcmp(command, "size") || !strcmp(command, "console")) {
 		if (!take_size(c, request))
 			return failed("rows and columns are numbers");
-		if (*command == 'c')
-			become_console(c, client);
+		if (*command == 's')
+			return done();
+		if (!may_stay(c))
+			return failed("it has as many consoles as it can have; leave one");
+		become_console(c, client);
 		return done();
 	}
 	return failed("no such command");

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,14 +29,19 @@
 _Static_assert(sizeof(((struct place *)0)->folder) + sizeof("/control") <=
 	       sizeof(((struct sockaddr_un *)0)->sun_path), "room for the path");
 
-bool name_is_good(const char *command, const char *name)
+static bool is_name(const char *name)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t length = strlen(name);
 
-	if (length && length <= NAME_MOST && strspn(name, letters) == length &&
-	    *name != '.' && *name != '-')
+	return length && length <= NAME_MOST && strspn(name, letters) == length &&
+	       *name != '.' && *name != '-';
+}
+
+bool name_is_good(const char *command, const char *name)
+{
+	if (is_name(name))
 		return true;
 	problem("%s: '%.60s' is no name for a guest; take letters, digits, '.', '_' and '-', at most %d",
 		command, name, NAME_MOST);
@@ -47,14 +53,33 @@ bool name_is_good(const char *command, const char *name)
  * of root or under su, we make one where only we can have made it.  Others may
  * write to /tmp: what is there already must be ours, and closed to them.
  :*/
+/*
+ * The user's own, of course: one that root still has from somebody whom sudo or su left
+ * would get a folder there that its owner cannot use.
+ */
+static bool may_use(const char *given)
+{
+	static bool told;
+	struct stat status;
+
+	if (*given != '/' || stat(given, &status) || access(given, W_OK | X_OK))
+		return false;
+	if (status.st_uid == geteuid())
+		return true;
+	if (!told)
+		problem("XDG_RUNTIME_DIR=%s is another user's, and not used; guests of that user are seen with `sudo -u '#%u' lguest list`",
+			given, status.st_uid);
+	told = true;
+	return false;
+}
+
 static const char *run_folder(char *path, size_t size)
 {
 	const char *given = getenv("XDG_RUNTIME_DIR");
 
-	if (given && *given == '/') {
+	if (given && may_use(given)) {
 		snprintf(path, size, "%s", given);
-		if (!access(path, W_OK | X_OK))
-			return "lguest";
+		return "lguest";
 	}
 	snprintf(path, size, "/run/user/%u", getuid());
 	if (!access(path, W_OK | X_OK))
@@ -71,23 +96,26 @@ static bool make_private(const char *path)
 {
 	struct stat status;
 
-	if (mkdir(path, 0700) && errno != EEXIST) {
+	if ((mkdir(path, 0700) && errno != EEXIST) || lstat(path, &status)) {
 		problem("cannot make the folder %s: %s; set XDG_RUNTIME_DIR to one of yours",
 			path, strerror(errno));
 		return false;
 	}
-	if (!lstat(path, &status) && S_ISDIR(status.st_mode) &&
-	    status.st_uid == geteuid() && !(status.st_mode & 077))
+	if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid())
+		problem("%s is another user's, or no folder; have it removed, or set XDG_RUNTIME_DIR to a folder of yours",
+			path);
+	else if (status.st_mode & 077)
+		problem("the folder %s is not yours alone; `chmod 700` it, or set XDG_RUNTIME_DIR",
+			path);
+	else
 		return true;
-	problem("the folder %s is not yours alone; `chmod 700` it, or set XDG_RUNTIME_DIR",
-		path);
 	return false;
 }
 
 /* RUN/lguest, made if need be. */
 static bool find_folder(char *path, size_t size)
 {
-	char run[64], own[32];
+	char run[PATH_MAX], own[32];
 	const char *name = run_folder(run, sizeof(run));
 
 	if (!name) {
@@ -225,46 +253,73 @@ void place_leave(struct place *place)
 	close(place->lock);
 }
 
-int place_connect(const char *command, const char *name, bool quiet)
+int place_peer(int fd)
 {
-	struct sockaddr_un address;
+	struct ucred peer = { .pid = 0 };
+	socklen_t size = sizeof(peer);
+
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	return peer.pid;
+}
+
+static int connect_at(const char *folder, unsigned int seconds)
+{
+	struct sockaddr_un address = address_of(folder);
+	struct timeval limit = { .tv_sec = seconds };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (!connect(fd, (void *)&address, sizeof(address)))
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+int place_connect(const char *command, const char *name, bool quiet, unsigned int seconds)
+{
 	char folder[sizeof(((struct place *)0)->folder)];
-	int fd, error;
+	int fd;
 
 	if (!find_place(name, folder, sizeof(folder)))
 		return -1;
-	address = address_of(folder);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && !connect(fd, (void *)&address, sizeof(address)))
-		return fd;
-	error = errno;
+	fd = connect_at(folder, seconds);
 	if (fd >= 0)
-		close(fd);
+		return fd;
+	errno = -fd;
 	if (quiet)
 		return -1;
-	if (error == ENOENT || error == ECONNREFUSED)
+	if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -ENOTDIR)
 		problem("%s: no guest called '%s' runs; `lguest list` shows yours", command, name);
+	else if (fd == -EAGAIN)
+		problem("%s: the guest '%s' does not answer; is its launcher stopped? `fuser %s/lock` tells its PID",
+			command, name, folder);
 	else
-		problem("%s: cannot reach the guest '%s': %s: %s; is it another user's?",
-			command, name, address.sun_path, strerror(error));
+		problem("%s: cannot reach the guest '%s': %s/control: %s; is it another user's?",
+			command, name, folder, strerror(-fd));
 	return -1;
 }
 
-/* Nobody holds its lock: what is there was left behind. */
-static bool is_left_over(const char *folder)
+/* If nobody holds its lock, what is there was left behind. */
+static bool is_held(const char *folder)
 {
 	int lock = take_lock(folder);
 
 	if (lock < 0)
-		return false;
+		return lock == -EWOULDBLOCK;
 	remove_files(folder);
 	close(lock);
-	return true;
+	return false;
 }
 
-static int is_name(const struct dirent *entry)
+/* Others may put files there, which are no guests. */
+static int is_place(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.' && strlen(entry->d_name) <= NAME_MOST;
+	return is_name(entry->d_name) &&
+	       (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN);
 }
 
 char **place_names(void)
@@ -276,7 +331,7 @@ char **place_names(void)
 
 	if (!find_folder(folder, sizeof(folder)))
 		return NULL;
-	count = scandir(folder, &entries, is_name, alphasort);
+	count = scandir(folder, &entries, is_place, alphasort);
 	names = count < 0 ? NULL : calloc(count + 1, sizeof(*names));
 	if (!names) {
 		problem("cannot read the folder %s: %s; see `ls -l` of it", folder,
@@ -285,7 +340,7 @@ char **place_names(void)
 	}
 	for (i = 0; i < count; i++) {
 		path_in(folder, entries[i]->d_name, path, sizeof(path));
-		if (!is_left_over(path))
+		if (is_held(path))
 			names[used++] = strdup(entries[i]->d_name);
 		free(entries[i]);
 	}

@@ -29,8 +29,14 @@ bool place_take_again(struct place *place, const char *name, int lock, int socke
 /* Remove it all. */
 void place_leave(struct place *place);
 
-/* A connection to the guest, or -1 after a message.  Quiet: without one. */
-int place_connect(const char *command, const char *name, bool quiet);
+/*
+ * A connection to the guest, or -1 after a message.  Quiet: without one.  Its launcher
+ * may be stopped, and never answer: who waits longer than so many seconds, 0 for ever,
+ * gets EAGAIN.
+ */
+int place_connect(const char *command, const char *name, bool quiet, unsigned int seconds);
+/* Its launcher's process. */
+int place_peer(int fd);
 /*
  * The names there are, sorted, in malloc()ed memory, NULL-ended; what dead
  * launchers left is removed on the way.  NULL after a message.

@@ -54,6 +54,19 @@ between "K1 the launcher of a console-only guest is small (KiB)" 300 3072 \
 between "K1 ... and what the guest touched is another matter (MiB)" 20 256 \
 	"$(awk '$1 == "one" { print $5 + 0 }' /tmp/list)"
 
+# Consoles to the last place.
+consoles=
+for i in 1 2 3 4 5 6 7 8; do
+	lguest console one </dev/null >/tmp/console.$i 2>&1 & consoles="$consoles $!"
+	wait_for 60 test -s /tmp/console.$i
+done
+lguest console one </dev/null >/tmp/out 2>/tmp/err
+is "K1 a ninth console is refused" \
+	"1 lguest: console: the guest 'one' refused: it has as many consoles as it can have; leave one" "$? $(said)"
+is "K1 ... and list has its answer" running "$(lguest list | awk '$1 == "one" { print $3 }')"
+kill $consoles
+wait $consoles
+
 status='"name":"one","pid":'$pid',"state":"running","memory":268435456,"touched":[0-9]*,"launcher":[0-9]*,"seconds":[0-9]*,"restarts":0'
 ./talk $socket '{"command":"status"}' >/tmp/out
 is "K1 status" "{\"ok\":true,$status}" "$(sed 's/\(touched\|launcher\|seconds\)":[0-9]*/\1":[0-9]*/g' /tmp/out)"
@@ -192,7 +205,7 @@ rm -rf /tmp/lguest-1000
 su bob -c 'mkdir -m 777 /tmp/lguest-1000'
 su alice -c 'lguest run --name mine -- true' 2>/tmp/err
 is "L9 a place that another user made is refused" \
-	'122 lguest: the folder /tmp/lguest-1000 is not yours alone; `chmod 700` it, or set XDG_RUNTIME_DIR' "$? $(said)"
+	"122 lguest: /tmp/lguest-1000 is another user's, or no folder; have it removed, or set XDG_RUNTIME_DIR to a folder of yours" "$? $(said)"
 check "K1 nothing is left" no_guest_left
 END
 

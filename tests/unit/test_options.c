@@ -33,7 +33,7 @@ static const struct command command = {
 };
 
 static struct set set;
-static bool dashes;
+static bool dashes, asked = true;
 static char *said;
 
 #define PARSE(...) parse((char *[]){ "test", __VA_ARGS__, NULL })
@@ -49,7 +49,7 @@ static int parse(char **argv)
 	free(said);
 	said = NULL;
 	message_stream = open_memstream(&said, &size);
-	result = parse_options(&command, argc, argv, &set, &dashes);
+	result = parse_options(&command, argc, argv, &set, asked ? &dashes : NULL);
 	fclose(message_stream);
 	message_stream = NULL;
 	if (result == -1)	/* lguest: what: why; what to try */
@@ -90,6 +90,31 @@ static void test_ends(void **state)
 	assert_false(dashes);
 	assert_int_equal(PARSE("-", "-x"), 1);
 	assert_int_equal(parse((char *[]){ "test", NULL }), 1);
+}
+
+/* A command that has arguments of its own finds them at the end, in their order. */
+static void test_options_behind_arguments(void **state)
+{
+	char *all[] = { "test", "a", "-v", "b", "-k", "x", "-", "--memory=1M", NULL };
+	char *ended[] = { "test", "a", "-v", "--", "-o", "b", NULL };
+	static const char *const order[] = { "a", "b", "-" };
+	int i;
+
+	(void)state;
+	asked = false;
+	assert_int_equal(parse(all), 5);
+	for (i = 0; i < 3; i++)
+		assert_string_equal(all[5 + i], order[i]);
+	assert_true(set.flag && set.size == 1 << 20);
+	assert_string_equal(set.text, "x");
+	assert_int_equal(parse(ended), 3);
+	assert_string_equal(ended[3], "a");
+	assert_string_equal(ended[4], "-o");
+	assert_string_equal(ended[5], "b");
+	assert_true(set.flag && !set.other);
+	assert_int_equal(PARSE("a", "-x"), -1);
+	assert_int_equal(PARSE("a"), 1);
+	asked = true;
 }
 
 static void test_mistakes(void **state)
@@ -145,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_options_behind_arguments),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_help_lists_all),
 	};
