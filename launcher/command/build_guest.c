@@ -48,11 +48,10 @@ static void tell_command_line(const struct run_settings *set, const char *kernel
 	fprintf(out, "-m %lluK", (unsigned long long)set->memory >> 10);
 	say_option(out, "-k", kernel);
 	say_option(out, "-i", set->initrd);
-	say_list(out, "-d", &set->disks);
-	say_list(out, "-n", &set->nets);
-	say_list(out, "--share", &set->shares);
-	say_option(out, "--rootfs", set->rootfs);
-	say_option(out, "--vsock", set->vsock);
+#define K(kind, letter, name, most, value, help) \
+	say_list(out, "--" name, &set->devices[DEVICE_##kind]);
+	DEVICE_KINDS(K)
+#undef K
 	say_option(out, "--gdb", set->gdb);
 	say_list(out, "-p", &set->params);
 	if (set->no_reboot)
@@ -87,13 +86,13 @@ static void describe_session(const struct run_settings *set, const char *release
 {
 	memset(session, 0, sizeof(*session));
 	session->release = release;
-	session->drivers = devices_drivers(set->rootfs ? "overlay" : NULL);
+	session->drivers = devices_drivers(run_rootfs(set) ? "overlay" : NULL);
 	session->shares = share_tags();
 	session->dhcp = net_dhcp_cards();
 	if (set->memory < MEMORY_HUGE_FROM)
 		session->report_order = SMALL_REPORT_ORDER;
-	session->rootfs = set->rootfs;
-	session->folder = set->rootfs ? getcwd(NULL, 0) : NULL;
+	session->rootfs = run_rootfs(set);
+	session->folder = run_rootfs(set) ? getcwd(NULL, 0) : NULL;
 	session->command = set->command;
 	session->terminal = set->terminal;
 	session->input = run_may_read_stdin(set) && !set->terminal;
@@ -129,21 +128,17 @@ static bool add_device(struct guest *guest, struct virtio_device *device)
 
 static bool add_devices(struct guest *guest, const struct run_settings *set)
 {
-	unsigned int i;
+	static struct virtio_device *(*const create[])(const char *option) = {
+#define K(kind, letter, name, most, value, help) kind##_create,
+		DEVICE_KINDS(K)
+#undef K
+	};
+	unsigned int i, j;
 
-	for (i = 0; i < set->disks.count; i++)
-		if (!add_device(guest, disk_create(set->disks.items[i])))
-			return false;
-	for (i = 0; i < set->nets.count; i++)
-		if (!add_device(guest, net_create(set->nets.items[i])))
-			return false;
-	if (set->vsock && !add_device(guest, vsock_create(set->vsock)))
-		return false;
-	for (i = 0; i < set->shares.count; i++)
-		if (!add_device(guest, share_create(set->shares.items[i])))
-			return false;
-	if (set->rootfs && !add_device(guest, share_create_root(set->rootfs)))
-		return false;
+	for (i = 0; i < DEVICE_OPTIONS; i++)
+		for (j = 0; j < set->devices[i].count; j++)
+			if (!add_device(guest, create[i](set->devices[i].items[j])))
+				return false;
 	return add_device(guest, rng_create()) &&
 	       add_device(guest, balloon_create(&guest->memory));
 }

@@ -7,6 +7,7 @@
 #ifndef LGUEST_RUN_H
 #define LGUEST_RUN_H
 
+#include "devices/kinds.h"
 #include "hardware/guest.h"
 #include "options.h"
 
@@ -14,8 +15,8 @@ struct run_settings {
 	const char *kernel;
 	const char *initrd;
 	uint64_t memory;
-	struct text_list disks, nets, shares, params;
-	const char *vsock, *rootfs;
+	struct text_list devices[DEVICE_OPTIONS];
+	struct text_list params;
 	const char *gdb;
 	const char *name;
 	bool detach;
@@ -27,6 +28,12 @@ struct run_settings {
 	char **command;		/* NULL-ended, or NULL */
 	bool terminal;		/* a person is there */
 };
+
+/* The folder that the guest has as its root, or NULL. */
+static inline const char *run_rootfs(const struct run_settings *set)
+{
+	return set->devices[DEVICE_rootfs].items[0];
+}
 
 /* A status, or -1: it is good, and to be run. */
 int run_read_settings(int argc, char **argv, struct run_settings *set);

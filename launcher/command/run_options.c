@@ -34,16 +34,10 @@ static const struct option run_options[] = {
 	  "its initrd (default: a small system made of busybox)" },
 	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",
 	  "memory of the guest, with K, M or G (default 256M)" },
-	{ 'd', "disk", OPTION_LIST, AT(disks), "IMG[,ro]",
-	  "raw image or block device as the next disk, /dev/vda first" },
-	{ 'n', "net", OPTION_LIST, AT(nets), "WAY[,mac=M]",
-	  "network card: user[,[udp:]PORT[:GUEST-PORT]][,RULE] (by passt), tap=NAME or switch=FOLDER; RULE: allow=CIDR[:PORT], deny=CIDR[:PORT], host-loopback" },
-	{ 0, "vsock", OPTION_TEXT, AT(vsock), "PATH",
-	  "sockets to the host: the guest calls PATH_PORT, and is called at PATH" },
-	{ 0, "share", OPTION_LIST, AT(shares), "DIR[:TAG][,ro]",
-	  "folder of this machine, at /mnt/TAG in the guest (default TAG: share)" },
-	{ 0, "rootfs", OPTION_TEXT, AT(rootfs), "DIR",
-	  "run COMMAND in DIR (often /) as root folder; what it writes there is kept in memory" },
+#define K(kind, letter, name, most, value, help) \
+	{ letter, name, OPTION_LIST, AT(devices[DEVICE_##kind]), value, help },
+	DEVICE_KINDS(K)
+#undef K
 	{ 'p', "params", OPTION_LIST, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel, separated by spaces" },
 	{ 0, "gdb", OPTION_TEXT, AT(gdb), "PATH",
@@ -83,16 +77,30 @@ bool run_may_read_stdin(const struct run_settings *set)
  */
 static bool check_values(const struct run_settings *set)
 {
-	unsigned int i;
+	static const struct {
+		const char *option;
+		unsigned int most;
+		bool (*check)(const char *option);
+	} kinds[] = {
+#define K(kind, letter, name, most, value, help) { name, most, kind##_check },
+		DEVICE_KINDS(K)
+#undef K
+	};
+	unsigned int i, j;
 
-	for (i = 0; i < set->disks.count; i++)
-		if (!disk_check(set->disks.items[i]))
+	for (i = 0; i < DEVICE_OPTIONS; i++) {
+		const struct text_list *asked = &set->devices[i];
+
+		if (asked->count > kinds[i].most) {
+			problem("run: --%s is there %u times: a guest has %u at most; leave the others out",
+				kinds[i].option, asked->count, kinds[i].most);
 			return false;
-	for (i = 0; i < set->nets.count; i++)
-		if (!net_check(set->nets.items[i]))
-			return false;
-	return shares_check(set->shares.items, set->shares.count, set->rootfs) &&
-	       (!set->vsock || vsock_check(set->vsock)) && (!set->gdb || gdb_check(set->gdb));
+		}
+		for (j = 0; j < asked->count; j++)
+			if (!kinds[i].check(asked->items[j]))
+				return false;
+	}
+	return !set->gdb || gdb_check(set->gdb);
 }
 
 /* A COMMAND needs our own initramfs: only its /init knows what to do with it. */
@@ -102,7 +110,7 @@ static bool fit_together(const struct run_settings *set)
 		problem("run: COMMAND needs the built-in initrd; leave out -i or COMMAND");
 		return false;
 	}
-	if (set->rootfs && set->initrd) {
+	if (run_rootfs(set) && set->initrd) {
 		problem("run: --rootfs needs the built-in initrd; leave out -i or --rootfs");
 		return false;
 	}

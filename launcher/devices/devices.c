@@ -96,26 +96,6 @@ const char *devices_params(void)
 	return text;
 }
 
-static const char *driver_of(const struct virtio_device *device)
-{
-	switch (device->kind->id) {
-	case VIRTIO_ID_BLOCK:
-		return "virtio_blk";
-	case VIRTIO_ID_NET:
-		return "virtio_net";
-	case VIRTIO_ID_RNG:
-		return "virtio_rng";
-	case VIRTIO_ID_BALLOON:
-		return "virtio_balloon";
-	case VIRTIO_ID_VSOCK:
-		return "vmw_vsock_virtio_transport";
-	case VIRTIO_ID_FS:
-		return "virtiofs";
-	default:
-		return NULL;
-	}
-}
-
 const char *const *devices_drivers(const char *more)
 {
 	static const char *names[MOST + 5];
@@ -123,7 +103,7 @@ const char *const *devices_drivers(const char *more)
 	bool disk = false;
 
 	for (i = 0; i < count; i++) {
-		const char *name = driver_of(devices[i]);
+		const char *name = devices[i]->kind->driver;
 
 		disk |= devices[i]->kind->id == VIRTIO_ID_BLOCK;
 		for (j = 0; j < n && name; j++)

@@ -8,25 +8,11 @@
 #include <string.h>
 
 #include "hardware/memory.h"
+#include "kinds.h"
 
-struct virtio_device;
-
-/* One per kind of device, from its option's text; NULL after a message. */
-struct virtio_device *disk_create(const char *option);
-struct virtio_device *net_create(const char *option);
+/* What each guest has; kinds.h has what it is asked for. */
 struct virtio_device *rng_create(void);
 struct virtio_device *balloon_create(const struct memory *memory);
-struct virtio_device *vsock_create(const char *path);
-struct virtio_device *share_create(const char *option);
-/*
- * Before any is made: is what an option says one at all, and is there such a thing?
- * False after a message.  Nothing is taken, so whether it can be had is not known.
- */
-bool disk_check(const char *option);
-bool net_check(const char *option);
-bool vsock_check(const char *path);
-/* All of them, as their tags must differ; the root's folder, or NULL. */
-bool shares_check(const char *const *options, unsigned int n, const char *root);
 /* Cut ",ro" off, if it is there. */
 static inline bool path_take_ro(char *path)
 {
@@ -37,9 +23,8 @@ static inline bool path_take_ro(char *path)
 	*comma = '\0';
 	return true;
 }
-/* The folder that is the guest's root, read-only; its tag is ROOT_TAG. */
+/* The tag of the folder that is the guest's root, read-only. */
 #define ROOT_TAG	"lguest-root"
-struct virtio_device *share_create_root(const char *folder);
 /* The guest's names of the cards that get their address by DHCP, with spaces between. */
 const char *net_dhcp_cards(void);
 /* Where passt answers for a name server that only the host itself reaches. */

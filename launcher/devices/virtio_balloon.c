@@ -236,6 +236,7 @@ static const char *configure(struct virtio_device *device, uint64_t offset,
 
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_BALLOON,
+	.driver = "virtio_balloon",
 	.queues = QUEUES,
 	.one_thread = true,
 	.thread = THREAD_BALLOON,

@@ -40,6 +40,7 @@ static void serve(struct virtio_queue *q)
 
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_RNG,
+	.driver = "virtio_rng",
 	.queues = 1,
 	.thread = THREAD_RNG,
 	.serve = serve,

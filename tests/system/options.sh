@@ -34,9 +34,11 @@ bad 'cannot share file: Not a directory' --share file
 bad 'cannot share no:colon: No such file' --share no:colon
 bad 'cannot share plain:a b: a tag is made of' --share 'plain:a b'
 bad 'cannot share plain:: a tag has 1 to 36' --share plain:
+bad "cannot share plain:lguest-root: this tag is --rootfs'" --share plain:lguest-root
+bad 'run: --rootfs is there 2 times: a guest has 1' --rootfs / --rootfs /
 bad 'cannot share both: another share has this tag' --share plain --share both
 bad 'cannot share plain:e: a guest has 4' --share plain:a --share plain:b --share plain:c --share plain:d --share plain:e
-bad 'cannot share plain:d: a guest has 4' --rootfs / --share plain:a --share plain:b --share plain:c --share plain:d
+bad 'cannot share /: a guest has 4' --rootfs / --share plain:a --share plain:b --share plain:c --share plain:d
 bad 'cannot share none: No such file' --rootfs none
 bad 'cannot use the socket .*: the name is missing or too long' --vsock "$(printf '%0100d' 0)"
 bad 'run: cannot listen for a debugger at .*: the path is missing or too long' --gdb "$(printf '%0110d' 0)"

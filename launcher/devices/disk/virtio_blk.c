@@ -409,6 +409,7 @@ static void drain(struct virtio_queue *q)
 
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_BLOCK,
+	.driver = "virtio_blk",
 	.queues = 1,
 	.thread = THREAD_DISK,
 	.serve = serve,

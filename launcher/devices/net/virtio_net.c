@@ -214,6 +214,7 @@ static void start(struct virtio_device *device)
 
 #define KIND(is_patient) {		\
 	.id = VIRTIO_ID_NET,		\
+	.driver = "virtio_net",		\
 	.queues = 2,			\
 	.patient = (is_patient),	\
 	.thread = THREAD_NET,		\

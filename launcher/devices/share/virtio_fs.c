@@ -40,6 +40,7 @@ static bool confine(struct virtio_device *device)
 
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_FS,
+	.driver = "virtiofs",
 	.queues = 2,
 	.serve = serve,
 	.confine = confine,
@@ -106,53 +107,49 @@ static const char *wrong_folder(const char *folder)
 	       "Not a directory; share the folder that it lies in";
 }
 
-static bool taken(const char *tag, char *const *tags, unsigned int n)
+static const char *wrong_share(const char *folder, const char *tag)
 {
-	while (n--)
-		if (!strcmp(tag, tags[n]))
-			return true;
-	return false;
-}
-
-static const char *wrong_share(const char *folder, const char *tag, char *const *tags,
-			       unsigned int n)
-{
+	static char tags[SHARES_MOST][SHARE_TAG_MOST + 1];
+	static unsigned int used;
 	const char *why = wrong_folder(folder);
+	unsigned int i;
 
 	if (!why)
 		why = wrong_tag(tag);
-	if (!why && taken(tag, tags, n))
-		why = "another share has this tag; give each its own with --share DIR:TAG";
-	if (!why && n == SHARES_MOST)
+	for (i = 0; i < used && !why; i++)
+		if (!strcmp(tag, tags[i]))
+			why = "another share has this tag; give each its own with --share DIR:TAG";
+	if (!why && used == SHARES_MOST)
 		why = "a guest has 4 shares at most; leave one out";
+	if (!why)
+		strcpy(tags[used++], tag);
 	return why;
 }
 
-bool shares_check(const char *const *options, unsigned int n, const char *root)
+static bool say_why(const char *option, const char *why)
 {
-	char *tags[SHARES_MOST] = { NULL };
-	const char *why = root ? wrong_folder(root) : NULL;
-	unsigned int used = 0, i;
-	bool read_only;
-
-	if (root && !why)
-		tags[used++] = strdup(ROOT_TAG);
 	if (why)
-		problem("cannot share %s: %s", root, why);
-	for (i = 0; i < n && !why; i++) {
-		char *folder = strdup(options[i]);
-		const char *tag = folder ? take_apart(folder, &read_only) : NULL;
-
-		why = folder ? wrong_share(folder, tag, tags, used) : "out of memory";
-		if (why)
-			problem("cannot share %s: %s", options[i], why);
-		else
-			tags[used++] = strdup(tag);
-		free(folder);
-	}
-	while (used)
-		free(tags[--used]);
+		problem("cannot share %s: %s", option, why);
 	return !why;
+}
+
+/* Called for each in turn: their tags must differ. */
+bool share_check(const char *option)
+{
+	char *folder = strdup(option);
+	bool read_only;
+	const char *tag = folder ? take_apart(folder, &read_only) : NULL;
+	const char *why = folder ? wrong_share(folder, tag) : "out of memory";
+
+	if (!why && !strcmp(tag, ROOT_TAG))
+		why = "this tag is --rootfs'; give another with --share DIR:TAG";
+	free(folder);
+	return say_why(option, why);
+}
+
+bool rootfs_check(const char *folder)
+{
+	return say_why(folder, wrong_share(folder, ROOT_TAG));
 }
 
 static struct virtio_device *create(const char *folder, const char *tag, bool read_only,
@@ -197,7 +194,7 @@ struct virtio_device *share_create(const char *option)
 	return create(folder, tag, read_only, false);
 }
 
-struct virtio_device *share_create_root(const char *folder)
+struct virtio_device *rootfs_create(const char *folder)
 {
 	return create(folder, ROOT_TAG, true, true);
 }

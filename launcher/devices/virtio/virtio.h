@@ -58,6 +58,7 @@ struct virtio_queue {
 
 struct virtio_kind {
 	uint32_t id;
+	const char *driver;		/* module of a stock kernel, or NULL */
 	unsigned int queues;
 	/* One thread for all queues, the first one's; it serves that one. */
 	bool one_thread;

@@ -686,6 +686,7 @@ static void reset(struct virtio_device *device)
 
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_VSOCK,
+	.driver = "vmw_vsock_virtio_transport",
 	.queues = QUEUES,
 	.one_thread = true,
 	.thread = THREAD_VSOCK,
