@@ -76,9 +76,8 @@ void client_be_patient(int fd, uint64_t seconds)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
-bool client_ask(const char *command, const char *name, int fd, json_t *request)
+bool client_said_yes(const char *command, const char *name, int fd, const json_t *answer)
 {
-	json_t *answer = client_say(fd, request) ? client_hear(fd) : NULL;
 	bool ok = json_is_true(json_object_get(answer, "ok"));
 	const char *why = json_string_value(json_object_get(answer, "error"));
 
@@ -90,6 +89,14 @@ bool client_ask(const char *command, const char *name, int fd, json_t *request)
 	else if (!ok)
 		problem("%s: the guest '%s' refused: %s", command, name,
 			why ? why : "it did not say why");
+	return ok;
+}
+
+bool client_ask(const char *command, const char *name, int fd, json_t *request)
+{
+	json_t *answer = client_say(fd, request) ? client_hear(fd) : NULL;
+	bool ok = client_said_yes(command, name, fd, answer);
+
 	json_decref(answer);
 	return ok;
 }

@@ -17,6 +17,8 @@ bool client_say(int fd, json_t *request);
  * EAGAIN, does not answer.  Nothing behind the line is read.
  */
 json_t *client_hear(int fd);
+/* Is this an answer, and yes?  If not, a message of this command. */
+bool client_said_yes(const char *command, const char *name, int fd, const json_t *answer);
 /* Both; a refusal becomes a message of this command, and false. */
 bool client_ask(const char *command, const char *name, int fd, json_t *request);
 /* Say that it does not answer, and what helps. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -23,6 +24,18 @@ struct stop_settings {
 	bool force;
 };
 
+struct list_settings {
+	bool json;
+};
+
+#define AT(field) offsetof(struct list_settings, field)
+static const struct option list_options[] = {
+	{ 0, "json", OPTION_FLAG, AT(json), NULL,
+	  "print an array of objects, with bytes and seconds as numbers" },
+	{ .name = NULL },
+};
+#undef AT
+
 #define AT(field) offsetof(struct stop_settings, field)
 static const struct option stop_options[] = {
 	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
@@ -37,7 +50,7 @@ const struct command list_command = {
 	"Show your guests that have a name.\n"
 	"For each: its memory, how much of it it has touched, what the launcher takes\n"
 	"besides, and for how long it runs.",
-	no_options, cmd_list,
+	list_options, cmd_list,
 };
 
 const struct command stop_command = {
@@ -53,6 +66,12 @@ const struct command pause_command = {
 
 const struct command resume_command = {
 	"resume", "NAME", "Let a paused guest go on.", no_options, cmd_resume,
+};
+
+const struct command logs_command = {
+	"logs", "NAME",
+	"Print the last output of a guest, up to 16 KiB, and leave it alone.",
+	no_options, cmd_logs,
 };
 
 /* The one argument, or NULL with the status in *status. */
@@ -105,10 +124,37 @@ int cmd_resume(int argc, char **argv)
 	return ask_only(&resume_command, argc, argv);
 }
 
-static int no_end(const char *name, int fd)
+static int no_end(const char *command, const char *name, int fd)
 {
-	client_no_answer("stop", name, fd);
+	client_no_answer(command, name, fd);
 	return STATUS_FAILED;
+}
+
+/* The answer says how many bytes follow it. */
+int cmd_logs(int argc, char **argv)
+{
+	const char *name;
+	int status, fd = connect_to(&logs_command, argc, argv, NULL, &name, &status);
+	json_t *answer;
+	char bytes[4096];
+	json_int_t left;
+
+	if (fd < 0)
+		return status;
+	answer = client_say(fd, json_pack("{s:s}", "command", "logs")) ? client_hear(fd) : NULL;
+	if (!client_said_yes("logs", name, fd, answer))
+		return STATUS_FAILED;
+	left = json_integer_value(json_object_get(answer, "bytes"));
+	json_decref(answer);
+	while (left > 0) {
+		ssize_t got = recv(fd, bytes, left < 4096 ? left : 4096, 0);
+
+		if (got <= 0)
+			return no_end("logs", name, fd);
+		fwrite(bytes, 1, got, stdout);
+		left -= got;
+	}
+	return STATUS_DONE;
 }
 
 /*L:620
@@ -128,13 +174,13 @@ static int wait_for_end(int fd, const char *name, bool force, double limit)
 	if (!silent && !forced)
 		return STATUS_DONE;
 	if (silent)
-		return no_end(name, fd);
+		return no_end("stop", name, fd);
 	if (!force)
 		problem("stop: the guest '%s' did not shut down in time: it was ended; --time-limit gives it longer",
 			name);
 	news = client_hear(fd);
 	if (!news && errno == EAGAIN)
-		return no_end(name, fd);
+		return no_end("stop", name, fd);
 	json_decref(news);
 	return force ? STATUS_DONE : STATUS_FAILED;
 }
@@ -166,7 +212,8 @@ static const char *text(const json_t *status, const char *key)
 	return value ? value : "?";
 }
 
-static void list_one(const char *name)
+/* What `list` knows of a guest: its launcher's status, or why there is none. */
+static json_t *look_at(const char *name)
 {
 	int fd = place_connect("list", name, true, LIST_PATIENCE);
 	json_t *status = NULL;
@@ -178,24 +225,45 @@ static void list_one(const char *name)
 	silent |= fd >= 0 && !status && errno == EAGAIN;
 	if (fd >= 0)
 		close(fd);
+	if (json_is_true(json_object_get(status, "ok"))) {
+		json_object_del(status, "ok");
+		return status;
+	}
+	json_decref(status);
 	/* Its launcher is stopped; or it may have just ended, or not have begun. */
-	if (silent && pid)
-		printf("%-20s %8d no answer\n", name, pid);
-	else if (silent)
-		printf("%-20s %8s no answer\n", name, "-");
-	else if (!json_is_true(json_object_get(status, "ok")))
-		printf("%-20s %8s starting\n", name, "-");
+	return json_pack("{s:s,s:o*,s:s}", "name", name, "pid", pid ? json_integer(pid) : NULL,
+			 "state", silent ? "no answer" : "starting");
+}
+
+static void print_one(const json_t *status)
+{
+	if (!json_object_get(status, "pid"))
+		printf("%-20s %8s %s\n", text(status, "name"), "-", text(status, "state"));
+	else if (!json_object_get(status, "memory"))
+		printf("%-20s %8" PRIu64 " %s\n", text(status, "name"), number(status, "pid"),
+		       text(status, "state"));
 	else
 		printf("%-20s %8" PRIu64 " %-9s %7" PRIu64 "M %7" PRIu64 "M %8" PRIu64 "K %8" PRIu64 "s\n",
-		       name, number(status, "pid"), text(status, "state"),
+		       text(status, "name"), number(status, "pid"), text(status, "state"),
 		       number(status, "memory") >> 20, number(status, "touched") >> 20,
 		       number(status, "launcher") >> 10, number(status, "seconds"));
-	json_decref(status);
+}
+
+static void print_all(const json_t *all)
+{
+	size_t i;
+
+	printf("%-20s %8s %-9s %8s %8s %9s %9s\n", "NAME", "PID", "STATE", "MEMORY",
+	       "TOUCHED", "LAUNCHER", "RUNS");
+	for (i = 0; i < json_array_size(all); i++)
+		print_one(json_array_get(all, i));
 }
 
 int cmd_list(int argc, char **argv)
 {
-	int first = parse_options(&list_command, argc, argv, NULL, NULL);
+	struct list_settings set = { .json = false };
+	int first = parse_options(&list_command, argc, argv, &set, NULL);
+	json_t *all = json_array();
 	char **names, **at;
 
 	if (first == OPTIONS_HELP)
@@ -208,12 +276,15 @@ int cmd_list(int argc, char **argv)
 	names = place_names();
 	if (!names)
 		return STATUS_FAILED;
-	printf("%-20s %8s %-9s %8s %8s %9s %9s\n", "NAME", "PID", "STATE", "MEMORY",
-	       "TOUCHED", "LAUNCHER", "RUNS");
 	for (at = names; *at; at++) {
-		list_one(*at);
+		json_array_append_new(all, look_at(*at));
 		free(*at);
 	}
 	free(names);
+	if (!set.json)
+		print_all(all);
+	else if (!json_dumpf(all, stdout, JSON_INDENT(2)))
+		putchar('\n');
+	json_decref(all);
 	return STATUS_DONE;
 }

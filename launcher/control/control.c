@@ -159,6 +159,19 @@ static void answer(struct client *client, json_t *object)
 	free(text);
 }
 
+/* All that is kept, behind an answer that says how much: with it, it fits into a socket. */
+static void send_kept(struct control *c, struct client *client)
+{
+	static uint8_t bytes[KEPT];
+	struct client all = { .seen = 0 };
+	size_t size = next_output(c, &all, bytes, sizeof(bytes));
+
+	answer(client, json_pack("{s:b,s:I}", "ok", 1, "bytes", (json_int_t)size));
+	if (client->fd >= 0 &&
+	    send(client->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size)
+		drop(client);
+}
+
 static json_t *done(void)
 {
 	return json_pack("{s:b}", "ok", 1);
@@ -335,7 +348,7 @@ static void become_console(struct control *c, struct client *client)
 
 /*L:355
  * The commands.  Fields that nobody knows are passed over: a newer client may
- * say more than we understand.
+ * say more than we understand.  NULL: it is answered already.
  :*/
 static json_t *obey(struct control *c, struct client *client, const json_t *request)
 {
@@ -355,6 +368,10 @@ static json_t *obey(struct control *c, struct client *client, const json_t *requ
 	}
 	if (!strcmp(command, "balloon"))
 		return set_balloon(request);
+	if (!strcmp(command, "logs")) {
+		send_kept(c, client);
+		return NULL;
+	}
 	if (!strcmp(command, "stop"))
 		return stop_by(c, client, request);
 	if (!strcmp(command, "size") || !strcmp(command, "console")) {
@@ -389,7 +406,8 @@ static void serve(struct control *c, struct client *client, const char *line, si
 		request = json_loadb(line, size, JSON_REJECT_DUPLICATES, &error);
 	reply = request ? obey(c, client, request) : failed("this is no JSON object");
 	json_decref(request);
-	answer(client, reply);
+	if (reply)
+		answer(client, reply);
 }
 
 static void forget(struct client *client, size_t size)

@@ -54,6 +54,14 @@ between "K1 the launcher of a console-only guest is small (KiB)" 300 3072 \
 between "K1 ... and what the guest touched is another matter (MiB)" 20 256 \
 	"$(awk '$1 == "one" { print $5 + 0 }' /tmp/list)"
 
+lguest list --json >/tmp/list
+is "K1 list --json is an array of what status says" "[ \"name\": \"one\", \"pid\": $pid, \"state\": \"running\", \"memory\": 268435456, ]" \
+	"$(echo $(grep -E '^[][]|"(name|pid|state|memory)"' /tmp/list))"
+lguest logs one >/tmp/logs 2>/tmp/err
+is "K1 logs: the last output" "0  1" "$? $(cat /tmp/err) $(grep -c '^h42o' /tmp/logs)"
+lguest logs one >/dev/full 2>/tmp/err
+is "K1 ... which is lost" 1 $?
+
 # Consoles to the last place.
 consoles=
 for i in 1 2 3 4 5 6 7 8; do

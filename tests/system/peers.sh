@@ -31,6 +31,8 @@ is "K1 list ends though two launchers do not answer" "0 " "$? $(cat err)"
 check "K1 ... and says so" grep -qxE "mute +${pid[mute]} no answer" out
 check "K1 ... of the one that accepts nothing, too" grep -qxE "deaf +${pid[deaf]} no answer" out
 # All at once, as each has its patience. The queue of the deaf one is full by now.
+lguest list --json >json
+is "K1 list --json says so, too" 1 "$(tr -d ' \n' <json | grep -c "{\"name\":\"mute\",\"pid\":${pid[mute]},\"state\":\"noanswer\"}")"
 asked=("list" "stop mute" "stop --force mute" "pause mute" "console mute" "stop deaf")
 for i in "${!asked[@]}"; do
 	# shellcheck disable=SC2086
