@@ -1,7 +1,8 @@
 // SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/net/virtio_net.c launcher/devices/net/net_switch.c launcher/devices/net/net_tap.c launcher/devices/net/net_user.c launcher/devices/net/net_rules.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/distribution.c
-// LIBS: -pthread
+// LIBS: -pthread -Wl,--wrap=open,--wrap=ioctl,--wrap=readv
 // SPDX-License-Identifier: GPL-2.0
 /* Frames that a card receives, into buffers of all kinds: K6, K10. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -298,6 +299,75 @@ static void test_files_stay(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/*
+ * A tap that is not there: a socket stands for it, which is readable for ever once
+ * its other end is closed, and cannot be read, as a tap that somebody deleted.
+ */
+static int tap = -1;
+static unsigned int reads;
+
+int __wrap_open(const char *path, int flags, mode_t mode);
+int __real_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, mode_t mode)
+{
+	return strcmp(path, "/dev/net/tun") ? __real_open(path, flags, mode) : tap;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, void *to);
+int __real_ioctl(int fd, unsigned long request, void *to);
+int __wrap_ioctl(int fd, unsigned long request, void *to)
+{
+	return fd == tap ? 0 : __real_ioctl(fd, request, to);
+}
+
+ssize_t __wrap_readv(int fd, const struct iovec *parts, int count);
+ssize_t __real_readv(int fd, const struct iovec *parts, int count);
+ssize_t __wrap_readv(int fd, const struct iovec *parts, int count)
+{
+	char end;
+
+	if (fd != tap)
+		return __real_readv(fd, parts, count);
+	__atomic_fetch_add(&reads, 1, __ATOMIC_RELAXED);
+	errno = recv(tap, &end, 1, MSG_DONTWAIT | MSG_PEEK) ? EAGAIN : EBADFD;
+	return -1;
+}
+
+static void test_tap_deleted(void **state)
+{
+	struct virtio_device *first = device;
+	unsigned int i;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	tap = ends[0];
+	device = net_create("tap=any");
+	assert_non_null(device);
+	device->memory = &memory;
+	virtio_reset(device);
+	begin(0);
+	give(1, 2000, 0);
+	close(ends[1]);
+	for (i = 0; i < 5000; i++) {
+		fflush(message_stream);
+		if (said && strstr(said, "the interface is gone"))
+			break;
+		usleep(1000);
+	}
+	assert_non_null(strstr(said, "the interface is gone"));
+	reads = 0;
+	usleep(100000);
+	offer_one(1, SLOT_AT(0), 100, false);	/* and a frame that is sent is lost */
+	wait_used(1, 1);
+	let_go(2);
+	begin(0);				/* a driver that comes later waits, too */
+	usleep(50000);
+	assert_int_equal(reads, 0);
+	let_go(2);
+	device = first;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_lies_are_lost),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_bad_buffers),
+		cmocka_unit_test(test_tap_deleted),
 		cmocka_unit_test(test_files_stay),
 	};
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "devices/virtio/virtio.h"
+#include "lguest.h"
 #include "net.h"
 
 #define WAIT 50		/* ms, when the host cannot take a frame now */
@@ -60,15 +61,27 @@ static void send_to_tap(struct net *net, struct iovec *parts, unsigned int n, si
 	struct pollfd room = { .fd = net->fd, .events = POLLOUT };
 
 	(void)size;
-	if (RETRY(writev(net->fd, parts, n)) < 0 && errno == EAGAIN &&
-	    poll(&room, 1, WAIT) == 1 && writev(net->fd, parts, n) < 0)
+	if (room.fd >= 0 && RETRY(writev(room.fd, parts, n)) < 0 && errno == EAGAIN &&
+	    poll(&room, 1, WAIT) == 1 && writev(room.fd, parts, n) < 0)
 		return;		/* lost, as frames may be */
+}
+
+/*
+ * Somebody has deleted the interface: from now on its descriptor is always
+ * readable, and never read.  It stays open, as the other thread may just use it.
+ */
+static void hang_up(struct net *net)
+{
+	problem("network tap: the interface is gone, and the guest's card leads nowhere now; make it again and start the guest anew");
+	net->fd = -1;
 }
 
 static size_t receive_from_tap(struct net *net, struct iovec *parts, unsigned int n)
 {
-	ssize_t got = RETRY(readv(net->fd, parts, n));
+	ssize_t got = net->fd < 0 ? 0 : RETRY(readv(net->fd, parts, n));
 
+	if (got < 0 && (errno == EBADFD || errno == EIO))
+		hang_up(net);
 	return got > (ssize_t)NET_HEADER ? got : 0;
 }
 
