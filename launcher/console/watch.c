@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "devices/virtio/virtio.h"
 #include "debugger/gdb.h"
 #include "hardware/host.h"
 #include "lguest.h"
@@ -228,9 +229,21 @@ static int patience(const struct watch *w)
 	return least;
 }
 
+/* Who the first thread waits for. */
+static void tell_what_holds(void)
+{
+	const char *device = virtio_waits_for();
+
+	if (device)
+		problem("%s: this host does not end what the guest had asked for: its disk is frozen or very slow; see dmesg, and `fsfreeze -u` thaws a file system",
+			device);
+	else
+		problem("the Host does not stop the guest: its read() takes no signal; see dmesg");
+}
+
 /*L:320
  * The end was asked for.  If the first thread does not come back at all, the
- * Host is in trouble; the user still gets the terminal back, and a status.
+ * Host or a disk is in trouble; the user still gets the terminal back, and a status.
  :*/
 static void kick_until_stopped(struct watch *w)
 {
@@ -243,7 +256,7 @@ static void kick_until_stopped(struct watch *w)
 			return;
 	}
 	terminal_restore();
-	problem("the Host does not stop the guest: its read() takes no signal; see dmesg");
+	tell_what_holds();
 	end = w->guest->end;
 	if (end == END_TIME)
 		_exit(STATUS_TIME);

@@ -65,12 +65,13 @@ echo 4 >/sys/block/vda/queue/max_sectors_kb
 dd if=/dev/vda of=/dev/null bs=128k skip=8 count=1 iflag=direct 2>/dev/null && echo read
 END
 
-# On a device whose blocks are 4096 bytes: also less, which it does not take directly.
+# On a device whose blocks are 4096 bytes: the guest's kernel writes no less.
 cat >"$work/device" <<'END'
 head -c 8388608 /dev/urandom >/tmp/pattern
 dd if=/tmp/pattern of=/dev/vda bs=64k oflag=direct 2>/dev/null || echo cannot write
-echo half | dd of=/dev/vda bs=512 seek=3 count=1 conv=sync oflag=direct 2>/dev/null || echo cannot write half
-echo "half: $(dd if=/dev/vda bs=512 skip=3 count=1 iflag=direct 2>/dev/null | head -n 1)"
+echo "blocks: $(cd /sys/block/vda/queue && echo $(cat logical_block_size physical_block_size))"
+echo half | dd of=/dev/vda bs=512 seek=3 count=1 conv=sync,fsync 2>/dev/null || echo cannot write half
+echo "half: $(dd if=/dev/vda bs=512 skip=3 count=1 2>/dev/null | head -n 1)"
 echo "after: $(dd if=/dev/vda bs=64k count=128 iflag=direct 2>/dev/null | md5sum)"
 END
 
@@ -163,6 +164,7 @@ truncate -s 32M /tmp/small/full.img
 lguest run -d /tmp/small/full.img -- sh -c "$(words full)" >/tmp/out 2>/tmp/err
 is "K7 a guest on a full host file system ends well" 0 $?
 is "K7 no space left is an I/O error for the guest" "reads still work" "$(cat /tmp/out)"
+is "K7 ... and is said, once" 1 "$(grep -c '^lguest: /tmp/small/full.img: this host has no room' /tmp/err)"
 umount /tmp/small
 
 # Each 32 writes are answered when all of them have come: so many must be on their way.
@@ -217,9 +219,16 @@ lguest run -v -d /dev/vdb -- sh -c "$(words device)" >/tmp/out 2>/tmp/err
 is "K7 a guest on a device ends well" 0 $?
 between "K7 ... which leaves nothing in the host's page cache" -4096 2048 $(($(buffers) - before))
 hasnt "K7 ... and says nothing of it" 'through the page cache' /tmp/err
+has "K7 ... and has its blocks" '^blocks: 4096 4096' /tmp/out
 has "K7 less than a block of the device is written and read back" '^half: half' /tmp/out
 is "K7 8 MiB on a device are what the guest read" \
 	"after: $(head -c 8388608 /dev/vdb | md5sum)" "$(grep ^after /tmp/out)"
+
+mkswap /dev/vdb >/dev/null && swapon /dev/vdb
+lguest run -d /dev/vdb -- true 2>/tmp/err
+is "K7 a device that the host uses is refused" 122 $?
+has "K7 ... with a sentence" '^lguest: cannot use the disk /dev/vdb: this host has it mounted' /tmp/err
+swapoff /dev/vdb
 
 lguest run -- sh -c "$(words rng)" >/tmp/out 2>/tmp/err
 is "K8 the guest's random numbers come from the host" "virtio_rng.0 4096 different" "$(echo $(cat /tmp/out))"
@@ -238,6 +247,9 @@ is "K7 after kill -9 it is free again" 0 $?
 lguest run -d /tmp/none.img -- true 2>/tmp/err2
 is "K1 a disk that is not there is bad usage" 2 $?
 has "K1 ... and a sentence" '^lguest: cannot use the disk /tmp/none.img: No such file' /tmp/err2
+head -c 1000001 /dev/zero >/tmp/odd.img
+lguest run -d /tmp/odd.img -- true 2>/tmp/err2
+has "K7 a size that fills no block is refused, with the way out" 'truncate -s %512' /tmp/err2
 printf 'QFI\373' >/tmp/q.img
 lguest run -d /tmp/q.img -- true 2>/tmp/err2
 has "K7 qcow2 is refused, with the way out" 'qemu-img convert' /tmp/err2

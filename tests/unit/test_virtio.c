@@ -1,9 +1,10 @@
-// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/disk/virtio_blk.c launcher/devices/disk/disk_uring.c launcher/devices/disk/disk_threads.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
-// LIBS: -pthread -luring -Wl,--wrap=preadv
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/disk/virtio_blk.c launcher/devices/disk/disk_file.c launcher/devices/disk/disk_uring.c launcher/devices/disk/disk_threads.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// LIBS: -pthread -luring -Wl,--wrap=preadv,--wrap=pwritev,--wrap=fstat,--wrap=ioctl,--wrap=open
 // SPDX-License-Identifier: GPL-2.0
 /* The registers' rules, and a disk behind them, with both engines: K7, K10, K13. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_mmio.h>
 #include <sched.h>
@@ -13,6 +14,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -658,7 +661,7 @@ ssize_t __wrap_preadv(int fd, const struct iovec *parts, int count, off_t at)
 static ssize_t hear(void *heard, const char *text, size_t size)
 {
 	if (memmem(text, size, "waiting for", 11)) {
-		*(bool *)heard = true;
+		*(bool *)heard = !strcmp(virtio_waits_for(), image);
 		atomic_store(&held, false);
 	}
 	return size;
@@ -680,6 +683,7 @@ static void test_stop_waits(void **state)
 		sched_yield();
 	stop_disk(0);
 	assert_true(heard);
+	assert_null(virtio_waits_for());
 	fclose(message_stream);
 	message_stream = old;
 }
@@ -759,9 +763,239 @@ static void test_disk_options(void **state)
 	assert_non_null(strstr(said, "neither a file nor a block device"));
 }
 
+static void assert_no_disk(const char *option, const char *why)
+{
+	assert_null(disk_create(option));
+	fflush(message_stream);
+	if (!strstr(said, why))
+		fail_msg("'%s' does not say '%s'", said, why);
+}
+
+static int open_image(void)
+{
+	int fd = open(image, O_RDWR);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* The last bytes are not lost in silence. */
+static void test_odd_sizes(void **state)
+{
+	static const off_t odd[] = { 1000001, 1, 511, 513, (1 << 20) - 1 };
+	char option[64];
+	size_t i;
+
+	(void)state;
+	snprintf(option, sizeof(option), "%s,ro", image);
+	for (i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		assert_int_equal(truncate(image, odd[i]), 0);
+		assert_no_disk(image, "truncate -s %512");
+		assert_no_disk(option, "truncate -s %512");
+	}
+}
+
+/* Before anybody uses it: the image is there, the disk of setup_with() is not. */
+static int setup_image(void **state)
+{
+	int fd;
+
+	(void)state;
+	message_stream = open_memstream(&said, &said_size);
+	strcpy(image + sizeof(image) - 7, "XXXXXX");
+	fd = mkstemp(image);
+	return fd < 0 || ftruncate(fd, 1 << 20) || close(fd) || !memory_create(&memory, RAM) ? -1 : 0;
+}
+
+static int qemu_lock(int fd, int command, short type, off_t at)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	assert_int_equal(fcntl(fd, command, &lock), 0);
+	return lock.l_type;
+}
+
+/* What QEMU holds for an image, and how it looks for others. */
+static void test_locks(void **state)
+{
+	static const off_t writer[] = { 100, 101, 201, 203 }, reader[] = { 100, 203 };
+	int fd = open_image(), i;
+	char option[64];
+
+	(void)state;
+	snprintf(option, sizeof(option), "%s,ro", image);
+	for (i = 0; i < 4; i++)
+		qemu_lock(fd, F_OFD_SETLK, F_RDLCK, writer[i]);
+	assert_no_disk(image, "another guest uses it");
+	assert_no_disk(option, "another guest uses it");
+	close(fd);
+	fd = open_image();
+	for (i = 0; i < 2; i++)
+		qemu_lock(fd, F_OFD_SETLK, F_RDLCK, reader[i]);
+	disk = disk_create(option);
+	assert_non_null(disk);
+	close(fd);
+	fd = open_image();
+	assert_int_equal(qemu_lock(fd, F_OFD_GETLK, F_WRLCK, 201), F_RDLCK);
+	assert_int_equal(qemu_lock(fd, F_OFD_GETLK, F_WRLCK, 101), F_UNLCK);
+	assert_non_null(disk_create(option));	/* two that read */
+	close(fd);
+}
+
+static void *let_go_soon(void *fd)
+{
+	usleep(300000);
+	close(*(int *)fd);
+	return NULL;
+}
+
+/* Somebody looks at it for a moment, as udev does. */
+static void test_held_for_a_moment(void **state)
+{
+	int fd = open_image();
+	pthread_t other;
+
+	(void)state;
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	pthread_create(&other, NULL, let_go_soon, &fd);
+	disk = disk_create(image);
+	pthread_join(other, NULL);
+	assert_non_null(disk);
+	fd = open_image();
+	assert_int_equal(qemu_lock(fd, F_OFD_GETLK, F_WRLCK, 101), F_RDLCK);
+	close(fd);
+}
+
+/* The image as a block device of 4 KiB blocks, and what the host says of it. */
+static bool as_device, mounted;
+
+int __wrap_fstat(int fd, struct stat *status);
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status)
+{
+	int error = __real_fstat(fd, status);
+
+	if (as_device && S_ISREG(status->st_mode))
+		status->st_mode = S_IFBLK | 0600;
+	return error;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, void *to);
+int __real_ioctl(int fd, unsigned long request, void *to);
+int __wrap_ioctl(int fd, unsigned long request, void *to)
+{
+	switch (as_device ? request : 0) {
+	case BLKGETSIZE64:
+		*(uint64_t *)to = 1 << 20;
+		return 0;
+	case BLKSSZGET:
+		*(int *)to = 4096;
+		return 0;
+	case BLKPBSZGET:
+		*(unsigned int *)to = 16384;
+		return 0;
+	case BLKIOMIN:
+		*(unsigned int *)to = 65536;
+		return 0;
+	case BLKIOOPT:
+		*(unsigned int *)to = 262144;
+		return 0;
+	case BLKALIGNOFF:
+		*(int *)to = 8192;
+		return 0;
+	}
+	return __real_ioctl(fd, request, to);
+}
+
+int __wrap_open(const char *path, int flags, mode_t mode);
+int __real_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, mode_t mode)
+{
+	if (mounted && !strcmp(path, image) && (flags & O_EXCL)) {
+		errno = EBUSY;
+		return -1;
+	}
+	return __real_open(path, flags, mode);
+}
+
+static void test_blocks(void **state)
+{
+	const struct virtio_blk_config *config;
+
+	(void)state;
+	as_device = true;
+	disk = disk_create(image);
+	as_device = false;
+	assert_non_null(disk);
+	assert_true(disk->offered & VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY));
+	assert_true(disk->offered & VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE));
+	config = (void *)disk->config;
+	assert_int_equal(config->capacity, 2048);
+	assert_int_equal(config->blk_size, 4096);
+	assert_int_equal(config->physical_block_exp, 2);
+	assert_int_equal(config->alignment_offset, 2);
+	assert_int_equal(config->min_io_size, 16);
+	assert_int_equal(config->opt_io_size, 64);
+}
+
+static void test_mounted(void **state)
+{
+	char option[64];
+
+	(void)state;
+	mounted = true;
+	assert_no_disk(image, "this host has it mounted");
+	snprintf(option, sizeof(option), "%s,ro", image);
+	disk = disk_create(option);
+	mounted = false;
+	assert_non_null(disk);
+}
+
+/* The host is full: that is said once, until it is not. */
+static int no_room;
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t at);
+ssize_t __real_pwritev(int fd, const struct iovec *parts, int count, off_t at);
+ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+	errno = no_room;
+	return no_room ? -1 : __real_pwritev(fd, parts, count, at);
+}
+
+static unsigned int times_said(const char *what)
+{
+	unsigned int count = 0;
+	const char *at;
+
+	fflush(message_stream);
+	for (at = said; at && (at = strstr(at, what)); at++)
+		count++;
+	return count;
+}
+
+static void test_full_host(void **state)
+{
+	(void)state;
+	start_disk();
+	no_room = ENOSPC;
+	submit(VIRTIO_BLK_T_OUT, 0, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_OUT, 8, 512);
+	assert_int_equal(times_said("has no room"), 1);
+	no_room = 0;
+	submit(VIRTIO_BLK_T_OUT, 0, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	no_room = EDQUOT;
+	submit(VIRTIO_BLK_T_OUT, 0, 512);
+	no_room = 0;
+	assert_int_equal(times_said("has no room"), 2);
+	assert_int_equal(times_said("cannot write"), 0);	/* that is for -v */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define WITH_THREADS(name) \
 	{ #name "_with_threads", name, setup_threads, teardown, NULL }
+#define WITH_IMAGE(name) cmocka_unit_test_setup_teardown(name, setup_image, teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -776,7 +1010,9 @@ int main(void)
 		WITH_THREADS(test_disk), WITH_THREADS(test_disk_ranges),
 		WITH_THREADS(test_disk_errors), WITH_THREADS(test_disk_bad_request),
 		WITH_THREADS(test_many), WITH_THREADS(test_stop_on_the_way),
-		WITH_THREADS(test_stop_waits), WITH_THREADS(test_too_many),
+		WITH_IMAGE(test_odd_sizes), WITH_IMAGE(test_locks), WITH_IMAGE(test_blocks),
+		WITH_IMAGE(test_held_for_a_moment), WITH_IMAGE(test_mounted),
+		WITH_THREADS(test_full_host), WITH_THREADS(test_stop_waits), WITH_THREADS(test_too_many),
 	};
 
 	return cmocka_run_group_tests_name("virtio", tests, NULL, NULL);

@@ -9,7 +9,7 @@
  *
  * What cannot be done (beyond the end, on a read-only disk, no space left, a
  * file that shrank) is an I/O error for the guest, and nothing more.
- * Read next: disk_io.h.
+ * Read next: disk_file.h.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -20,17 +20,15 @@
 #include <linux/virtio_blk.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "devices/devices.h"
 #include "devices/virtio/virtio.h"
+#include "disk_file.h"
 #include "disk_io.h"
 #include "lguest.h"
 
-#define SECTOR		512ULL
 #define SEGMENTS	(VIRTQUEUE_MOST - 2)	/* header and status need two */
 #define ERRORS_TOLD	8
 #define RANGES		64			/* of one discard */
@@ -47,16 +45,12 @@ struct request {
 };
 
 struct disk {
-	char *path;
-	int fd;
-	int direct;			/* the same past the page cache, or -1 */
-	bool read_only;
-	bool is_device;
-	uint64_t sectors;
+	struct disk_file file;
 	struct engine engine;
 	/* Under the queue's lock: */
 	struct request *requests, *free;
 	unsigned int errors;
+	bool full;			/* and the user knows */
 	unsigned int touched;		/* of requests; the others have no memory yet */
 };
 
@@ -69,8 +63,8 @@ static struct disk *disk_of(struct virtio_queue *q)
 
 static bool in_range(const struct disk *disk, uint64_t sector, uint64_t size)
 {
-	return size % SECTOR == 0 && sector <= disk->sectors &&
-	       size / SECTOR <= disk->sectors - sector;
+	return size % SECTOR == 0 && sector <= disk->file.sectors &&
+	       size / SECTOR <= disk->file.sectors - sector;
 }
 
 static uint8_t status_of(int error)
@@ -83,9 +77,9 @@ static int punch(const struct disk *disk, uint64_t from, uint64_t size)
 {
 	uint64_t range[2] = { from, size };
 
-	if (disk->is_device)
-		return ioctl(disk->fd, BLKDISCARD, range);
-	return fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	if (disk->file.is_device)
+		return ioctl(disk->file.fd, BLKDISCARD, range);
+	return fallocate(disk->file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			 from, size);
 }
 
@@ -95,7 +89,7 @@ static int write_zeroes_slowly(const struct disk *disk, uint64_t from, uint64_t 
 
 	while (size) {
 		size_t n = size < sizeof(zeroes) ? size : sizeof(zeroes);
-		ssize_t done = pwrite(disk->fd, zeroes, n, from);
+		ssize_t done = pwrite(disk->file.fd, zeroes, n, from);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -111,11 +105,11 @@ static int zero(const struct disk *disk, uint64_t from, uint64_t size, bool may_
 {
 	uint64_t range[2] = { from, size };
 
-	if (disk->is_device)
-		return ioctl(disk->fd, BLKZEROOUT, range);
+	if (disk->file.is_device)
+		return ioctl(disk->file.fd, BLKZEROOUT, range);
 	if (may_punch && !punch(disk, from, size))
 		return 0;
-	if (!fallocate(disk->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, from, size))
+	if (!fallocate(disk->file.fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, from, size))
 		return 0;
 	return write_zeroes_slowly(disk, from, size);
 }
@@ -145,7 +139,7 @@ static uint8_t ranges(struct virtio_queue *q, struct chain *c, bool discard)
 	struct virtio_blk_discard_write_zeroes range;
 	uint8_t status = VIRTIO_BLK_S_OK;
 
-	if (disk_of(q)->read_only || c->out_size % sizeof(range) ||
+	if (disk_of(q)->file.read_only || c->out_size % sizeof(range) ||
 	    c->out_size > RANGES * sizeof(range))
 		return VIRTIO_BLK_S_IOERR;
 	while (status == VIRTIO_BLK_S_OK &&
@@ -156,10 +150,10 @@ static uint8_t ranges(struct virtio_queue *q, struct chain *c, bool discard)
 
 static uint8_t give_id(struct virtio_queue *q, struct chain *c)
 {
-	const char *name = strrchr(disk_of(q)->path, '/');
+	const char *name = strrchr(disk_of(q)->file.path, '/');
 	char id[VIRTIO_BLK_ID_BYTES] = "";
 
-	name = name ? name + 1 : disk_of(q)->path;
+	name = name ? name + 1 : disk_of(q)->file.path;
 	memcpy(id, name, strnlen(name, sizeof(id)));
 	chain_write(c, id, sizeof(id));
 	return VIRTIO_BLK_S_OK;
@@ -185,7 +179,7 @@ static bool begin(struct disk *disk, struct request *r, uint64_t sector, bool wr
 		r->transfer.part++;
 	r->transfer.at = sector * SECTOR;
 	*status = VIRTIO_BLK_S_OK;
-	if (!in_range(disk, sector, r->left) || (write && disk->read_only))
+	if (!in_range(disk, sector, r->left) || (write && disk->file.read_only))
 		*status = VIRTIO_BLK_S_IOERR;
 	else if (r->left)
 		give(disk, r, write ? TRANSFER_WRITE : TRANSFER_READ);
@@ -268,7 +262,7 @@ static bool begin_request(struct virtio_queue *q, struct request *r)
 		return false;
 	}
 	r->status = place;
-	r->transfer.file = disk_of(q)->direct < 0 ? disk_of(q)->fd : disk_of(q)->direct;
+	r->transfer.file = disk_of(q)->file.direct < 0 ? disk_of(q)->file.fd : disk_of(q)->file.direct;
 	data = c->in_size;
 	virtio_began(q);
 	under_way = act(q, r, &header, &status);
@@ -306,8 +300,8 @@ static bool goes_on(struct disk *disk, struct request *r)
 	ssize_t done = t->result;
 
 	/* Neither memory nor sectors need suit the device: the page cache takes all. */
-	if (done == -EINVAL && t->file != disk->fd) {
-		t->file = disk->fd;
+	if (done == -EINVAL && t->file != disk->file.fd) {
+		t->file = disk->file.fd;
 		done = -EAGAIN;
 	}
 	if (done == -EINTR || done == -EAGAIN) {
@@ -333,11 +327,16 @@ static bool wants_sync(struct virtio_queue *q, const struct transfer *t)
 	       !(q->device->accepted & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH));
 }
 
-/* With -v, the first few. */
+/* With -v, the first few.  What the user can do something about is said in any case. */
 static void tell_error(struct disk *disk, const struct transfer *t)
 {
+	if ((t->result == -ENOSPC || t->result == -EDQUOT) && !disk->full) {
+		disk->full = true;
+		problem("%s: this host has no room for what the guest writes: %s; the guest gets I/O errors until there is",
+			disk->file.path, strerror(-t->result));
+	}
 	if (disk->errors++ < ERRORS_TOLD)
-		note("%s: cannot %s at byte %lld: %s", disk->path,
+		note("%s: cannot %s at byte %lld: %s", disk->file.path,
 		     t->kind == TRANSFER_READ ? "read" :
 		     t->kind == TRANSFER_WRITE ? "write" : "sync",
 		     (long long)t->at,
@@ -358,6 +357,8 @@ static void end_transfer(struct virtio_queue *q, struct transfer *t)
 	}
 	if (!ok)
 		tell_error(disk, t);
+	else if (t->kind == TRANSFER_WRITE)
+		disk->full = false;
 	end(q, r, ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
 }
 
@@ -401,7 +402,7 @@ static void drain(struct virtio_queue *q)
 	struct engine *engine = &disk_of(q)->engine;
 
 	if (q->on_way)
-		note("%s: waiting for %u requests", disk_of(q)->path, q->on_way);
+		note("%s: waiting for %u requests", disk_of(q)->file.path, q->on_way);
 	engine->kind->go(engine);
 	for (; q->on_way; q->on_way--)
 		free_request(disk_of(q), (struct request *)engine->kind->take(engine, true));
@@ -417,15 +418,32 @@ static const struct virtio_kind kind = {
 	.patient = true,
 };
 
+/*
+ * Blocks as the host's disk has them: a partition table counts in them, and what
+ * is less than one costs the host a read before the write.
+ */
+static void describe_blocks(struct virtio_blk_config *config, const struct disk_file *file)
+{
+	uint32_t more = file->physical / file->block;
+
+	config->blk_size = file->block;
+	if (more > 1)
+		config->physical_block_exp = __builtin_ctz(more);
+	if (more > 1 && file->offset % file->block == 0)
+		config->alignment_offset = file->offset / file->block;
+	if (file->least_io / file->block <= UINT16_MAX)
+		config->min_io_size = file->least_io / file->block;
+	config->opt_io_size = file->best_io / file->block;
+	config->discard_sector_alignment = (file->discard ? file->discard : 4096) / SECTOR;
+}
+
 static void configure(struct virtio_device *device, const struct disk *disk)
 {
 	struct virtio_blk_config config = {
-		.capacity = disk->sectors,
+		.capacity = disk->file.sectors,
 		.seg_max = SEGMENTS,
-		.blk_size = SECTOR,
 		.max_discard_sectors = RANGE_MOST,
 		.max_discard_seg = RANGES,
-		.discard_sector_alignment = 8,
 		.max_write_zeroes_sectors = RANGE_MOST,
 		.max_write_zeroes_seg = 1,
 		.write_zeroes_may_unmap = 1,
@@ -433,63 +451,18 @@ static void configure(struct virtio_device *device, const struct disk *disk)
 
 	device->offered = VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |
 			  VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |
+			  VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |
 			  VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
-	if (disk->read_only)
+	if (disk->file.read_only)
 		device->offered |= VIRTIO_BIT(VIRTIO_BLK_F_RO);
 	else
-		device->offered |= VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) |
-				   VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES);
+		device->offered |= VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES);
+	if (!disk->file.read_only && !disk->file.no_discard)
+		device->offered |= VIRTIO_BIT(VIRTIO_BLK_F_DISCARD);
+	describe_blocks(&config, &disk->file);
 	device->config_size = sizeof(config) < VIRTIO_CONFIG_MOST ?
 			      sizeof(config) : VIRTIO_CONFIG_MOST;
 	memcpy(device->config, &config, device->config_size);
-}
-
-#define HOW_TO_MAKE	"; make an image with `truncate -s 4G IMG`"
-static const char no_disk[] = "it is neither a file nor a block device" HOW_TO_MAKE;
-
-bool disk_check(const char *option)
-{
-	char *path = strdup(option);
-	const char *why = NULL;
-	struct stat status;
-
-	if (!path)
-		return false;
-	path_take_ro(path);
-	if (!*path)
-		why = "its name is missing; say -d IMG or -d IMG,ro";
-	else if (stat(path, &status))
-		why = errno == ENOENT ? "No such file or directory" HOW_TO_MAKE : strerror(errno);
-	else if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
-		why = no_disk;
-	if (why)
-		problem("cannot use the disk %s: %s", path, why);
-	free(path);
-	return !why;
-}
-
-/* Size of the file or device, or what is wrong with it. */
-static const char *measure(struct disk *disk)
-{
-	struct stat status;
-	uint64_t size;
-	char magic[4];
-
-	if (fstat(disk->fd, &status))
-		return strerror(errno);
-	if (S_ISBLK(status.st_mode)) {
-		disk->is_device = true;
-		if (ioctl(disk->fd, BLKGETSIZE64, &size))
-			return strerror(errno);
-	} else if (S_ISREG(status.st_mode)) {
-		size = status.st_size;
-	} else {
-		return no_disk;
-	}
-	if (pread(disk->fd, magic, 4, 0) == 4 && !memcmp(magic, "QFI\xfb", 4))
-		return "it is in the format qcow2, and lguest takes raw images; `qemu-img convert -O raw OLD NEW` makes one";
-	disk->sectors = size / SECTOR;
-	return disk->sectors ? NULL : "it is empty; give it a size with `truncate -s 4G IMG`";
 }
 
 /* For the tests: LGUEST_TEST_DISK=threads does without io_uring. */
@@ -503,7 +476,7 @@ static int open_engine(struct disk *disk)
 	if (!wanted || strcmp(wanted, engine_threads.name))
 		error = engine->kind->open(engine);
 	if (error) {
-		note("%s: no io_uring here: %s; threads instead", disk->path, strerror(-error));
+		note("%s: no io_uring here: %s; threads instead", disk->file.path, strerror(-error));
 		engine->kind = &engine_threads;
 		error = engine->kind->open(engine);
 	}
@@ -512,38 +485,13 @@ static int open_engine(struct disk *disk)
 	return error;
 }
 
-/*
- * A device is read and written past the page cache, which would keep a second
- * copy of what the guest's own cache has.  The lock stays with the first
- * descriptor.  Without this one, all goes through the page cache.
- */
-static void open_direct(struct disk *disk)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", disk->fd);
-	disk->direct = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
-	if (disk->direct < 0)
-		note("%s: through the page cache: %s", disk->path, strerror(errno));
-}
-
 static const char *open_disk(struct disk *disk)
 {
-	const char *why;
+	const char *why = disk_file_open(&disk->file);
 	int error;
 
-	disk->fd = open(disk->path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-	if (disk->fd < 0)
-		return !disk->read_only && (errno == EACCES || errno == EROFS) ?
-		       "it may not be written; open it read-only with ,ro" : strerror(errno);
-	/* Two guests that write the same disk would ruin it. */
-	if (flock(disk->fd, (disk->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB))
-		return "another guest uses it; several can, if all have it read-only with ,ro";
-	why = measure(disk);
 	if (why)
 		return why;
-	if (disk->is_device)
-		open_direct(disk);
 	error = open_engine(disk);
 	return error ? strerror(-error) : NULL;
 }
@@ -553,12 +501,8 @@ static struct virtio_device *forget(struct virtio_device *device, struct disk *d
 	if (disk) {
 		if (disk->engine.kind)
 			disk->engine.kind->close(&disk->engine);
-		if (disk->direct >= 0)
-			close(disk->direct);
-		if (disk->fd >= 0)
-			close(disk->fd);
+		disk_file_close(&disk->file);
 		free(disk->requests);
-		free(disk->path);
 	}
 	free(disk);
 	free(device);
@@ -572,22 +516,22 @@ struct virtio_device *disk_create(const char *option)
 	const char *why;
 
 	if (disk) {
-		disk->fd = disk->direct = -1;
-		disk->path = strdup(option);
+		disk->file.fd = disk->file.direct = -1;
+		disk->file.path = strdup(option);
 		disk->requests = calloc(REQUESTS, sizeof(*disk->requests));
 	}
-	if (!device || !disk || !disk->path || !disk->requests) {
+	if (!device || !disk || !disk->file.path || !disk->requests) {
 		problem("cannot make a disk: out of memory; free some");
 		return forget(device, disk);
 	}
-	disk->read_only = path_take_ro(disk->path);
+	disk->file.read_only = path_take_ro(disk->file.path);
 	why = open_disk(disk);
 	if (why) {
-		problem("cannot use the disk %s: %s", disk->path, why);
+		problem("cannot use the disk %s: %s", disk->file.path, why);
 		return forget(device, disk);
 	}
 	configure(device, disk);
-	if (!virtio_init(device, &kind, disk->path, disk))
+	if (!virtio_init(device, &kind, disk->file.path, disk))
 		return forget(device, disk);
 	return device;
 }

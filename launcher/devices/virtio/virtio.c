@@ -268,8 +268,17 @@ bool virtio_start_threads(struct virtio_device *device)
 	return true;
 }
 
+static _Atomic(const char *) waits_for;
+
+const char *virtio_waits_for(void)
+{
+	return atomic_load(&waits_for);
+}
+
+/* Until stop_queue() has been. */
 static void lock_queue(struct virtio_queue *q)
 {
+	atomic_store(&waits_for, q->device->name);
 	atomic_store(&q->server->hurry, true);
 	pthread_mutex_lock(&q->server->lock);
 	atomic_store(&q->server->hurry, false);
@@ -296,9 +305,11 @@ static void stop_queue(struct virtio_queue *q)
 {
 	if (q->device->kind->drain)
 		q->device->kind->drain(q);
+	atomic_store(&waits_for, NULL);
 	virtqueue_stop(&q->ring);
 	q->on_way = 0;
 	q->untold = 0;
+	atomic_store(&waits_for, NULL);
 }
 
 void virtio_stop_queue(struct virtio_queue *q)

@@ -142,6 +142,8 @@ void virtio_start(struct virtio_device *device);
 void virtio_stop_queue(struct virtio_queue *queue);
 void virtio_reset(struct virtio_device *device);
 void virtio_kick(struct virtio_queue *queue);
+/* The device whose requests on their way somebody waits for now, or NULL.  From any thread. */
+const char *virtio_waits_for(void);
 
 /* The configuration changed; called after change() did it under the lock. */
 void virtio_change_config(struct virtio_device *device,

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is behind a disk: a file or a block device of the host, its size and its
+ * blocks.
+ * Read next: disk_file.c.
+ */
+#ifndef LGUEST_DISK_FILE_H
+#define LGUEST_DISK_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SECTOR		512ULL
+
+struct disk_file {
+	char *path;
+	int fd;
+	int direct;			/* the same past the page cache, or -1 */
+	bool read_only;
+	bool is_device;
+	uint64_t sectors;
+	/* In bytes; 0: not known. */
+	uint32_t block, physical, least_io, best_io, discard;
+	uint32_t offset;		/* of the first physical block */
+	bool no_discard;
+};
+
+/* NULL, or what is wrong with it; disk_file_close() follows in either case. */
+const char *disk_file_open(struct disk_file *file);
+void disk_file_close(struct disk_file *file);
+
+#endif /* LGUEST_DISK_FILE_H */
