@@ -995,7 +995,7 @@ static void test_full_host(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define WITH_THREADS(name) \
 	{ #name "_with_threads", name, setup_threads, teardown, NULL }
-#define WITH_IMAGE(name) cmocka_unit_test_setup_teardown(name, setup_image, teardown)
+#define IMAGE_TEST(name) cmocka_unit_test_setup_teardown(name, setup_image, teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1010,8 +1010,8 @@ int main(void)
 		WITH_THREADS(test_disk), WITH_THREADS(test_disk_ranges),
 		WITH_THREADS(test_disk_errors), WITH_THREADS(test_disk_bad_request),
 		WITH_THREADS(test_many), WITH_THREADS(test_stop_on_the_way),
-		WITH_IMAGE(test_odd_sizes), WITH_IMAGE(test_locks), WITH_IMAGE(test_blocks),
-		WITH_IMAGE(test_held_for_a_moment), WITH_IMAGE(test_mounted),
+		IMAGE_TEST(test_odd_sizes), IMAGE_TEST(test_locks), IMAGE_TEST(test_blocks),
+		IMAGE_TEST(test_held_for_a_moment), IMAGE_TEST(test_mounted),
 		WITH_THREADS(test_full_host), WITH_THREADS(test_stop_waits), WITH_THREADS(test_too_many),
 	};
 
