@@ -3,8 +3,8 @@
 # whole booted as a host by systemd: used, upgraded with lguest and with the kernel,
 # removed without a trace (tests/system/lib/packages-host). As root.
 #
-# Programs are installed by this machine's own CPU, in a root folder, as compiling in
-# emulation takes an hour; SLOWLY=yes has the booted host upgrade lguest itself.
+# Programs and kernels are installed by this machine's own CPU, in a root folder, as that
+# takes long in emulation; lguest is upgraded by the booted host, with its module loaded.
 . "$(dirname "$0")/../system/lib/lab.sh"
 lab=$(dirname "$LAB")
 place=$built/packages
@@ -129,14 +129,11 @@ try() {	# SUITE OLD NEW: names of kernels
 	check "$suite: an image of it" mke2fs -q -t ext4 -d "$root" "$image"
 	rm -rf --one-file-system "$root"
 	boot "$suite" use "$old"
-	[ "${SLOWLY:-}" != yes ] || boot "$suite" upgrade "$old"
+	boot "$suite" upgrade "$old"
 
-	# A newer lguest; a newer kernel, and at last its headers.
+	# A newer kernel, and at last its headers.
 	mkdir "$root"
 	mount -o loop "$image" "$root" || { not_ok "$suite: the image can be mounted"; return; }
-	check "$suite: lguest is upgraded" get /debs/next/lguest.deb /debs/next/lguest-dkms.deb
-	is "$suite: the version is the new one" "lguest $(in_root "$root" dpkg-query -W -f '${Version}' lguest)" \
-		"$(in_root "$root" lguest version)"
 	is "$suite: $old has a module, a layer, and is linked, once" "3 1" \
 		"$(made_for "$root" "$old") $(ls "$root"/usr/src/lguest-* -d | wc -l)"
 	get -t "$from" "linux-image-$new" >"$work/log" 2>&1
