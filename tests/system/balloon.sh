@@ -38,7 +38,7 @@ rss() { awk '/^VmRSS/ { print int($2 / 1024) }' /proc/$pid/status; }
 start() {	# SCRIPT WORD OPTIONS...: until the guest says WORD
 	local script=$1 word=$2
 	shift 2
-	rm -f /tmp/in
+	rm -f /tmp/in /tmp/out	# the last guest's words are not this one's
 	mkfifo /tmp/in
 	lguest run "$@" -- sh -c "$(cat /lab/$script)" </tmp/in >/tmp/out 2>/tmp/err &
 	pid=$!
