@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "console/watch.h"
 #include "control/place.h"
+#include "io.h"
 #include "lguest.h"
 #include "options.h"
 #include "terminal.h"
@@ -49,7 +50,7 @@ static json_t *with_size(const char *command)
 	return json_pack("{s:s,s:i,s:i}", "command", command, "rows", rows, "columns", columns);
 }
 
-static void tell_size(const char *name)
+static void report_size(const char *name)
 {
 	int fd = place_connect("console", name, true, CLIENT_PATIENCE);
 
@@ -58,25 +59,6 @@ static void tell_size(const char *name)
 	if (client_say(fd, with_size("size")))
 		json_decref(client_hear(fd));
 	close(fd);
-}
-
-static bool write_all(int fd, const uint8_t *bytes, size_t size)
-{
-	while (size) {
-		ssize_t done = write(fd, bytes, size);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0 && errno == EAGAIN) {
-			poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, -1);
-			continue;
-		}
-		if (done <= 0)
-			return false;
-		bytes += done;
-		size -= done;
-	}
-	return true;
 }
 
 /* False: the person leaves, or the guest is gone. */
@@ -95,7 +77,7 @@ static bool take_keys(struct session *s)
 	}
 	if (s->raw)
 		use = escape_filter(&s->escape, keys, size, now_ns(), wanted, &leave);
-	return write_all(s->guest, s->raw ? wanted : keys, use) && !leave;
+	return !write_all(s->guest, s->raw ? wanted : keys, use, NULL, NULL) && !leave;
 }
 
 /* False: the guest ended. */
@@ -108,10 +90,8 @@ static bool show_output(struct session *s)
 		return true;
 	if (size <= 0)
 		return false;
-	if (write_all(STDOUT_FILENO, bytes, size))
-		return true;
-	s->lost = errno;
-	return false;
+	s->lost = write_all(STDOUT_FILENO, bytes, size, NULL, NULL);
+	return !s->lost;
 }
 
 static void take_signal(struct session *s)
@@ -121,7 +101,7 @@ static void take_signal(struct session *s)
 	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGWINCH)
-		tell_size(s->name);
+		report_size(s->name);
 	else
 		terminal_raw_again();
 }

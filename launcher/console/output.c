@@ -3,14 +3,14 @@
  * Where the guest's output goes: port 0 to stdout, or, when a COMMAND runs,
  * into a log that is shown only if something goes wrong; the command's output
  * and errors to stdout and stderr; the control port to the launcher itself.
- * Read next: message.c.
+ * Read next: io.c.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "lguest.h"
 #include "output.h"
 #include "terminal.h"
@@ -31,28 +31,20 @@ int with_output(const struct guest *guest, int status)
 	return status == STATUS_DONE && guest->lost ? STATUS_FAILED : status;
 }
 
-/* A reader that is slow or stopped must not keep the guest from being ended. */
-static void write_all(struct guest *guest, int fd, const uint8_t *bytes, size_t size)
+static bool is_ending(void *guest)
 {
-	while (size) {
-		ssize_t done = write(fd, bytes, size);
+	return ((struct guest *)guest)->end;
+}
 
-		if (done > 0) {
-			bytes += done;
-			size -= done;
-		} else if (done < 0 && errno == EAGAIN) {
-			poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, -1);
-		} else if (done < 0 && errno == EPIPE) {
-			/* As any program whose reader went away. */
-			request_end(guest, END_SIGNAL + SIGPIPE);
-			return;
-		} else if (done == 0 || errno != EINTR) {
-			lose(guest, done ? errno : ENOSPC);
-			return;
-		}
-		if (guest->end)
-			return;
-	}
+/* A reader that is slow or stopped must not keep the guest from being ended. */
+static void show(struct guest *guest, int fd, const uint8_t *bytes, size_t size)
+{
+	int error = write_all(fd, bytes, size, is_ending, guest);
+
+	if (error == EPIPE)	/* as any program whose reader went away */
+		request_end(guest, END_SIGNAL + SIGPIPE);
+	else if (error && error != EINTR)
+		lose(guest, error);
 }
 
 /*L:520
@@ -72,13 +64,13 @@ static void write_lines(struct guest *guest, int fd, const uint8_t *bytes, size_
 		if (!held)
 			plain[used++] = bytes[i];
 	}
-	write_all(guest, fd, plain, used);
+	show(guest, fd, plain, used);
 }
 
 static void show_console(struct guest *guest, int fd, const uint8_t *bytes, size_t size)
 {
 	if (isatty(fd))
-		write_all(guest, fd, bytes, size);
+		show(guest, fd, bytes, size);
 	else
 		write_lines(guest, fd, bytes, size);
 }
@@ -102,11 +94,11 @@ void guest_output(struct console *console, unsigned int port,
 		break;
 	case LGUEST_PORT_STDOUT:
 		if (guest->command)
-			write_all(guest, STDOUT_FILENO, bytes, size);
+			show(guest, STDOUT_FILENO, bytes, size);
 		break;
 	case LGUEST_PORT_STDERR:
 		if (guest->command)
-			write_all(guest, STDERR_FILENO, bytes, size);
+			show(guest, STDERR_FILENO, bytes, size);
 		break;
 	case LGUEST_PORT_CONTROL:
 		console_control(console, bytes, size);

@@ -154,22 +154,13 @@ static void read_input(struct watch *w)
 	add_waiting(w, keys, size);
 }
 
-/*L:325
- * The guest's /init reads the control port, and gives the terminal its size.
- * It does so after it said that it is ready.
- :*/
-static void tell_size(struct watch *w)
+static void pass_size_on(struct watch *w)
 {
 	unsigned int rows, columns;
-	char text[48];
-	int size;
 
 	w->resized = false;
-	if (!terminal_size(STDOUT_FILENO, &rows, &columns))
-		return;
-	size = snprintf(text, sizeof(text), "size %u %u\n", rows, columns);
-	console_input(&w->guest->console, LGUEST_PORT_CONTROL, (uint8_t *)text, size);
-	host_irq(w->guest->fd, LGUEST_IRQ_CONSOLE);
+	if (terminal_size(STDOUT_FILENO, &rows, &columns))
+		guest_tell_size(w->guest, rows, columns);
 }
 
 static void read_signal(struct watch *w)
@@ -295,7 +286,7 @@ static void *watch_thread(void *argument)
 			gdb_call();
 		push_input(w);
 		if (w->resized && is_ready(w))
-			tell_size(w);
+			pass_size_on(w);
 		if (w->settings.deadline && now_ns() >= w->settings.deadline)
 			request_end(w->guest, END_TIME);
 	}

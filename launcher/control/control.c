@@ -324,17 +324,12 @@ static bool take_size(struct control *c, const json_t *request)
 	return true;
 }
 
-/* /init reads it from the control port, once it has said that it is ready. */
-static void tell_size(struct control *c)
+/* /init reads it once it has said that it is ready. */
+static void pass_size_on(struct control *c)
 {
-	char text[48];
-	int size;
-
 	if (!c->rows || !atomic_load(&c->guest->console.ready))
 		return;
-	size = snprintf(text, sizeof(text), "size %u %u\n", c->rows, c->columns);
-	console_input(&c->guest->console, LGUEST_PORT_CONTROL, (uint8_t *)text, size);
-	host_irq(c->guest->fd, LGUEST_IRQ_CONSOLE);
+	guest_tell_size(c->guest, c->rows, c->columns);
 	c->rows = 0;
 }
 
@@ -585,7 +580,7 @@ static void *control_thread(void *argument)
 		for (i = 0; i < CLIENTS_MOST; i++)
 			if (c->clients[i].fd >= 0)
 				attend(c, &c->clients[i], fds[i].revents);
-		tell_size(c);
+		pass_size_on(c);
 		if (c->deadline && now_ns() >= c->deadline)
 			use_force(c);
 		if (fds[CLIENTS_MOST + 1].revents)

@@ -4,9 +4,12 @@
  * watching one in poll().  Here is how anybody wakes either.
  * Read next: machine/vcpu.c.
  */
+#include <lguest/guest.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "guest.h"
+#include "host.h"
 
 void tell_watch(const struct guest *guest)
 {
@@ -19,4 +22,17 @@ void tell_watch(const struct guest *guest)
 void kick_vcpu(const struct guest *guest)
 {
 	pthread_kill(guest->vcpu_thread, KICK);
+}
+
+/*L:325
+ * The guest's /init reads the control port, and gives the terminal its size.
+ * It does so after it said that it is ready.
+ :*/
+void guest_tell_size(struct guest *guest, unsigned int rows, unsigned int columns)
+{
+	char text[48];
+	int size = snprintf(text, sizeof(text), "size %u %u\n", rows, columns);
+
+	console_input(&guest->console, LGUEST_PORT_CONTROL, (uint8_t *)text, size);
+	host_irq(guest->fd, LGUEST_IRQ_CONSOLE);
 }

@@ -53,6 +53,8 @@ static inline void request_end(struct guest *guest, int why)
 /* From any thread: look at guest->end; take the vCPU out of the Host (guest.c). */
 #define KICK		SIGUSR1
 void tell_watch(const struct guest *guest);
+/* The terminal's size has changed. */
+void guest_tell_size(struct guest *guest, unsigned int rows, unsigned int columns);
 void kick_vcpu(const struct guest *guest);
 
 /* What run_guest() gives, if it is no exit status. */

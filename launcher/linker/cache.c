@@ -23,11 +23,11 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "io.h"
 
 #define ROOTS_CACHE	"/var/cache/lguest"
 /* s; the coarsest clock of a file system (FAT) */
 #define CLOCK_STEP	2
-#define PIECE		(1UL << 20)	/* between two looks whether we shall end */
 
 static char *cache_dir(void)
 {
@@ -198,24 +198,18 @@ int cache_path(uint64_t kernel_sum, const char *release,
 	return ret;
 }
 
-/* What is wrong, or 0. */
-static int write_all(int fd, const struct blob *contents)
+static bool shall_end(void *nothing)
 {
-	size_t done = 0, piece;
-	ssize_t n;
+	(void)nothing;
+	return signals_came();
+}
 
-	while (done < contents->size) {
-		piece = contents->size - done < PIECE ? contents->size - done : PIECE;
-		n = write(fd, contents->data + done, piece);
-		if (signals_came())
-			return EINTR;
-		if (n < 0 && errno != EINTR)
-			return errno;
-		if (n > 0)
-			done += n;
-	}
-	/* The data must be there before the name is. */
-	return fsync(fd) ? errno : 0;
+/* What is wrong, or 0.  The data must be there before the name is. */
+static int write_contents(int fd, const struct blob *contents)
+{
+	int why = write_all(fd, contents->data, contents->size, shall_end, NULL);
+
+	return why || !fsync(fd) ? why : errno;
 }
 
 static int write_then_name(char *temp, const char *path, const struct blob *contents)
@@ -227,7 +221,7 @@ static int write_then_name(char *temp, const char *path, const struct blob *cont
 	fd = mkostemp(temp, 0);
 	if (fd < 0)
 		return errno;
-	why = write_all(fd, contents);
+	why = write_contents(fd, contents);
 	if (!why && fchmod(fd, 0644 & ~mask) < 0)
 		why = errno;
 	if (close(fd) < 0 && !why)

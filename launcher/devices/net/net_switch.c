@@ -28,7 +28,7 @@
  */
 #define PATIENCE_US 200000
 
-struct place {
+struct seat {
 	char folder[sizeof(((struct sockaddr_un *)0)->sun_path) - NAME_LENGTH - 1];
 	char own[NAME_LENGTH + 1];
 };
@@ -39,12 +39,12 @@ static void name_of(const uint8_t *mac, char *to)
 		 mac[3], mac[4], mac[5]);
 }
 
-static struct sockaddr_un address_of(const struct place *place, const char *name)
+static struct sockaddr_un address_of(const struct seat *seat, const char *name)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%.17s",
-		 place->folder, name);
+		 seat->folder, name);
 	return address;
 }
 
@@ -66,9 +66,9 @@ static bool is_left_over(int fd, const struct sockaddr_un *address)
 	       errno == ECONNREFUSED;
 }
 
-static const char *bind_socket(int fd, const struct place *place)
+static const char *bind_socket(int fd, const struct seat *seat)
 {
-	struct sockaddr_un address = address_of(place, place->own);
+	struct sockaddr_un address = address_of(seat, seat->own);
 	int probe;
 
 	if (!bind(fd, (void *)&address, sizeof(address)))
@@ -95,18 +95,18 @@ static void remove_sockets(void)
 		unlink(bound[--bound_count].sun_path);
 }
 
-static void remember(const struct place *place)
+static void remember(const struct seat *seat)
 {
 	if (bound_count == sizeof(bound) / sizeof(bound[0]))
 		return;
 	if (!bound_count)
 		atexit(remove_sockets);
-	bound[bound_count++] = address_of(place, place->own);
+	bound[bound_count++] = address_of(seat, seat->own);
 }
 
 static const char *check_switch(char *folder)
 {
-	if (folder && *folder && strlen(folder) < sizeof(((struct place *)0)->folder))
+	if (folder && *folder && strlen(folder) < sizeof(((struct seat *)0)->folder))
 		return NULL;
 	return "the folder's name is missing or too long; give switch=/run/user/1000/lan";
 }
@@ -126,26 +126,26 @@ static const char *open_switch(struct net *net, char *folder)
 {
 	struct timeval patience = { .tv_usec = PATIENCE_US };
 	const char *why = check_switch(folder);
-	struct place *place = why ? NULL : calloc(1, sizeof(*place));
+	struct seat *seat = why ? NULL : calloc(1, sizeof(*seat));
 
-	if (!place)
+	if (!seat)
 		return why ? why : "out of memory";
-	strcpy(place->folder, folder);
-	name_of(net->mac, place->own);
+	strcpy(seat->folder, folder);
+	name_of(net->mac, seat->own);
 	why = make_folder(folder);
 	if (!why) {
 		net->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		why = net->fd < 0 ? strerror(errno) : bind_socket(net->fd, place);
+		why = net->fd < 0 ? strerror(errno) : bind_socket(net->fd, seat);
 	}
-	if (!why && !confine_allow_folder(THREAD_NET, place->folder))
+	if (!why && !confine_allow_folder(THREAD_NET, seat->folder))
 		why = "there are too many switches";
 	if (why) {
-		free(place);
+		free(seat);
 		return why;
 	}
 	setsockopt(net->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	net->state = place;
-	remember(place);
+	net->state = seat;
+	remember(seat);
 	return NULL;
 }
 
@@ -165,12 +165,12 @@ static bool send_to(struct net *net, struct msghdr *message, const char *name, i
 
 static void send_to_all(struct net *net, struct msghdr *message)
 {
-	const struct place *place = net->state;
-	DIR *folder = opendir(place->folder);
+	const struct seat *seat = net->state;
+	DIR *folder = opendir(seat->folder);
 	struct dirent *entry;
 
 	while (folder && (entry = readdir(folder)))
-		if (strlen(entry->d_name) == NAME_LENGTH && strcmp(entry->d_name, place->own))
+		if (strlen(entry->d_name) == NAME_LENGTH && strcmp(entry->d_name, seat->own))
 			send_to(net, message, entry->d_name, MSG_DONTWAIT);
 	if (folder)
 		closedir(folder);
