@@ -74,6 +74,13 @@ const struct command logs_command = {
 	no_options, cmd_logs,
 };
 
+const struct command wait_command = {
+	"wait", "NAME",
+	"Wait for the end of a guest; its status becomes that of wait.\n"
+	"A detached guest's status is kept until the next one of its name begins.",
+	no_options, cmd_wait,
+};
+
 /* The one argument, or NULL with the status in *status. */
 static const char *name_argument(const struct command *command, int argc, char **argv,
 				 void *settings, int *status)
@@ -198,6 +205,31 @@ int cmd_stop(int argc, char **argv)
 						    "limit", limit, "force", (int)set.force)))
 		return STATUS_FAILED;
 	return wait_for_end(fd, name, set.force, set.force ? 0 : limit);
+}
+
+/* It is told at the end, or was kept; a launcher that was killed has told nobody. */
+int cmd_wait(int argc, char **argv)
+{
+	int status, kept, fd = -1;
+	json_t *news = NULL;
+	const char *name = name_argument(&wait_command, argc, argv, NULL, &status);
+
+	if (!name)
+		return status;
+	fd = place_connect("wait", name, true, CLIENT_PATIENCE);
+	kept = fd < 0 ? place_status(name) : -1;
+	if (kept >= 0)
+		return kept;
+	if (fd < 0)
+		fd = place_connect("wait", name, false, CLIENT_PATIENCE);
+	if (fd < 0 || !client_ask("wait", name, fd, json_pack("{s:s}", "command", "wait")))
+		return STATUS_HOST;
+	client_be_patient(fd, 0);
+	news = client_hear(fd);
+	if (news && !json_unpack(news, "{s:i}", "status", &status))
+		return status;
+	problem("wait: the guest '%s' ended without a status; was its launcher killed?", name);
+	return STATUS_HOST;
 }
 
 static uint64_t number(const json_t *status, const char *key)

@@ -112,7 +112,7 @@ static int ended(const struct guest *guest)
 		return STATUS_ESCAPE;
 	default:
 		note("the guest was ended by signal %d", guest->end - END_SIGNAL);
-		return end_by_signal(guest->end - END_SIGNAL);
+		return 128 + guest->end - END_SIGNAL;
 	}
 }
 
@@ -204,6 +204,7 @@ static bool take_name(const struct run_settings *set)
 		.name = set->name,
 		.port = set->command && set->terminal ? LGUEST_PORT_STDOUT :
 							LGUEST_PORT_CONSOLE,
+		.keep = set->detach,
 	};
 
 	return !set->name || control_open(&control);
@@ -226,13 +227,14 @@ static int run(const struct run_settings *set)
 {
 	static struct vcpu vcpu;
 	struct guest *guest = &vcpu.guest;
+	bool by_signal;
 	int status;
 
 	vcpu.set = set;
 	if (!take_name(set))
 		return STATUS_HOST;
 	if (!build_guest(guest, set, &vcpu.entry) || (set->gdb && !gdb_open(set->gdb))) {
-		control_close();
+		control_close(-1);
 		return STATUS_HOST;
 	}
 	confine_process();
@@ -253,10 +255,13 @@ static int run(const struct run_settings *set)
 		status = STATUS_HOST;
 	}
 	gdb_close();
-	control_close();
+	by_signal = status == RUN_ENDED && guest->end > END_SIGNAL;
 	if (status == RUN_ENDED)
-		return ended(guest);
-	return with_output(guest, status == RUN_RESTART ? STATUS_DONE : status);
+		status = ended(guest);
+	else
+		status = with_output(guest, status == RUN_RESTART ? STATUS_DONE : status);
+	control_close(status);
+	return by_signal ? end_by_signal(status - 128) : status;
 }
 
 /*

@@ -89,7 +89,7 @@ static const char afterwards[] =
 	"Requests are JSON objects, one per line of 1024 bytes at most, as in\n"
 	".PP\n.nf\n{\"command\": \"stop\", \"limit\": 10}\n.fi\n.PP\n"
 	"The commands are status, statistics, stop (limit in seconds, force), pause,\n"
-	"resume, balloon (bytes), logs, console and size (both with rows and columns).\n"
+	"resume, balloon (bytes), wait, logs, console and size (the last two with rows, columns).\n"
 	"Each is answered by a line with \"ok\", and \"error\" if that is false.\n"
 	"Behind the answer to logs come as many bytes as its \"bytes\" says.\n"
 	"After console the connection is the guest's console.\n"

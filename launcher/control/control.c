@@ -44,7 +44,7 @@
 #define SECOND		1000000000ULL
 #define HANDED_DOWN	"LGUEST_CONTROL"
 
-enum role { REQUESTS, STOPPER, CONSOLE };
+enum role { REQUESTS, STOPPER, WAITER, CONSOLE };
 
 struct client {
 	int fd;			/* -1: none */
@@ -363,6 +363,12 @@ static json_t *obey(struct control *c, struct client *client, const json_t *requ
 	}
 	if (!strcmp(command, "balloon"))
 		return set_balloon(request);
+	if (!strcmp(command, "wait")) {
+		if (!may_stay(c))
+			return failed("as many wait for it as can");
+		client->role = WAITER;
+		return done();
+	}
 	if (!strcmp(command, "logs")) {
 		send_kept(c, client);
 		return NULL;
@@ -589,7 +595,7 @@ static void *control_thread(void *argument)
 	return NULL;
 }
 
-/* "LOCK SOCKET CONSOLE...": descriptors. */
+/* "LOCK SOCKET CLIENT...": descriptors; those of who waits for the end are negative. */
 static bool take_over(struct control *c)
 {
 	const char *text = restart_count() ? getenv(HANDED_DOWN) : NULL;
@@ -600,8 +606,8 @@ static bool take_over(struct control *c)
 	fcntl(lock, F_SETFD, FD_CLOEXEC);
 	fcntl(socket, F_SETFD, FD_CLOEXEC);
 	for (text += used; sscanf(text, "%d%n", &fd, &used) == 1; text += used) {
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		add_client(c, fd, CONSOLE);
+		fcntl(abs(fd), F_SETFD, FD_CLOEXEC);
+		add_client(c, abs(fd), fd < 0 ? WAITER : CONSOLE);
 	}
 	unsetenv(HANDED_DOWN);
 	return place_take_again(&c->place, c->settings.name, lock, socket);
@@ -679,17 +685,27 @@ void control_hand_down(void)
 	fcntl(c->place.socket, F_SETFD, 0);
 	used = sprintf(text, "%d %d", c->place.lock, c->place.socket);
 	for (i = 0; i < CLIENTS_MOST; i++) {
-		if (c->clients[i].fd < 0 || c->clients[i].role != CONSOLE)
+		const struct client *client = &c->clients[i];
+
+		if (client->fd < 0 || (client->role != CONSOLE && client->role != WAITER))
 			continue;
-		fcntl(c->clients[i].fd, F_SETFD, 0);
-		used += sprintf(text + used, " %d", c->clients[i].fd);
+		fcntl(client->fd, F_SETFD, 0);
+		used += sprintf(text + used, " %d", client->role == WAITER ? -client->fd :
+								     client->fd);
 	}
 	setenv(HANDED_DOWN, text, 1);
 }
 
-void control_close(void)
+void control_close(int status)
 {
-	if (control.opened)
-		place_leave(&control.place);
-	control.opened = false;
+	struct control *c = &control;
+	size_t i;
+
+	if (!c->opened)
+		return;
+	for (i = 0; i < CLIENTS_MOST && status >= 0; i++)
+		if (c->clients[i].fd >= 0 && c->clients[i].role == WAITER)
+			answer(&c->clients[i], json_pack("{s:i}", "status", status));
+	place_leave(&c->place, c->settings.keep ? status : -1);
+	c->opened = false;
 }

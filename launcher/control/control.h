@@ -13,6 +13,7 @@
 struct control_settings {
 	const char *name;
 	unsigned int port;	/* that a console is connected to */
+	bool keep;		/* the status that it ends with, for `lguest wait` */
 };
 
 /* Take the name; before there are threads.  False after a message. */
@@ -24,7 +25,7 @@ void control_stop(void);
 bool control_stopping(void);
 /* For the launcher that takes over after a restart: consoles stay connected. */
 void control_hand_down(void);
-/* Give the name back. */
-void control_close(void);
+/* Tell who waits the status, if it is not negative, and give the name back. */
+void control_close(int status);
 
 #endif /* LGUEST_CONTROL_H */

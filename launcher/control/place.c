@@ -219,6 +219,28 @@ static int listen_at(const char *folder)
 	return -error;
 }
 
+/* Of the guest whose place this is; no guest's name begins with a dot. */
+static void status_path(const char *folder, char *path, size_t size)
+{
+	const char *name = strrchr(folder, '/') + 1;
+
+	snprintf(path, size, "%.*s.%s", (int)(name - folder), folder, name);
+}
+
+static void keep_status(const char *folder, int status)
+{
+	char path[160];
+	FILE *out;
+
+	status_path(folder, path, sizeof(path));
+	unlink(path);
+	out = status >= 0 ? fopen(path, "wxe") : NULL;
+	if (out) {
+		fprintf(out, "%d\n", status);
+		fclose(out);
+	}
+}
+
 bool place_take(struct place *place, const char *name)
 {
 	place->socket = -1;
@@ -232,8 +254,10 @@ bool place_take(struct place *place, const char *name)
 	}
 	if (place->lock >= 0)
 		place->socket = listen_at(place->folder);
-	if (place->lock >= 0 && place->socket >= 0)
+	if (place->lock >= 0 && place->socket >= 0) {
+		keep_status(place->folder, -1);
 		return true;
+	}
 	problem("run: cannot use the folder %s: %s; set XDG_RUNTIME_DIR to one of yours",
 		place->folder, strerror(place->lock < 0 ? -place->lock : -place->socket));
 	return false;
@@ -246,8 +270,26 @@ bool place_take_again(struct place *place, const char *name, int lock, int socke
 	return find_place(name, place->folder, sizeof(place->folder));
 }
 
-void place_leave(struct place *place)
+int place_status(const char *name)
 {
+	char folder[sizeof(((struct place *)0)->folder)], path[160];
+	FILE *in = NULL;
+	int status = -1;
+
+	if (find_place(name, folder, sizeof(folder))) {
+		status_path(folder, path, sizeof(path));
+		in = fopen(path, "re");
+	}
+	if (in && fscanf(in, "%d", &status) != 1)
+		status = -1;
+	if (in)
+		fclose(in);
+	return status;
+}
+
+void place_leave(struct place *place, int status)
+{
+	keep_status(place->folder, status);
 	remove_files(place->folder);
 	close(place->socket);
 	close(place->lock);

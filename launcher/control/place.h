@@ -3,6 +3,7 @@
  * Where guests with a name are found: a folder per guest, of its user alone,
  *	RUN/lguest/NAME/lock	held for as long as the launcher lives
  *	RUN/lguest/NAME/control	a socket, see control.h
+ *	RUN/lguest/.NAME	the status of the last one, if it was detached
  */
 #ifndef LGUEST_PLACE_H
 #define LGUEST_PLACE_H
@@ -26,8 +27,10 @@ struct place {
 bool place_take(struct place *place, const char *name);
 /* The same after a restart, with the files of before. */
 bool place_take_again(struct place *place, const char *name, int lock, int socket);
-/* Remove it all. */
-void place_leave(struct place *place);
+/* Remove it all; a status that is not negative is kept for place_status(). */
+void place_leave(struct place *place, int status);
+/* What the last guest of this name ended with, if its launcher kept it; or -1. */
+int place_status(const char *name);
 
 /*
  * A connection to the guest, or -1 after a message.  Quiet: without one.  Its launcher

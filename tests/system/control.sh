@@ -156,8 +156,14 @@ wait $console
 is "K5 its console ends with it" 0 $?
 has "J15 ... after the guest's last words" 'reboot: Power down' /tmp/con
 has "J15 ... and the guest saw the power button" 'lguest: the power button was pressed' /tmp/con
-is "K1 nothing is left of the place" "" "$(ls -A /run/lguest)"
+is "K1 nothing is left of the place, but its status" ".one 0" "$(ls -A /run/lguest) $(cat /run/lguest/.one)"
 check "K1 nor of the guest" no_guest_left
+
+lguest run --detach --name six -- sh -c 'sleep 4; exit 7'
+lguest wait six 2>/tmp/err
+is "K1 wait ends with a detached guest, and with its status" "7 " "$? $(cat /tmp/err)"
+lguest wait six 2>/tmp/err
+is "K1 ... which is kept" "7 " "$? $(cat /tmp/err)"
 
 rm -f /tmp/out
 lguest run --name two -- sh -c 'trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.1; done' </dev/null >/tmp/out 2>/tmp/err &
@@ -199,7 +205,7 @@ is "H8 ... and the next guest of that name moves in" 0 $?
 kill -KILL $(pidof lguest)
 wait_for 5 nothing_alive
 is "H8 ... or list clears it away" 1 "$(lguest list | wc -l)"
-is "H8 nothing is left of the place" "" "$(ls -A /run/lguest)"
+is "H8 nothing is left of the place" "" "$(ls /run/lguest)"
 
 su alice -c 'lguest run --detach --name mine && lguest list' >/tmp/out 2>/tmp/err
 is "L9 an ordinary user's guest" mine "$(awk 'NR == 2 { print $1 }' /tmp/out)"

@@ -73,6 +73,25 @@ is "K1 ... and stays" "a b/file/" "$(ls "$names" | tr '\n' /)"
 lguest stop file 2>err
 has "K1 stop: nor is it there" "^lguest: stop: no guest called 'file' runs; "
 
+# ---- a status that was kept
+lguest wait nobody 2>err
+is "K1 wait for a guest that is not there" 122 $?
+has "K1 ... is told" "^lguest: wait: no guest called 'nobody' runs; "
+echo 7 >"$names/.gone"
+lguest wait gone 2>err
+is "K1 wait: the status that a guest left" "7 " "$? $(cat err)"
+echo x >"$names/.gone"
+lguest wait gone 2>err
+is "K1 ... is a number" 122 $?
+begin brief full
+lguest wait brief 2>err & waiter=$!
+children=/proc/${pid[brief]}/task/${pid[brief]}/children	# one for each connection
+until [ -n "$(<"$children")" ]; do sleep 0.1; done
+end brief
+wait $waiter
+is "K1 wait for a guest whose launcher is killed" 122 $?
+has "K1 ... is told" "^lguest: wait: the guest 'brief' ended without a status; |hung up"
+
 # ---- options stand before and behind a name
 lguest stop nobody --time-limit 3 2>err
 is "K1 stop NAME --time-limit 3" "1 1" "$? $(grep -c "no guest called 'nobody' runs" err)"
