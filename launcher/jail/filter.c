@@ -201,9 +201,14 @@ static void note_refused(int number)
 	atomic_store(&refused, true);
 }
 
+/* Newer kernels ask no filter about uretprobe and uprobe: who calls them gets SIGILL. */
+#define URETPROBE	335
+#define UPROBE		336
+
 static bool ends_us(int call)
 {
-	return call == CALL(exit) || call == CALL(exit_group) || call == CALL(rt_sigreturn);
+	return call == CALL(exit) || call == CALL(exit_group) ||
+	       call == CALL(rt_sigreturn) || call == URETPROBE || call == UPROBE;
 }
 
 /* A refused call returns nonsense. */
