@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,19 +152,34 @@ static int rebooted(const struct run_settings *set)
 	return STATUS_NO_STATUS;
 }
 
-/* The Host runs a vCPU only for the task that made it. */
-static void *vcpu_thread(void *argument)
-{
-	struct vcpu *vcpu = argument;
+/* Posted when a detached guest is ready, and when any guest has ended. */
+static sem_t news;
+static atomic_bool was_ready;
 
-	pthread_sigmask(SIG_SETMASK, &vcpu->signals, NULL);
-	give_up_rseq();
-	vcpu->status = STATUS_HOST;
+static void tell_ready(void)
+{
+	was_ready = true;
+	sem_post(&news);
+}
+
+/* Our own /init says when it is ready; of others, a start is all that we know. */
+static void promise_ready(struct guest *guest, const struct run_settings *set)
+{
+	if (set->initrd || set->gdb)
+		tell_ready();
+	else
+		guest->ready = tell_ready;
+}
+
+/* The Host runs a vCPU only for the task that made it. */
+static void live(struct vcpu *vcpu)
+{
 	if (!initialize(&vcpu->guest, vcpu->entry) || !devices_connect() ||
 	    !start_watching(&vcpu->guest, vcpu->set))
-		return NULL;
-	if (control_start(&vcpu->guest) && detach_done() && confine_thread(THREAD_VCPU)) {
+		return;
+	if (control_start(&vcpu->guest) && confine_thread(THREAD_VCPU)) {
 		resident_give_back();
+		promise_ready(&vcpu->guest, vcpu->set);
 		vcpu->status = run_guest(&vcpu->guest);
 		if (vcpu->status == RUN_RESTART)
 			vcpu->status = rebooted(vcpu->set);
@@ -172,7 +188,30 @@ static void *vcpu_thread(void *argument)
 	control_stop();
 	devices_stop();
 	watch_stop();
+}
+
+static void *vcpu_thread(void *argument)
+{
+	struct vcpu *vcpu = argument;
+
+	pthread_sigmask(SIG_SETMASK, &vcpu->signals, NULL);
+	give_up_rseq();
+	vcpu->status = STATUS_HOST;
+	live(vcpu);
+	sem_post(&news);
 	return NULL;
+}
+
+/* On the first thread, which may open files. */
+static void let_caller_go(const struct vcpu *vcpu)
+{
+	if (!detach_awaited())
+		return;
+	while (sem_wait(&news))
+		;
+	/* One that was ready and has ended has its status for `lguest wait`. */
+	if (was_ready || vcpu->status == RUN_RESTART)
+		detach_done();
 }
 
 /*L:305
@@ -186,11 +225,14 @@ static int run_vcpu(struct vcpu *vcpu)
 	sigset_t all;
 	int error;
 
+	sem_init(&news, 0, 0);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &vcpu->signals);
 	error = pthread_create(&thread, NULL, vcpu_thread, vcpu);
-	if (!error)
+	if (!error) {
+		let_caller_go(vcpu);
 		error = pthread_join(thread, NULL);
+	}
 	if (!error)
 		return vcpu->status;
 	problem("cannot start a thread for the guest: %s; check `ulimit -u`",

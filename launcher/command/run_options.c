@@ -45,7 +45,7 @@ static const struct option run_options[] = {
 	{ 0, "name", OPTION_TEXT, AT(name), "NAME",
 	  "the guest's name, for `lguest list`, `console` and `stop`" },
 	{ 0, "detach", OPTION_FLAG, AT(detach), NULL,
-	  "return when the guest runs; `lguest console NAME` reaches it" },
+	  "return when the guest is ready; `lguest console NAME` reaches it" },
 	{ 0, "time-limit", OPTION_SECONDS, AT(time_limit), "S",
 	  "end the guest after S seconds" },
 	{ 0, "no-reboot", OPTION_FLAG, AT(no_reboot), NULL,

@@ -75,6 +75,15 @@ static void show_console(struct guest *guest, int fd, const uint8_t *bytes, size
 		write_lines(guest, fd, bytes, size);
 }
 
+/* Is it ready now, and was not before? */
+static bool take_control(struct console *console, const uint8_t *bytes, size_t size)
+{
+	bool was = console->ready;
+
+	console_control(console, bytes, size);
+	return console->ready && !was;
+}
+
 void guest_output(struct console *console, unsigned int port,
 		  const uint8_t *bytes, size_t size)
 {
@@ -101,7 +110,8 @@ void guest_output(struct console *console, unsigned int port,
 			show(guest, STDERR_FILENO, bytes, size);
 		break;
 	case LGUEST_PORT_CONTROL:
-		console_control(console, bytes, size);
+		if (take_control(console, bytes, size) && guest->ready)
+			guest->ready();
 		break;
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Detaching.  The launcher goes on in a child, in a session of its own, while
- * the process that was called waits for one byte: the guest runs.  Until then
+ * the process that was called waits for one byte: the guest is ready.  Until then
  * messages are the caller's; after that they go to the system's log, and
  * nothing of the caller's is held open.
  * Read next: restart.c.
@@ -20,7 +20,7 @@
 
 static int report = -1;
 
-/* It has not said that the guest runs: so it ended, or is about to. */
+/* It has not said that the guest is ready: so it ended, or is about to. */
 static int status_of(pid_t child)
 {
 	int status;
@@ -40,6 +40,15 @@ static int wait_for(pid_t child, int fd)
 		got = read(fd, &byte, 1);
 	} while (got < 0 && errno == EINTR);
 	return got == 1 ? STATUS_DONE : status_of(child);
+}
+
+static void drop(int first, int last)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
+
+	for (fd = first; null >= 0 && fd <= last; fd++)
+		dup2(null, fd);
+	close(null);
 }
 
 bool detach(int *status)
@@ -65,28 +74,24 @@ bool detach(int *status)
 	close(ends[0]);
 	report = ends[1];
 	setsid();
+	drop(STDIN_FILENO, STDOUT_FILENO);
 	return true;
 }
 
-static bool drop_standard_files(void)
+bool detach_awaited(void)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
-
-	for (fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
-		dup2(null, fd);
-	close(null);
-	return null >= 0;
+	return report >= 0;
 }
 
-bool detach_done(void)
+void detach_done(void)
 {
-	bool heard;
-
 	if (report < 0)
-		return true;
+		return;
 	message_to_log();
-	/* SIGPIPE is ignored by now. */
-	heard = drop_standard_files() && write(report, "", 1) == 1;
+	drop(STDERR_FILENO, STDERR_FILENO);
+	/* If the caller has gone meanwhile, the guest goes on. */
+	if (write(report, "", 1) != 1)
+		note("nobody waited until the guest was ready");
 	close(report);
-	return heard;
+	report = -1;
 }

@@ -6,11 +6,14 @@
 #include <stdbool.h>
 
 /*
- * True: go on, in a process of its own.  False, in the one that was called: the
- * guest runs, or could not be started; *status is the exit status.
+ * True: go on, in a process of its own, with nothing of the caller's but stderr.
+ * False, in the one that was called: the guest is ready, or has ended; *status is the
+ * exit status.
  */
 bool detach(int *status);
-/* The guest is about to run: let the caller go.  False if it went before. */
-bool detach_done(void);
+/* Somebody waits for detach_done(). */
+bool detach_awaited(void);
+/* The guest is ready: let the caller go, with its stderr. */
+void detach_done(void);
 
 #endif /* LGUEST_DETACH_H */

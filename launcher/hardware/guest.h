@@ -31,6 +31,8 @@ struct guest {
 	int news;		/* eventfd */
 	/* control.c wants the vCPU to wait; and it does, outside the Host. */
 	atomic_bool paused, parked;
+	/* Is called when the guest says that it is ready, or NULL. */
+	void (*ready)(void);
 	/* Gets the guest's output, too, or NULL. */
 	void (*overhear)(unsigned int port, const uint8_t *bytes, size_t size);
 };

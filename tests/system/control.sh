@@ -159,6 +159,14 @@ has "J15 ... and the guest saw the power button" 'lguest: the power button was p
 is "K1 nothing is left of the place, but its status" ".one 0" "$(ls -A /run/lguest) $(cat /run/lguest/.one)"
 check "K1 nor of the guest" no_guest_left
 
+lguest run --detach --name six -p 'rdinit=/none init=/none root=/dev/none' 2>/tmp/err
+is "K1 a detached guest that never is ready: its caller has its status, and why" "120 1" \
+	"$? $(grep -c '^lguest: .*panicked' /tmp/err)"
+for n in 1 2 3; do
+	lguest run --detach --name six -- sh -c 'exit 7' || break
+	lguest wait six
+done
+is "K1 ... one that is ready and has ended at once has it for wait" "3 7" "$n $?"
 lguest run --detach --name six -- sh -c 'sleep 4; exit 7'
 lguest wait six 2>/tmp/err
 is "K1 wait ends with a detached guest, and with its status" "7 " "$? $(cat /tmp/err)"
