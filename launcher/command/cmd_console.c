@@ -117,19 +117,22 @@ static int output_lost(const struct session *s)
 
 static int talk(struct session *s)
 {
-	struct pollfd fds[3] = {
+	struct pollfd fds[4] = {
 		{ .fd = s->guest, .events = POLLIN },
 		{ .fd = s->signals, .events = POLLIN },
 		{ .events = POLLIN },
+		{ .fd = STDOUT_FILENO },	/* is its reader still there? */
 	};
 
 	for (;;) {
 		fds[2].fd = s->input ? STDIN_FILENO : -1;
-		if (poll(fds, 3, -1) < 0)
+		if (poll(fds, 4, -1) < 0)
 			continue;
 		if (fds[1].revents)
 			take_signal(s);
-		if (fds[0].revents && !show_output(s)) {
+		if (fds[3].revents & POLLERR)
+			s->lost = EPIPE;
+		if (s->lost || (fds[0].revents && !show_output(s))) {
 			terminal_restore();
 			return s->lost ? output_lost(s) : STATUS_DONE;
 		}

@@ -61,6 +61,8 @@ is "K5 SIGTERM ends a console whose output nobody takes" 124 $?
 lguest console flood >/dev/full 2>err </dev/null
 is "K1 a console's output that is lost is a failure" 1 $?
 has "K1 ... with a sentence" "^lguest: console: the output of 'flood' is lost: No space left"
+timeout -k 20 30 "$top/launcher/lguest" console full 2>err </dev/null | :
+is "K5 a console whose reader has gone ends, though the guest says nothing" "141 " "${PIPESTATUS[0]} $(cat err)"
 end full flood
 
 # ---- what is no guest
