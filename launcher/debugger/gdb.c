@@ -278,7 +278,8 @@ static bool obey(struct gdb *g, const char *packet, size_t size)
 
 	if (!g->no_ack)
 		send_all(g, "+", 1);
-	if (g->connection < 0)
+	/* Whoever kills does not wait for an answer, and may be gone already. */
+	if (g->connection < 0 && !(size == 1 && *packet == 'k'))
 		return true;
 	action = gdb_command(&g->memory, packet, size, &reply);
 	switch (action) {

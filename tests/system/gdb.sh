@@ -216,9 +216,11 @@ lguest resume x
 wait_for 60 grep -q up /tmp/out
 is "L7 ... until it is resumed" up "$(cat /tmp/out)"
 wait $!
+kill -STOP $pid
 ./remote /tmp/door '!$k#6b'
+kill -CONT $pid
 wait $pid
-is "L7 kill ends the guest" 116 $?
+is "L7 kill ends the guest, though whoever sent it is gone" 116 $?
 has "L7 ... and it says so" '^lguest: the guest was ended by its debugger' /tmp/err
 start --name x -- 'echo up; sleep 100'
 lguest stop --force x
@@ -275,7 +277,7 @@ wait_for 20 ./remote /tmp/door D
 finished "L7 ... and the next one takes it"
 long=$(printf %0120d 1)
 lguest run --gdb /tmp/$long -- true </dev/null >/tmp/out 2>/tmp/err
-has "L7 a path that is too long is refused" 'the path is too long' /tmp/err
+has "L7 a path that is too long is refused" 'the path is missing or too long' /tmp/err
 check "L7 nothing is left" no_guest_left
 END
 
