@@ -6,10 +6,10 @@
 mkdir "$work/jail"
 sources=("$(dirname "$0")/jail.c")
 for part in jail/{confine,filter,landlock} message terminal hardware/memory \
-	devices/share/share{,_files,_keeper,_names,_nodes,_request} \
 	devices/virtio/virtqueue devices/disk/disk_uring; do
 	sources+=("$top/launcher/$part.c")
 done
+sources+=("$top"/launcher/devices/share/share*.c)
 gcc -std=gnu11 -O1 -Wall -Wextra -Werror -pthread -I"$top/include" -I"$top/launcher" \
 	-o "$work/jail/jail" "${sources[@]}" -lseccomp -luring || exit 1
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// SOURCES: launcher/linker/result.c launcher/linker/elf_file.c launcher/linker/linked.c launcher/linker/cache.c launcher/linker/util.c
+// SOURCES: launcher/linker/result.c launcher/linker/elf_file.c launcher/linker/linked.c launcher/linker/cache.c launcher/linker/util.c launcher/io.c
 /*
  * Reading ELF files that may be anything, and writing the linked one: a small
  * kernel and a small layer are made here, byte by byte.
