@@ -28,11 +28,12 @@ void message_to_log(void)
 {
 	struct sockaddr_un address = { AF_UNIX, "/dev/log" };
 
-	log_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (connect(log_socket, (void *)&address, sizeof(address))) {
-		close(log_socket);
-		log_socket = -1;
-	}
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (!connect(fd, (void *)&address, sizeof(address)))
+		log_socket = fd;	/* other threads may be speaking */
+	else if (fd >= 0)
+		close(fd);
 }
 
 static void say_to_log(const char *format, va_list args)

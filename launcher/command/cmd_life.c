@@ -156,7 +156,11 @@ int cmd_logs(int argc, char **argv)
 	while (left > 0) {
 		ssize_t got = recv(fd, bytes, left < 4096 ? left : 4096, 0);
 
-		if (got <= 0)
+		if (!got) {
+			problem("logs: the guest '%s' ended before all of it was here", name);
+			return STATUS_FAILED;
+		}
+		if (got < 0)
 			return no_end("logs", name, fd);
 		fwrite(bytes, 1, got, stdout);
 		left -= got;
@@ -207,27 +211,35 @@ int cmd_stop(int argc, char **argv)
 	return wait_for_end(fd, name, set.force, set.force ? 0 : limit);
 }
 
-/* It is told at the end, or was kept; a launcher that was killed has told nobody. */
+/*
+ * It is told at the end, or was kept, maybe just now, when nobody answers any more; a
+ * launcher that was killed has told nobody.
+ */
 int cmd_wait(int argc, char **argv)
 {
-	int status, kept, fd = -1;
-	json_t *news = NULL;
+	int status, kept, fd;
+	json_t *answer = NULL, *news = NULL;
 	const char *name = name_argument(&wait_command, argc, argv, NULL, &status);
 
 	if (!name)
 		return status;
 	fd = place_connect("wait", name, true, CLIENT_PATIENCE);
-	kept = fd < 0 ? place_status(name) : -1;
+	if (fd >= 0 && client_say(fd, json_pack("{s:s}", "command", "wait")))
+		answer = client_hear(fd);
+	kept = answer ? -1 : place_status(name);
 	if (kept >= 0)
 		return kept;
 	if (fd < 0)
 		fd = place_connect("wait", name, false, CLIENT_PATIENCE);
-	if (fd < 0 || !client_ask("wait", name, fd, json_pack("{s:s}", "command", "wait")))
+	if (fd < 0 || !client_said_yes("wait", name, fd, answer))
 		return STATUS_HOST;
 	client_be_patient(fd, 0);
 	news = client_hear(fd);
 	if (news && !json_unpack(news, "{s:i}", "status", &status))
 		return status;
+	kept = place_status(name);
+	if (kept >= 0)
+		return kept;
 	problem("wait: the guest '%s' ended without a status; was its launcher killed?", name);
 	return STATUS_HOST;
 }

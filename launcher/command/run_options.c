@@ -86,10 +86,12 @@ static bool check_values(const struct run_settings *set)
 		DEVICE_KINDS(K)
 #undef K
 	};
-	unsigned int i, j;
+	unsigned int i, j, all = 0;
 
 	for (i = 0; i < DEVICE_OPTIONS; i++) {
 		const struct text_list *asked = &set->devices[i];
+
+		all += asked->count;
 
 		if (asked->count > kinds[i].most) {
 			problem("run: --%s is there %u times: a guest has %u at most; leave the others out",
@@ -99,6 +101,11 @@ static bool check_values(const struct run_settings *set)
 		for (j = 0; j < asked->count; j++)
 			if (!kinds[i].check(asked->items[j]))
 				return false;
+	}
+	if (all > DEVICES_ASKED_MOST) {
+		problem("run: %u disks, cards and folders: a guest has %u at most; leave some out",
+			all, DEVICES_ASKED_MOST);
+		return false;
 	}
 	return !set->gdb || gdb_check(set->gdb);
 }

@@ -33,6 +33,9 @@
 	  "run COMMAND in DIR (often /) as root folder; "			\
 	  "what it writes there is kept in memory")
 
+/* Of all of them; what each guest has comes on top. */
+#define DEVICES_ASKED_MOST	22
+
 #define K(name, letter, option, most, value, help) DEVICE_##name,
 enum device_option { DEVICE_KINDS(K) DEVICE_OPTIONS };
 #undef K

@@ -87,14 +87,17 @@ int blob_read(struct blob *blob, const char *path, size_t limit,
 	return ret;
 }
 
+/* Not what nohup and the like had us ignore: while it is blocked it would be pending. */
 static void those_that_end_us(sigset_t *set)
 {
 	static const int all[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGXCPU };
+	struct sigaction old;
 	size_t i;
 
 	sigemptyset(set);
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		sigaddset(set, all[i]);
+		if (!sigaction(all[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaddset(set, all[i]);
 }
 
 void signals_hold(sigset_t *before)

@@ -57,6 +57,11 @@ for signal in INT TERM HUP QUIT; do
 	is "K1 SIG$signal ends it as a signal does" $((128 + $(kill -l $signal))) $status
 	is "K1 ... nothing is left" "" "$(ls "$TMPDIR"; ls -d new* 2>/dev/null)"
 done 2>../shell
+(	trap '' HUP	# as nohup does
+	REAL_LD=$ld END=HUP PATH=$work/bin:$PATH "$top/launcher/lguest" link -o new "$vmlinuz" >/dev/null 2>../err
+)
+is "K1 a signal that is ignored ends nothing" 0 $?
+rm -f new
 for signal in INT TERM; do
 	"$top/launcher/lguest" link -o new "$vmlinuz" >/dev/null 2>../err &
 	pid=$!

@@ -39,6 +39,8 @@ bad 'run: --rootfs is there 2 times: a guest has 1' --rootfs / --rootfs /
 bad 'cannot share both: another share has this tag' --share plain --share both
 bad 'cannot share plain:e: a guest has 4' --share plain:a --share plain:b --share plain:c --share plain:d --share plain:e
 bad 'cannot share /: a guest has 4' --rootfs / --share plain:a --share plain:b --share plain:c --share plain:d
+bad 'run: 23 disks, cards and folders: a guest has 22' $(for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo -d file; done) \
+	$(for i in 1 2 3 4 5 6 7 8 9 10; do echo "--net tap=t$i"; done) --share plain
 bad 'cannot share none: No such file' --rootfs none
 bad 'cannot use the socket .*: the name is missing or too long' --vsock "$(printf '%0100d' 0)"
 bad 'run: cannot listen for a debugger at .*: the path is missing or too long' --gdb "$(printf '%0110d' 0)"

@@ -838,6 +838,33 @@ static void test_limits(void **state)
 	assert_int_equal(lookup(1, name), file);	/* its place */
 }
 
+/* What was read of folders is kept, but not of more than the launcher has memory for. */
+static int read_root(uint64_t fh)
+{
+	begin(FUSE_READDIR, 1);
+	put(&(struct fuse_read_in){ .fh = fh, .size = 4096 }, sizeof(struct fuse_read_in));
+	return send();
+}
+
+static void test_many_folders(void **state)
+{
+	uint64_t fh[300], last = 0;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 300; i++) {
+		assert_int_equal(open_as(FUSE_OPENDIR, 1, O_RDONLY, &fh[i]), 0);
+		if (!last && read_root(fh[i]) == -ENFILE)
+			last = i;
+	}
+	assert_int_equal(last, 256);
+	begin(FUSE_RELEASEDIR, 1);
+	put(&(struct fuse_release_in){ .fh = fh[0] }, sizeof(struct fuse_release_in));
+	assert_int_equal(send(), 0);
+	assert_int_equal(read_root(fh[last]), 0);
+	assert_int_equal(read_root(fh[last + 1]), -ENFILE);
+}
+
 static void test_read_only(void **state)
 {
 	static const uint32_t writes[] = {
@@ -1180,7 +1207,7 @@ int main(void)
 		TEST(test_forget), TEST(test_limits), TEST(test_folders), TEST(test_moved),
 		TEST(test_removing), TEST(test_renaming),
 		TMPFS(test_removing), TMPFS(test_renaming),
-		TEST(test_kernel_interfaces), TEST(test_cut_short), TEST(test_fuzz),
+		TEST(test_kernel_interfaces), TEST(test_many_folders), TEST(test_cut_short), TEST(test_fuzz),
 		cmocka_unit_test_setup_teardown(test_read_only, setup_read_only, teardown),
 		cmocka_unit_test_setup_teardown(test_fuzz_read_only, setup_read_only, teardown),
 	};

@@ -975,6 +975,8 @@ static unsigned int times_said(const char *what)
 
 static void test_full_host(void **state)
 {
+	unsigned int i;
+
 	(void)state;
 	start_disk();
 	no_room = ENOSPC;
@@ -990,6 +992,13 @@ static void test_full_host(void **state)
 	no_room = 0;
 	assert_int_equal(times_said("has no room"), 2);
 	assert_int_equal(times_said("cannot write"), 0);	/* that is for -v */
+	for (i = 0; i < 20; i++) {	/* a guest that wants a log to fill */
+		submit(VIRTIO_BLK_T_OUT, 0, 512);
+		no_room = ENOSPC;
+		submit(VIRTIO_BLK_T_OUT, 8, 512);
+		no_room = 0;
+	}
+	assert_int_equal(times_said("has no room"), 8);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -200,7 +200,7 @@ static const char *measure(struct disk_file *file)
 	if (why)
 		return why;
 	if (pread(file->fd, magic, 4, 0) == 4 && !memcmp(magic, "QFI\xfb", 4))
-		return "it is in the format qcow2, and lguest takes raw images; `qemu-img convert -O raw OLD NEW` makes one";
+		return "it begins as qcow2 does, and lguest takes raw images; if a guest had it, the guest wrote that, else `qemu-img convert -f qcow2 -O raw OLD NEW` makes one";
 	file->sectors = size / SECTOR;
 	if (!size)
 		return "it is empty; give it a size with `truncate -s 4G IMG`";

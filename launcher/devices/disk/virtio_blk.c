@@ -50,7 +50,8 @@ struct disk {
 	/* Under the queue's lock: */
 	struct request *requests, *free;
 	unsigned int errors;
-	bool full;			/* and the user knows */
+	bool full;			/* and the user knows, or has been told often enough */
+	unsigned int full_told;
 	unsigned int touched;		/* of requests; the others have no memory yet */
 };
 
@@ -330,7 +331,8 @@ static bool wants_sync(struct virtio_queue *q, const struct transfer *t)
 /* With -v, the first few.  What the user can do something about is said in any case. */
 static void tell_error(struct disk *disk, const struct transfer *t)
 {
-	if ((t->result == -ENOSPC || t->result == -EDQUOT) && !disk->full) {
+	if ((t->result == -ENOSPC || t->result == -EDQUOT) && !disk->full &&
+	    disk->full_told++ < ERRORS_TOLD) {
 		disk->full = true;
 		problem("%s: this host has no room for what the guest writes: %s; the guest gets I/O errors until there is",
 			disk->file.path, strerror(-t->result));

@@ -12,7 +12,8 @@
 
 #include "share.h"
 
-#define WINDOW	8192
+#define WINDOW		8192
+#define WINDOWS_MOST	256	/* all of the launcher may have 64 MiB */
 
 /*D:540
  * A position in a folder is a number that the host's file system made up.  On
@@ -130,6 +131,18 @@ static int list_window(struct listing *list, struct folder_window *w)
 	return list->used;
 }
 
+static int make_window(struct share *share, struct open_file *file)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < SHARE_OPEN_MOST; i++)
+		n += share->open[i].window != NULL;
+	if (n >= WINDOWS_MOST)
+		return -ENFILE;
+	file->window = calloc(1, sizeof(*file->window));
+	return file->window ? 0 : -ENOMEM;
+}
+
 static int list(struct request *r, bool plus)
 {
 	const struct fuse_read_in *in = request_take(r, sizeof(*in));
@@ -140,17 +153,16 @@ static int list(struct request *r, bool plus)
 		.room = in->size < r->chain->in_size ? in->size : r->chain->in_size,
 		.plus = plus,
 	};
-	int error;
+	int error = 0;
 
 	if (!file)
 		return -EBADF;
 	if (r->node->hollow)
 		return 0;
 	if (!file->window)
-		file->window = calloc(1, sizeof(*file->window));
-	if (!file->window)
-		return -ENOMEM;
-	error = find_place(file->window, file->fd, in->offset);
+		error = make_window(r->share, file);
+	if (!error)
+		error = find_place(file->window, file->fd, in->offset);
 	if (!error)
 		error = fill_window(file->window, file->fd);
 	return error ? error : list_window(&list, file->window);
