@@ -3,17 +3,18 @@
  * What a program says to the control socket: any bytes, in pieces of any size.
  * The code is included, because its parser is nobody else's business.
  */
-#define watch_kick park
+#define kick_vcpu park
 #include "../../launcher/control/control.c"
 
 #include "../unit/no_gdb.h"
 #include "fuzz.h"
 
-static struct guest guest = { .fd = -1, .memory = { .size = 16 << 20 } };
+static struct guest guest = { .fd = -1, .news = -1, .memory = { .size = 16 << 20 } };
 
 /* The guest's side: it parks when it is told to, and does nothing else. */
-void park(void)
+void park(const struct guest *whose)
 {
+	must(whose == &guest);
 	guest.parked = guest.paused;
 }
 
