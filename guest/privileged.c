@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <asm/desc.h>
+#include <asm/ia32.h>
 #include <asm/insn-eval.h>
 #include <asm/insn.h>
 #include "layer.h"
@@ -183,7 +184,7 @@ int lguest_is_sysenter(struct fault_frame *frame)
 	static const u8 sysenter[] = { 0x0f, 0x34 };
 	u8 bytes[2];
 
-	return frame->cs == __USER32_CS && !frame->error &&
+	return ia32_enabled() && frame->cs == __USER32_CS && !frame->error &&
 	       !copy_from_user_nofault(bytes, (void __user *)frame->ip, sizeof(bytes)) &&
 	       !memcmp(bytes, sysenter, sizeof(bytes));
 }

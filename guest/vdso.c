@@ -68,6 +68,7 @@ static void *find_32(void *image, const char *name)
 	return NULL;
 }
 
+/* True if programs of 64 bits ask Linux now. */
 static bool ask_linux(const struct vdso_image *image)
 {
 	Elf32_Ehdr *header = image->data;
@@ -78,7 +79,7 @@ static bool ask_linux(const struct vdso_image *image)
 
 	if (at)
 		memcpy(at, code[kind], kind == IS_32 ? 22 : 8);
-	return at;
+	return at && kind == IS_64;
 }
 
 /**
@@ -89,10 +90,11 @@ static bool ask_linux(const struct vdso_image *image)
  */
 void setup_vdso(void)
 {
-	unsigned int i, found = 0;
+	bool found = false;
+	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(vdso_images); i++)
-		found += vdso_images[i] && ask_linux(vdso_images[i]);
+		found |= vdso_images[i] && ask_linux(vdso_images[i]);
 	if (!found)
 		pr_err("lguest: getcpu() of the vDSO was not found, and gives the Host's CPU number\n");
 }

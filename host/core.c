@@ -250,11 +250,13 @@ static int bring_page(struct lg_cpu *cpu, const struct lg_need *need)
 
 	if (err == -EINTR)
 		return -ERESTARTSYS;
-	if (err == -ENOMEM)
+	if (err == -ENOMEM) {
+		cpu->visit_began = 0;
 		schedule_timeout_interruptible(1);
-	else if (err)
+	} else if (err) {
 		kill_guest(cpu, "guest memory at %#lx is not there",
 			   need->page - cpu->lg->base);
+	}
 	return 0;
 }
 
@@ -301,6 +303,8 @@ static int finish_trap(struct lg_cpu *cpu)
 			break;
 		if (user_space_calls())
 			return go_to_user_space(cpu);
+		if (READ_ONCE(cpu->break_out))
+			return -EAGAIN;
 		let_others_run();
 	}
 	return 0;
@@ -314,6 +318,7 @@ static int finish_trap(struct lg_cpu *cpu)
 static void rest_from_bus_lock(struct lg_cpu *cpu)
 {
 	cpu->locked_bus = false;
+	cpu->visit_began = 0;
 	schedule_timeout_killable(msecs_to_jiffies(10));
 }
 
