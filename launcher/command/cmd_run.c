@@ -215,7 +215,8 @@ static void let_caller_go(const struct vcpu *vcpu)
 }
 
 /*L:305
- * The first thread sleeps while the guest runs: it keeps the right to execute
+ * The first thread sleeps while the guest runs (once it has let the caller of a
+ * detached guest go): it keeps the right to execute
  * the launcher anew, which those that meet the guest give up (confine.c).  All
  * signals are theirs.
  :*/

@@ -6,7 +6,9 @@
  * no capability, should root have started us, and reaches no file by name.  The
  * first thread has none of these bounds, because a restart is an exec and opens
  * everything anew; it sleeps from before the guest's first instruction until
- * after its last.  Limits of files and memory are for all.
+ * after its last, but for the moment when a detached guest says that it is ready:
+ * then it gives the caller's output back, for /dev/null and the system's log.  Limits
+ * of files and memory are for all.
  * Read next: filter.c.
  */
 #define _GNU_SOURCE 1
