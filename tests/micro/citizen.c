@@ -30,6 +30,7 @@ static void naps(void)
 {
 	on_event = take_tick;
 	for (;;) {
+		SHARED->irq_enabled = 0;	/* or the tick comes before HALT */
 		HCALL(SET_CLOCKEVENT, 1000000);
 		HCALL(HALT);
 	}
