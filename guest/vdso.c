@@ -32,41 +32,26 @@ static const u8 code[][24] = {
  * Where the function is: section headers, the table of dynamic symbols among them,
  * and the symbol in there.  The image is the kernel's own, so nothing is checked.
  */
-static void *find_64(void *image, const char *name)
-{
-	Elf64_Ehdr *header = image;
-	Elf64_Shdr *section = image + header->e_shoff, *end = section + header->e_shnum;
-	Elf64_Shdr *all = section;
-	Elf64_Sym *symbol;
-
-	while (section < end && section->sh_type != SHT_DYNSYM)
-		section++;
-	if (section == end)
-		return NULL;
-	symbol = image + section->sh_offset;
-	for (; (void *)symbol < image + section->sh_offset + section->sh_size; symbol++)
-		if (!strcmp(image + all[section->sh_link].sh_offset + symbol->st_name, name))
-			return image + symbol->st_value;
-	return NULL;
+#define FIND(bits)								\
+static void *find_##bits(void *image, const char *name)				\
+{										\
+	Elf##bits##_Ehdr *header = image;					\
+	Elf##bits##_Shdr *all = image + header->e_shoff, *section = all;	\
+	Elf##bits##_Shdr *end = all + header->e_shnum;				\
+	Elf##bits##_Sym *symbol;						\
+										\
+	while (section < end && section->sh_type != SHT_DYNSYM)			\
+		section++;							\
+	if (section == end)							\
+		return NULL;							\
+	symbol = image + section->sh_offset;					\
+	for (; (void *)symbol < image + section->sh_offset + section->sh_size; symbol++) \
+		if (!strcmp(image + all[section->sh_link].sh_offset + symbol->st_name, name)) \
+			return image + symbol->st_value;			\
+	return NULL;								\
 }
-
-static void *find_32(void *image, const char *name)
-{
-	Elf32_Ehdr *header = image;
-	Elf32_Shdr *section = image + header->e_shoff, *end = section + header->e_shnum;
-	Elf32_Shdr *all = section;
-	Elf32_Sym *symbol;
-
-	while (section < end && section->sh_type != SHT_DYNSYM)
-		section++;
-	if (section == end)
-		return NULL;
-	symbol = image + section->sh_offset;
-	for (; (void *)symbol < image + section->sh_offset + section->sh_size; symbol++)
-		if (!strcmp(image + all[section->sh_link].sh_offset + symbol->st_name, name))
-			return image + symbol->st_value;
-	return NULL;
-}
+FIND(64)
+FIND(32)
 
 /* True if programs of 64 bits ask Linux now. */
 static bool ask_linux(const struct vdso_image *image)

@@ -84,10 +84,9 @@ static void in_signal(int signal, siginfo_t *info, void *context)
 	frame_size = (char *)u->uc_mcontext.fpregs + magic[1] - (char *)u + 8;
 }
 
-static size_t state_of_child(void)
+/* A process that is ours to look at, and stands. */
+static pid_t stopped_child(void)
 {
-	static char area[16384];
-	struct iovec io = { area, sizeof(area) };
 	pid_t child = fork();
 
 	if (!child) {
@@ -96,6 +95,15 @@ static size_t state_of_child(void)
 		_exit(0);
 	}
 	waitpid(child, NULL, 0);
+	return child;
+}
+
+static size_t state_of_child(void)
+{
+	static char area[16384];
+	struct iovec io = { area, sizeof(area) };
+	pid_t child = stopped_child();
+
 	if (ptrace(PTRACE_GETREGSET, child, NT_X86_XSTATE, &io))
 		io.iov_len = 0;
 	kill(child, SIGKILL);
@@ -178,14 +186,8 @@ static void debug_registers(void)
 	};
 	static long watched;
 	size_t debug = offsetof(struct user, u_debugreg);
-	pid_t child = fork();
+	pid_t child = stopped_child();
 
-	if (!child) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		_exit(0);
-	}
-	waitpid(child, NULL, 0);
 	say("debug register 0", ptrace(PTRACE_POKEUSER, child, debug, &watched));
 	say("debug register 7", ptrace(PTRACE_POKEUSER, child, debug + 56, 0xd0001));
 	kill(child, SIGKILL);
