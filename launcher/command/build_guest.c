@@ -241,4 +241,3 @@ bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *ent
 	*entry = kernel.entry;
 	return true;
 }
-

@@ -15,6 +15,21 @@
 
 #define ANSWER_MOST	65536
 
+const char *client_name(const struct command *command, int argc, char **argv,
+			void *settings, int *status)
+{
+	int first = parse_options(command, argc, argv, settings, NULL);
+
+	*status = first == OPTIONS_HELP ? STATUS_DONE : STATUS_USAGE;
+	if (first < 0)
+		return NULL;
+	if (first != argc - 1) {
+		problem("%s: it takes one NAME; `lguest list` shows yours", command->name);
+		return NULL;
+	}
+	return name_is_good(command->name, argv[first]) ? argv[first] : NULL;
+}
+
 bool client_say(int fd, json_t *request)
 {
 	char *text = json_dumps(request, JSON_COMPACT);

@@ -7,8 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "options.h"
+
 /* s, that a launcher may take to answer; those of a busy machine take a moment. */
 #define CLIENT_PATIENCE	10
+
+/* The one argument of a command, a NAME; or NULL with the command's status in *status. */
+const char *client_name(const struct command *command, int argc, char **argv,
+			void *settings, int *status);
 
 /* Send a request, which is taken over.  False if the guest is gone. */
 bool client_say(int fd, json_t *request);

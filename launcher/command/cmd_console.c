@@ -175,16 +175,12 @@ static int watch_signals(void)
 
 int cmd_console(int argc, char **argv)
 {
-	int first = parse_options(&console_command, argc, argv, NULL, NULL);
 	struct session s = { .input = true };
+	int status;
 
-	if (first == OPTIONS_HELP)
-		return STATUS_DONE;
-	if (first >= 0 && first != argc - 1)
-		problem("console: it takes one NAME; `lguest list` shows yours");
-	if (first != argc - 1 || !name_is_good("console", argv[first]))
-		return STATUS_USAGE;
-	s.name = argv[first];
+	s.name = client_name(&console_command, argc, argv, NULL, &status);
+	if (!s.name)
+		return status;
 	s.guest = place_connect("console", s.name, false, CLIENT_PATIENCE);
 	if (s.guest < 0 || !client_ask("console", s.name, s.guest, with_size("console")))
 		return STATUS_FAILED;

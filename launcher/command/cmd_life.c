@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * `lguest list`, `stop`, `pause` and `resume`: short words with the launchers
- * of guests that have a name.
+ * `lguest list`, `stop`, `pause`, `resume`, `logs` and `wait`: short words with the
+ * launchers of guests that have a name.
  * Read next: control/detach.c.
  */
 #include <errno.h>
@@ -81,28 +81,12 @@ const struct command wait_command = {
 	no_options, cmd_wait,
 };
 
-/* The one argument, or NULL with the status in *status. */
-static const char *name_argument(const struct command *command, int argc, char **argv,
-				 void *settings, int *status)
-{
-	int first = parse_options(command, argc, argv, settings, NULL);
-
-	*status = first == OPTIONS_HELP ? STATUS_DONE : STATUS_USAGE;
-	if (first < 0)
-		return NULL;
-	if (first != argc - 1) {
-		problem("%s: it takes one NAME; `lguest list` shows yours", command->name);
-		return NULL;
-	}
-	return name_is_good(command->name, argv[first]) ? argv[first] : NULL;
-}
-
 static int connect_to(const struct command *command, int argc, char **argv,
 		      void *settings, const char **name, int *status)
 {
 	int fd;
 
-	*name = name_argument(command, argc, argv, settings, status);
+	*name = client_name(command, argc, argv, settings, status);
 	if (!*name)
 		return -1;
 	fd = place_connect(command->name, *name, false, CLIENT_PATIENCE);
@@ -219,7 +203,7 @@ int cmd_wait(int argc, char **argv)
 {
 	int status, kept, fd;
 	json_t *answer = NULL, *news = NULL;
-	const char *name = name_argument(&wait_command, argc, argv, NULL, &status);
+	const char *name = client_name(&wait_command, argc, argv, NULL, &status);
 
 	if (!name)
 		return status;

@@ -7,7 +7,7 @@
  *		NAME_create(option): make one; NULL after a message.
  *	letter	of the option, or 0
  *	option	its long name
- *	most	so many in a guest
+ *	most	so often it may be given (fewer shares than that fit into a guest)
  *	value	what it takes, and
  *	help	what it does, for --help, the man page and completion
  *
