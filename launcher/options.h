@@ -21,7 +21,7 @@ enum option_kind {
 	OPTION_LIST,		/* struct text_list; may be given again */
 };
 
-#define TEXT_LIST_MOST	16
+#define TEXT_LIST_MOST	256
 struct text_list {
 	const char *items[TEXT_LIST_MOST];
 	unsigned int count;

@@ -60,6 +60,18 @@ static void write_command(FILE *out, char **command)
 	fputc('\n', out);
 }
 
+/* Of paths with any bytes in them. */
+static void write_places(FILE *out, const struct share_place *at)
+{
+	fputs("mount_places() {\n\t:\n", out);
+	for (; at && at->tag; at++) {
+		fprintf(out, "\tmount_place %s ", at->tag);
+		quote(out, at->place);
+		fputc('\n', out);
+	}
+	fputs("}\n", out);
+}
+
 static void write_settings(FILE *out, const struct session *session)
 {
 	fprintf(out, "LG_COMMAND=%s\n", session->command ? "1" : "");
@@ -77,6 +89,8 @@ static void write_settings(FILE *out, const struct session *session)
 	fprintf(out, "LG_ROOT=%s\n", session->rootfs ? ROOT_TAG : "");
 	if (session->report_order)
 		fprintf(out, "LG_REPORT=%u\n", session->report_order);
+	if (session->rootfs)
+		write_places(out, session->places);
 	fputs("LG_FOLDER=", out);
 	quote(out, session->folder ? session->folder : "");
 	fputs("\nexport TERM=", out);

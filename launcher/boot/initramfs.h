@@ -16,6 +16,7 @@ struct session {
 	unsigned int rows, columns;	/* of the terminal, 0: unknown */
 	const char *term;	/* its TERM, or NULL */
 	const char *shares;	/* tags to mount, with spaces between, or NULL */
+	const struct share_place *places; /* folders to mount in the root; or NULL */
 	const char *dhcp;	/* cards that get an address so, with spaces, or NULL */
 	const char *rootfs;	/* the command runs in the share ROOT_TAG, or NULL */
 	const char *folder;	/* ... there, if it exists; or NULL */

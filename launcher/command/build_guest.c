@@ -53,6 +53,8 @@ static void tell_command_line(const struct run_settings *set, const char *kernel
 	DEVICE_KINDS(K)
 #undef K
 	say_option(out, "--gdb", set->gdb);
+	say_list(out, "--hide", &set->hide);
+	say_list(out, "--show", &set->show);
 	say_list(out, "-p", &set->params);
 	if (set->no_reboot)
 		fputs(" --no-reboot", out);
@@ -88,6 +90,7 @@ static void describe_session(const struct run_settings *set, const char *release
 	session->release = release;
 	session->drivers = devices_drivers(run_rootfs(set) ? "overlay" : NULL);
 	session->shares = share_tags();
+	session->places = share_places();
 	session->dhcp = net_dhcp_cards();
 	if (set->memory < MEMORY_HUGE_FROM)
 		session->report_order = SMALL_REPORT_ORDER;
@@ -135,6 +138,8 @@ static bool add_devices(struct guest *guest, const struct run_settings *set)
 	};
 	unsigned int i, j;
 
+	if (!hiding_begin(run_rootfs(set), &set->hide, &set->show))
+		return false;
 	for (i = 0; i < DEVICE_OPTIONS; i++)
 		for (j = 0; j < set->devices[i].count; j++)
 			if (!add_device(guest, create[i](set->devices[i].items[j])))

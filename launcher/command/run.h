@@ -16,6 +16,7 @@ struct run_settings {
 	const char *initrd;
 	uint64_t memory;
 	struct text_list devices[DEVICE_OPTIONS];
+	struct text_list hide, show;	/* of the root */
 	struct text_list params;
 	const char *gdb;
 	const char *name;

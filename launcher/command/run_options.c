@@ -38,6 +38,10 @@ static const struct option run_options[] = {
 	{ letter, name, OPTION_LIST, AT(devices[DEVICE_##kind]), value, help },
 	DEVICE_KINDS(K)
 #undef K
+	{ 0, "hide", OPTION_LIST, AT(hide), "PATH",
+	  "file or folder below --rootfs that the guest does not see" },
+	{ 0, "show", OPTION_LIST, AT(show), "PATH",
+	  "what is hidden of --rootfs by itself (keys, passwords, tokens) at PATH or below" },
 	{ 'p', "params", OPTION_LIST, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel, separated by spaces" },
 	{ 0, "gdb", OPTION_TEXT, AT(gdb), "PATH",
@@ -107,7 +111,8 @@ static bool check_values(const struct run_settings *set)
 			all, DEVICES_ASKED_MOST);
 		return false;
 	}
-	return !set->gdb || gdb_check(set->gdb);
+	return hiding_check(run_rootfs(set), &set->hide, &set->show) &&
+	       (!set->gdb || gdb_check(set->gdb));
 }
 
 /* A COMMAND needs our own initramfs: only its /init knows what to do with it. */

@@ -29,6 +29,20 @@ static inline bool path_take_ro(char *path)
 const char *net_dhcp_cards(void);
 /* Where passt answers for a name server that only the host itself reaches. */
 #define NET_NAME_SERVER	"169.254.1.1"
+/* What --rw made: the tag of each, and its place in the root; ended by no tag. */
+struct share_place {
+	const char *tag, *place;
+};
+const struct share_place *share_places(void);
+/*
+ * --hide and --show, which are paths of the host: are they right?  And they are so for
+ * the folders that are made afterwards.  False after a message.
+ */
+struct text_list;
+bool hiding_check(const char *rootfs, const struct text_list *hide,
+		  const struct text_list *show);
+bool hiding_begin(const char *rootfs, const struct text_list *hide,
+		  const struct text_list *show);
 /* The tags of those that share_create() made, with spaces between. */
 const char *share_tags(void);
 

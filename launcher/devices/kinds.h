@@ -7,7 +7,7 @@
  *		NAME_create(option): make one; NULL after a message.
  *	letter	of the option, or 0
  *	option	its long name
- *	most	so often it may be given (fewer shares than that fit into a guest)
+ *	most	so often it may be given (a guest has fewer folders than that)
  *	value	what it takes, and
  *	help	what it does, for --help, the man page and completion
  *
@@ -31,7 +31,9 @@
 	  "folder of this machine, at /mnt/TAG in the guest (default TAG: share)") \
 	K(rootfs, 0, "rootfs", 1, "DIR",					\
 	  "run COMMAND in DIR (often /) as root folder; "			\
-	  "what it writes there is kept in memory")
+	  "what it writes there is kept in memory")				\
+	K(rw, 0, "rw", 16, "DIR",						\
+	  "folder of this machine below --rootfs; what is written there is its own")
 
 /* Of all of them; what each guest has comes on top. */
 #define DEVICES_ASKED_MOST	22

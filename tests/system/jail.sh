@@ -9,7 +9,7 @@ for part in jail/{confine,filter,landlock} message terminal hardware/memory \
 	devices/virtio/virtqueue devices/disk/disk_uring; do
 	sources+=("$top/launcher/$part.c")
 done
-sources+=("$top"/launcher/devices/share/share*.c)
+sources+=("$top"/launcher/devices/share/{share*,hidden}.c)
 gcc -std=gnu11 -O1 -Wall -Wextra -Werror -pthread -I"$top/include" -I"$top/launcher" \
 	-o "$work/jail/jail" "${sources[@]}" -lseccomp -luring || exit 1
 

@@ -37,11 +37,20 @@ bad 'cannot share plain:: a tag has 1 to 36' --share plain:
 bad "cannot share plain:lguest-root: this tag is --rootfs'" --share plain:lguest-root
 bad 'run: --rootfs is there 2 times: a guest has 1' --rootfs / --rootfs /
 bad 'cannot share both: another share has this tag' --share plain --share both
-bad 'cannot share plain:e: a guest has 4' --share plain:a --share plain:b --share plain:c --share plain:d --share plain:e
-bad 'cannot share /: a guest has 4' --rootfs / --share plain:a --share plain:b --share plain:c --share plain:d
+bad 'cannot share plain:i: a guest has 8' $(for i in a b c d e f g h; do echo --share plain:$i; done) --share plain:i
+bad 'cannot share /: a guest has 8' --rootfs / $(for i in a b c d e f g h; do echo --share plain:$i; done)
 bad 'run: 23 disks, cards and folders: a guest has 22' $(for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo -d file; done) \
 	$(for i in 1 2 3 4 5 6 7 8 9 10; do echo "--net tap=t$i"; done) --share plain
 bad 'cannot share none: No such file' --rootfs none
+bad 'cannot share plain: there is no --rootfs' --rw plain
+bad 'cannot share none: No such file' --rootfs / --rw none
+bad 'cannot share plain: it does not lie below' --rootfs both --rw plain
+bad 'cannot share both: it does not lie below' --rootfs both --rw both
+bad "cannot share plain:lguest-rw-0: this tag is --rootfs' or --rw's" --share plain:lguest-rw-0
+bad 'cannot hide plain: there is no --rootfs' --hide plain
+bad 'cannot hide none: No such file' --rootfs / --hide none
+bad 'cannot hide plain: it does not lie below' --rootfs both --hide plain
+bad 'cannot show plain: nothing there is hidden' --rootfs / --show plain
 bad 'cannot use the socket .*: the name is missing or too long' --vsock "$(printf '%0100d' 0)"
 bad 'run: cannot listen for a debugger at .*: the path is missing or too long' --gdb "$(printf '%0110d' 0)"
 bad 'run: --memory: a guest takes 16M to 1024G, a stock kernel 62M' -m 15M

@@ -77,6 +77,13 @@ cd /mnt/share
 echo guest >by-guest; mkdir folder
 chown 0:0 by-guest 2>/dev/null || echo "owner: $(stat -c %u by-guest)"
 sh build; echo "built: $(cat *.o | md5sum)"
+echo "rw: $(cat "/tmp/alice/it's rw/before"; echo after >"/tmp/alice/it's rw/after"; echo x >"/tmp/alice/it's rw/not" 2>&1)"
+# The share without what our /init makes of it, as the guest's kernel has it.
+mkdir /raw; mount -t virtiofs -o ro lguest-root /raw
+(cd /raw/home/alice
+echo "listed: $(ls -a . /home/alice | grep -c -e ssh -e private -e hard)"
+echo "gone: $(cat .ssh/id hard private /home/alice/hard /etc/shadow /raw/etc/shadow 2>&1 | grep -c 'No such file')"
+echo "shown: $(cat .netrc)")
 echo "secret: $(cat secret 2>&1; cat by-alice)"
 exit 7
 END
@@ -177,7 +184,8 @@ mkdir /tmp/alice; cd /tmp/alice
 echo secret >secret; chmod 600 secret; cp /lab/source/* .; chown alice .
 cat >/tmp/run <<'EOF'
 cd; (umask 077; echo alice >/tmp/alice/by-alice)
-exec lguest run -v --rootfs / --share /tmp/alice -- /bin/sh -c "$(cat /lab/in-root)"
+exec lguest run -v --rootfs / --share /tmp/alice --rw "/tmp/alice/it's rw" --hide private \
+	--hide "/tmp/alice/it's rw/not" --show .netrc -- /bin/sh -c "$(cat /lab/in-root)"
 EOF
 # A kernel's sum is remembered, in a file of alice's; but not if it is new itself.
 remembered() {
@@ -185,6 +193,11 @@ remembered() {
 	ls -A /home/alice/.cache/lguest | grep -q ^sum-
 }
 wait_for 10 remembered
+mkdir "it's rw"; echo before >"it's rw/before"; echo kept >"it's rw/not"; chown -R alice "it's rw"
+cat >/tmp/make <<'EOF'
+cd; mkdir -p .ssh; echo key >.ssh/id; ln .ssh/id hard; echo mine >private; echo token >.netrc
+EOF
+su alice -c 'sh /tmp/make'
 files() { find / -xdev | sort; md5sum /etc/passwd; }
 files >/tmp/before
 su alice -c 'sh /tmp/run' </dev/null >/tmp/out 2>/tmp/err
@@ -205,6 +218,12 @@ is "L9 L10 files made for an ordinary user are that user's" "alice alice guest" 
 is "L9 L10 ... for the guest too, and stay so" 1000 "$(answer owner)"
 is "L9 L10 ... what that user may not read, the guest may not" "Permission denied alice" \
 	"$(sed -n '/^secret/,$p' /tmp/out | tr '\n' ' ' | sed 's/.*: //;s/ $//')"
+is "L10 --rw: a folder of the host" before "$(answer rw)"
+is "L10 ... is written through to it" after "$(cat "it's rw/after")"
+is "L10 --hide: ... but for what is hidden there" kept "$(cat "it's rw/not")"
+is "L10 --hide: names are not there, nor hard links, in the guest's root and below it" "0 6" \
+	"$(answer listed) $(answer gone)"
+is "L10 --show: what is hidden by itself is shown" token "$(answer shown)"
 is "L10 --rootfs: a shell, from a script" 3 "$(echo 'echo $((1 + 2))' |
 	lguest run --rootfs / 2>&1 | tr -d '\r' | grep -x 3)"
 

@@ -190,8 +190,13 @@ static void test_settings(void **state)
 	batch.dhcp = "eth0 eth2";
 	batch.rootfs = "/";
 	batch.folder = "/it's here";
+	batch.places = (const struct share_place[]){
+		{ "lguest-rw-0", "/a b\nc'd" }, { "lguest-rw-1", "/e" }, { NULL, NULL },
+	};
 	check_settings(&batch, "LG_COMMAND=1\nLG_TERMINAL=\nLG_INPUT=1\nLG_STDERR=2\n"
 		       "LG_SIZE=\nLG_SHARES='one two'\nLG_DHCP='eth0 eth2'\nLG_ROOT=lguest-root\n"
+		       "mount_places() {\n\t:\n\tmount_place lguest-rw-0 '/a b\nc'\\''d'\n"
+		       "\tmount_place lguest-rw-1 '/e'\n}\n"
 		       "LG_FOLDER='/it'\\''s here'\nexport TERM='dumb'\n");
 }
 

@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/share/share.c launcher/devices/share/share_request.c launcher/devices/share/share_body.c launcher/devices/share/share_nodes.c launcher/devices/share/share_names.c launcher/devices/share/share_files.c launcher/devices/share/share_folders.c launcher/devices/share/share_keeper.c launcher/devices/virtio/virtqueue.c launcher/jail/landlock.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/share/share.c launcher/devices/share/share_request.c launcher/devices/share/share_body.c launcher/devices/share/share_nodes.c launcher/devices/share/share_names.c launcher/devices/share/share_files.c launcher/devices/share/share_folders.c launcher/devices/share/share_keeper.c launcher/devices/share/hidden.c launcher/devices/virtio/virtqueue.c launcher/jail/landlock.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread -Wl,--wrap=lseek
 // SPDX-License-Identifier: GPL-2.0
 /* Requests for files as no kernel sends them: L10, K13. */
@@ -1086,6 +1086,160 @@ static void test_moved(void **state)
 	/* Landlock, where the launcher is confined, closes the files in it too. */
 }
 
+/* ---- what is hidden */
+
+static struct hidden *hide_these(const char *const *paths)
+{
+	struct hidden *hidden = hidden_create();
+	char path[120];
+
+	for (; *paths; paths++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, *paths);
+		hidden_add(hidden, place, path, strpbrk(*paths, "*?"));
+	}
+	assert_true(hidden_complete(hidden));
+	share->hidden = hidden;
+	share->nodes[FUSE_ROOT_ID].way = hidden_way_of(hidden, folder);
+	return hidden;
+}
+
+static int rename_flags(uint64_t at, const char *from, const char *to, uint32_t flags)
+{
+	const struct fuse_rename2_in in = { .newdir = at, .flags = flags };
+
+	begin(FUSE_RENAME2, at);
+	put(&in, sizeof(in));
+	put_name(from);
+	put_name(to);
+	return send();
+}
+
+static int link_as(uint64_t old, const char *name)
+{
+	begin(FUSE_LINK, 1);
+	put(&(struct fuse_link_in){ .oldnodeid = old }, sizeof(struct fuse_link_in));
+	put_name(name);
+	return send();
+}
+
+static int symlink_as(const char *name)
+{
+	begin(FUSE_SYMLINK, 1);
+	put_name(name);
+	put_name("target");
+	return send();
+}
+
+static void assert_hidden(uint64_t at, const char *name)
+{
+	assert_int_equal(lookup(at, name), 0);
+	assert_int_equal(q.error, -ENOENT);
+}
+
+/* No name leads to it, be it new, a hard link, that of a folder that was moved. */
+static void test_hidden(void **state)
+{
+	static const char *const paths[] = {
+		"netrc", ".ssh", ".config/gcloud", "sha*w", "link", "a/b/secret/", NULL,
+	};
+	static const char *const gone[] = {
+		"netrc", ".ssh", "shadow", "shadw", "link", "hard", "key", "target",
+	};
+	size_t i;
+
+	(void)state;
+	write_file("netrc", "one");
+	assert_int_equal(mkdir(".ssh", 0700) || mkdir("a", 0755) || mkdir("a/b", 0755) ||
+			 mkdir("a/b/secret", 0755), 0);
+	write_file(".ssh/id", "two");
+	write_file("shadow", "three");
+	write_file("target", "four");
+	assert_int_equal(link("netrc", "hard") || link(".ssh/id", "key") ||
+			 link("shadow", "inner/hard") || symlink("target", "link"), 0);
+	hide_these(paths);
+	write_file("shadw", "five");
+	for (i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
+		assert_hidden(1, gone[i]);
+	assert_hidden(lookup(1, "inner"), "hard");
+	assert_hidden(lookup(lookup(1, "a"), "b"), "secret");
+	write_file("shade", "six");
+	assert_int_not_equal(lookup(1, "shade"), 0);
+
+	/* As an editor writes it anew; and what comes where nothing was. */
+	write_file("new", "again");
+	assert_int_equal(rename("new", "netrc"), 0);
+	assert_hidden(1, "netrc");
+	assert_int_equal(mkdir(".config", 0755) || mkdir(".config/gcloud", 0755), 0);
+	assert_hidden(lookup(1, ".config"), "gcloud");
+
+	/* The host's user moves it, or the way to it. */
+	assert_int_equal(rename(".ssh", "ssh-old") || rename("a/b", "c"), 0);
+	assert_hidden(1, "ssh-old");
+	assert_hidden(lookup(1, "c"), "secret");
+}
+
+/* The guest cannot make it, nor move what leads to it. */
+static void test_hidden_writes(void **state)
+{
+	static const char *const paths[] = { "netrc", ".config/gcloud", "later", NULL };
+	const struct fuse_mkdir_in folder_mode = { .mode = 0755 };
+	const struct fuse_mknod_in file_mode = { .mode = S_IFREG | 0644 };
+	uint64_t config;
+
+	(void)state;
+	write_file("netrc", "one");
+	hide_these(paths);
+	assert_int_equal(create_as(1, "netrc", O_RDWR), -EACCES);
+	assert_int_equal(create_as(1, "later", O_RDWR | O_EXCL), -EACCES);
+	assert_int_equal(by_name(FUSE_MKDIR, 1, &folder_mode, sizeof(folder_mode), "later"), -EACCES);
+	assert_int_equal(by_name(FUSE_MKNOD, 1, &file_mode, sizeof(file_mode), "later"), -EACCES);
+	assert_int_equal(symlink_as("later"), -EACCES);
+	assert_int_equal(link_as(lookup(1, "file"), "later"), -EACCES);
+	assert_int_equal(by_name(FUSE_UNLINK, 1, "", 0, "netrc"), -ENOENT);
+	assert_int_equal(by_name(FUSE_RMDIR, 1, "", 0, "netrc"), -ENOENT);
+	assert_int_equal(rename_flags(1, "netrc", "mine", 0), -ENOENT);
+	assert_int_equal(rename_flags(1, "file", "netrc", 0), -EACCES);
+	assert_int_equal(rename_flags(1, "file", "netrc", RENAME_EXCHANGE), -EACCES);
+
+	assert_int_equal(by_name(FUSE_MKDIR, 1, &folder_mode, sizeof(folder_mode), ".config"), 0);
+	config = lookup(1, ".config");
+	assert_int_equal(by_name(FUSE_MKDIR, config, &folder_mode, sizeof(folder_mode), "gcloud"),
+			 -EACCES);
+	assert_int_equal(by_name(FUSE_MKDIR, config, &folder_mode, sizeof(folder_mode), "other"), 0);
+	assert_int_equal(rename_flags(1, ".config", "mine", 0), -EBUSY);
+	assert_int_equal(rename_flags(1, "inner", ".config", RENAME_EXCHANGE), -EBUSY);
+	assert_int_equal(by_name(FUSE_RMDIR, 1, "", 0, ".config"), -EBUSY);
+	assert_int_equal(access("later", F_OK) || access("mine", F_OK), 1);
+	assert_int_equal(rename_flags(1, "file", "mine", 0), 0);
+}
+
+/* Names are not listed, and a folder does not end where all of a piece is hidden. */
+static void test_hidden_listing(void **state)
+{
+	static const char *const paths[] = { "inner/e1???", NULL };
+	static const char *const all[] = { "inner/*", NULL };
+	uint64_t inner;
+	unsigned int i;
+	char name[32];
+
+	(void)state;
+	assert_int_equal(remove("inner/deep"), 0);
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "inner/e%u", i < 5 ? i : 1000 + i);
+		write_file(name, "");
+	}
+	hide_these(paths);
+	inner = lookup(1, "inner");
+	hide_these(paths);
+	read_folder(FUSE_READDIR, inner, 200, 5);
+	read_folder(FUSE_READDIRPLUS, inner, 400, 5);
+	nodes_reset(share);
+	hide_these(all);
+	inner = lookup(1, "inner");
+	read_folder(FUSE_READDIR, inner, 4096, 0);
+	read_folder(FUSE_READDIRPLUS, inner, 4096, 0);
+}
+
 static void test_kernel_interfaces(void **state)
 {
 	struct share *other = calloc(1, sizeof(*other)), *mine = share;
@@ -1207,7 +1361,9 @@ int main(void)
 		TEST(test_forget), TEST(test_limits), TEST(test_folders), TEST(test_moved),
 		TEST(test_removing), TEST(test_renaming),
 		TMPFS(test_removing), TMPFS(test_renaming),
-		TEST(test_kernel_interfaces), TEST(test_many_folders), TEST(test_cut_short), TEST(test_fuzz),
+		TEST(test_kernel_interfaces), TEST(test_many_folders),
+		TEST(test_hidden), TEST(test_hidden_writes), TEST(test_hidden_listing),
+		TEST(test_cut_short), TEST(test_fuzz),
 		cmocka_unit_test_setup_teardown(test_read_only, setup_read_only, teardown),
 		cmocka_unit_test_setup_teardown(test_fuzz_read_only, setup_read_only, teardown),
 	};

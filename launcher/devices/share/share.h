@@ -11,6 +11,9 @@
  *	share_nodes.c	what the guest knows: nodes and open files, both counted
  *	share_body.c	a request's names and structures, one after the other
  *	share_keeper.c	a process that changes modes, owners and times
+ *	hiding.c	what the user hides and shows of --rootfs
+ *	secrets.c	what is hidden if he says nothing
+ *	hidden.c	is a name, or a file, hidden?
  *
  * Each calls only those that come after it.
  *
@@ -28,8 +31,9 @@
 #include <sys/stat.h>
 
 #include "devices/virtio/virtqueue.h"
+#include "hidden.h"
 
-#define SHARES_MOST	4
+#define SHARES_MOST	8
 #define SHARE_TAG_MOST	36	/* bytes, not ended by NUL if all are used */
 #define SHARE_NODES_MOST (1U << 18)
 #define SHARE_OPEN_MOST	4096
@@ -46,6 +50,7 @@ struct node {
 	uint64_t lookups;	/* that the guest still holds; 0: a free node */
 	mode_t type;		/* S_IFMT */
 	bool hollow;		/* a file system of the kernel: shown as an empty folder */
+	uint16_t way;		/* to what is hidden: hidden.h */
 };
 
 /* Something the guest has opened. */
@@ -61,8 +66,11 @@ struct open_file {
 struct share {
 	const char *folder;
 	char tag[SHARE_TAG_MOST + 1];
+	const char *place;	/* in the guest's root, of a folder of --rw; or NULL */
 	bool read_only;
 	bool steady;		/* a root: the guest may believe its cache for long */
+	const struct hidden *hidden; /* what the guest does not see; or NULL */
+	uint16_t way;		/* of the folder itself */
 	bool give_away;		/* we are root: new files belong to the guest's user */
 	int root;		/* O_PATH */
 	int proc;		/* /proc/self/fd, where nodes are opened anew */
@@ -113,9 +121,14 @@ void nodes_descriptors(unsigned int most);
 void nodes_reset(struct share *share);
 struct node *node_get(struct share *share, uint64_t number);
 uint32_t node_number(const struct share *share, const struct node *node);
-/* One more lookup of what fd (O_PATH) is; fd is ours then.  0 or -errno. */
-int node_enter(struct share *share, const struct node *parent, int fd,
+/*
+ * One more lookup of what fd (O_PATH) is, which parent calls so; fd is ours then.
+ * 0 or -errno.
+ */
+int node_enter(struct share *share, const struct node *parent, const char *name, int fd,
 	       struct statx *status, struct node **node);
+/* Where a name in a folder leads to: one of hidden.h's. */
+uint16_t node_way(const struct share *share, const struct node *folder, const char *name);
 void node_forget(struct share *share, uint64_t number, uint64_t lookups);
 int node_status(const struct node *node, struct statx *status);
 /* Open it for reading or writing: regular files and folders only; or -errno. */

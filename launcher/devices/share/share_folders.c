@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What is in a folder: its names, and with READDIRPLUS what they stand for.
- * Read next: devices/vsock/virtio_vsock.c.
+ * Read next: hidden.c.
  */
 #define _GNU_SOURCE 1
 #include <dirent.h>
@@ -118,12 +118,21 @@ static int fill_window(struct folder_window *w, int fd)
 	return 0;
 }
 
+static bool is_hidden(const struct listing *list, const struct dirent64 *entry)
+{
+	const struct share *share = list->r->share;
+
+	return node_way(share, list->folder, entry->d_name) == WAY_HIDDEN ||
+	       (!is_dots(entry->d_name) &&
+		hidden_file(share->hidden, list->folder->device, entry->d_ino));
+}
+
 static int list_window(struct listing *list, struct folder_window *w)
 {
 	while (w->given_at < w->size) {
 		const struct dirent64 *entry = entry_at(w, w->given_at);
 
-		if (!list_one(list, entry))
+		if (!is_hidden(list, entry) && !list_one(list, entry))
 			return list->used ? (int)list->used : -EINVAL;
 		w->given = entry->d_off;
 		w->given_at += entry->d_reclen;
@@ -153,7 +162,7 @@ static int list(struct request *r, bool plus)
 		.room = in->size < r->chain->in_size ? in->size : r->chain->in_size,
 		.plus = plus,
 	};
-	int error = 0;
+	int error = 0, listed = 0;
 
 	if (!file)
 		return -EBADF;
@@ -163,9 +172,14 @@ static int list(struct request *r, bool plus)
 		error = make_window(r->share, file);
 	if (!error)
 		error = find_place(file->window, file->fd, in->offset);
-	if (!error)
-		error = fill_window(file->window, file->fd);
-	return error ? error : list_window(&list, file->window);
+	/* Nothing is the folder's end, and must not be because all of it is hidden. */
+	do {
+		if (!error)
+			error = fill_window(file->window, file->fd);
+		if (!error)
+			listed = list_window(&list, file->window);
+	} while (!error && !listed && file->window->size);
+	return error ? error : listed;
 }
 
 int do_readdir(struct request *r)

@@ -3,7 +3,8 @@
  * Operations on names in a folder of a share.  A name was checked by
  * request_name(); the folder is the node's own descriptor, so that it does not
  * matter what others rename meanwhile; and links, "magic" ones included, are
- * never followed.  Device nodes and set-user-ID bits, which would mean something
+ * never followed.  What is hidden is not there, and cannot be made, nor can a folder on
+ * the way to it be moved: it is busy, as the place of a mount is.  Device nodes and set-user-ID bits, which would mean something
  * to the host, are not made.
  * Read next: share_folders.c.
  */
@@ -32,12 +33,12 @@ static int open_beneath(const struct node *folder, const char *name, int flags,
 	return fd < 0 ? -errno : fd;
 }
 
-static int enter(struct share *share, const struct node *parent, int fd,
+static int enter(struct share *share, const struct node *parent, const char *name, int fd,
 		 struct fuse_entry_out *entry)
 {
 	struct statx status;
 	struct node *node;
-	int error = node_enter(share, parent, fd, &status, &node);
+	int error = node_enter(share, parent, name, fd, &status, &node);
 
 	if (error)
 		return error;
@@ -52,9 +53,10 @@ static int enter(struct share *share, const struct node *parent, int fd,
 int enter_name(struct share *share, const struct node *parent, const char *name,
 	       struct fuse_entry_out *entry)
 {
-	int fd = parent->hollow ? -ENOENT : open_beneath(parent, name, O_PATH, 0);
+	bool hidden = parent->hollow || node_way(share, parent, name) == WAY_HIDDEN;
+	int fd = hidden ? -ENOENT : open_beneath(parent, name, O_PATH, 0);
 
-	return fd < 0 ? fd : enter(share, parent, fd, entry);
+	return fd < 0 ? fd : enter(share, parent, name, fd, entry);
 }
 
 /* That nothing is there can be remembered too. */
@@ -72,6 +74,14 @@ int do_lookup(struct request *r)
 	return error ? error : request_reply(r, &entry, sizeof(entry));
 }
 
+/* May a guest make something of this name?  0 or -errno. */
+static int may_make(const struct request *r, const char *name)
+{
+	if (!name)
+		return -EINVAL;
+	return node_way(r->share, r->node, name) == WAY_HIDDEN ? -EACCES : 0;
+}
+
 /* What was just made under this name. */
 static int enter_new(struct request *r, const char *name, struct fuse_entry_out *entry)
 {
@@ -85,7 +95,7 @@ static int enter_new(struct request *r, const char *name, struct fuse_entry_out 
 	error = r->share->give_away ? keeper_ask(r->share->keeper, fd, &change) : 0;
 	if (error)
 		close(fd);
-	return error ? error : enter(r->share, r->node, fd, entry);
+	return error ? error : enter(r->share, r->node, name, fd, entry);
 }
 
 static int answer_new(struct request *r, int failed, const char *name)
@@ -100,9 +110,10 @@ int do_mkdir(struct request *r)
 {
 	const struct fuse_mkdir_in *in = request_take(r, sizeof(*in));
 	const char *name = request_name(r);
+	int error = may_make(r, name);
 
-	if (!name)
-		return -EINVAL;
+	if (error)
+		return error;
 	return answer_new(r, mkdirat(r->node->fd, name, in->mode & SHARE_MODE_MOST), name);
 }
 
@@ -111,9 +122,10 @@ int do_mknod(struct request *r)
 	const struct fuse_mknod_in *in = request_take(r, sizeof(*in));
 	const char *name = request_name(r);
 	mode_t type = in->mode & S_IFMT;
+	int error = may_make(r, name);
 
-	if (!name)
-		return -EINVAL;
+	if (error)
+		return error;
 	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
 		return -EPERM;
 	return answer_new(r, mknodat(r->node->fd, name, type | (in->mode & SHARE_MODE_MOST), 0),
@@ -125,9 +137,10 @@ int do_symlink(struct request *r)
 {
 	const char *name = request_name(r);
 	const char *target = request_text(r);
+	int error = target ? may_make(r, name) : -EINVAL;
 
-	if (!name || !target)
-		return -EINVAL;
+	if (error)
+		return error;
 	return answer_new(r, symlinkat(target, r->node->fd, name), name);
 }
 
@@ -139,10 +152,10 @@ int do_link(struct request *r)
 	struct node *old = node_get(r->share, in->oldnodeid);
 	struct fuse_entry_out entry;
 	char from[16];
-	int error;
+	int error = may_make(r, name);
 
-	if (!name)
-		return -EINVAL;
+	if (error)
+		return error;
 	if (!old)
 		return -ESTALE;
 	snprintf(from, sizeof(from), "%d", old->fd);
@@ -155,9 +168,14 @@ int do_link(struct request *r)
 static int remove_name(struct request *r, int flags)
 {
 	const char *name = request_name(r);
+	uint16_t way = name ? node_way(r->share, r->node, name) : WAY_NONE;
 
 	if (!name)
 		return -EINVAL;
+	if (way == WAY_HIDDEN)
+		return -ENOENT;
+	if (way && flags == AT_REMOVEDIR)
+		return -EBUSY;
 	return unlinkat(r->node->fd, name, flags) ? -errno : 0;
 }
 
@@ -171,11 +189,22 @@ int do_rmdir(struct request *r)
 	return remove_name(r, AT_REMOVEDIR);
 }
 
+/* What is hidden stays where it is, and so does all that leads to it.  0 or -errno. */
+static int may_move(uint16_t from, uint16_t to)
+{
+	if (from == WAY_HIDDEN)
+		return -ENOENT;
+	if (to == WAY_HIDDEN)
+		return -EACCES;
+	return from || to ? -EBUSY : 0;
+}
+
 static int move(struct request *r, uint64_t folder, unsigned int flags)
 {
 	const char *old = request_name(r);
 	const char *new = request_name(r);
 	struct node *to = node_get(r->share, folder);
+	int error;
 
 	if (!old || !new || (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)))
 		return -EINVAL;
@@ -183,6 +212,9 @@ static int move(struct request *r, uint64_t folder, unsigned int flags)
 		return -ESTALE;
 	if (to->hollow)
 		return -EROFS;
+	error = may_move(node_way(r->share, r->node, old), node_way(r->share, to, new));
+	if (error)
+		return error;
 	/* The C library's own would call renameat() for no flags. */
 	return syscall(SYS_renameat2, r->node->fd, old, to->fd, new, flags) ? -errno : 0;
 }
@@ -209,9 +241,11 @@ static int create(struct request *r, const char *name, const struct fuse_create_
 		  struct fuse_entry_out *entry)
 {
 	int flags = open_flags(in->flags);
-	int error, fd = open_beneath(r->node, name, flags | O_CREAT | O_EXCL,
-				     in->mode & SHARE_MODE_MOST);
+	int error = may_make(r, name), fd;
 
+	if (error)
+		return error;
+	fd = open_beneath(r->node, name, flags | O_CREAT | O_EXCL, in->mode & SHARE_MODE_MOST);
 	if (fd >= 0) {
 		error = enter_new(r, name, entry);
 		if (error)

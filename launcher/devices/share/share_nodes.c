@@ -141,11 +141,26 @@ static struct node *add(struct share *share, int fd, const struct statx *status)
 	return node;
 }
 
-int node_enter(struct share *share, const struct node *parent, int fd,
-	       struct statx *status, struct node **found)
+uint16_t node_way(const struct share *share, const struct node *folder, const char *name)
+{
+	return hidden_way(share->hidden, folder->way, name);
+}
+
+/* 0 or -errno; a file that is hidden is so by each of its names. */
+static int look_at(const struct share *share, int fd, struct statx *status)
 {
 	const struct node opened = { .fd = fd };
 	int error = node_status(&opened, status);
+
+	if (!error && hidden_file(share->hidden, device_of(status), status->stx_ino))
+		error = -ENOENT;
+	return error;
+}
+
+int node_enter(struct share *share, const struct node *parent, const char *name, int fd,
+	       struct statx *status, struct node **found)
+{
+	int error = look_at(share, fd, status);
 	struct node *node = error ? NULL : find(share, status);
 
 	if (node) {
@@ -159,6 +174,8 @@ int node_enter(struct share *share, const struct node *parent, int fd,
 		if (parent->mount != node->mount)
 			node->hollow = is_kernel_interface(fd);
 	}
+	if (!node->way)
+		node->way = node_way(share, parent, name);
 	node->lookups++;
 	*found = node;
 	return 0;
@@ -207,6 +224,7 @@ bool nodes_init(struct share *share)
 	if (node_status(root, &status) || !add(share, share->root, &status))
 		return false;
 	root->lookups = 1;
+	root->way = share->way;
 	return true;
 }
 

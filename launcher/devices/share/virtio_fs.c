@@ -19,9 +19,11 @@
 #include "share.h"
 
 #define DEFAULT_TAG	"share"
+#define RW_TAG		"lguest-rw-"
 
 static struct share *shares[SHARES_MOST];
 static unsigned int count;
+static const char *root_folder;		/* of --rootfs; NULL if there is none */
 
 static uint32_t handle(struct virtio_queue *q, struct chain *chain)
 {
@@ -120,7 +122,7 @@ static const char *wrong_share(const char *folder, const char *tag)
 		if (!strcmp(tag, tags[i]))
 			why = "another share has this tag; give each its own with --share DIR:TAG";
 	if (!why && used == SHARES_MOST)
-		why = "a guest has 4 shares at most; leave one out";
+		why = "a guest has 8 shares at most; leave one out";
 	if (!why)
 		strcpy(tags[used++], tag);
 	return why;
@@ -141,19 +143,62 @@ bool share_check(const char *option)
 	const char *tag = folder ? take_apart(folder, &read_only) : NULL;
 	const char *why = folder ? wrong_share(folder, tag) : "out of memory";
 
-	if (!why && !strcmp(tag, ROOT_TAG))
-		why = "this tag is --rootfs'; give another with --share DIR:TAG";
+	if (!why && (!strcmp(tag, ROOT_TAG) || !strncmp(tag, RW_TAG, strlen(RW_TAG))))
+		why = "this tag is --rootfs' or --rw's; give another with --share DIR:TAG";
 	free(folder);
 	return say_why(option, why);
 }
 
 bool rootfs_check(const char *folder)
 {
+	root_folder = folder;
 	return say_why(folder, wrong_share(folder, ROOT_TAG));
 }
 
+/* The folder's place in the root; NULL if it has none, or there is no memory. */
+static char *place_in_root(const char *folder)
+{
+	char *root = path_settle(root_folder), *path = path_settle(folder), *place = NULL;
+
+	if (root && path && path_below(path, root))
+		place = strdup(path + (root[1] ? strlen(root) : 0));
+	free(root);
+	free(path);
+	return place;
+}
+
+/* Called after rootfs_check(), for each in turn. */
+bool rw_check(const char *folder)
+{
+	static unsigned int n;
+	char tag[SHARE_TAG_MOST], *place;
+	const char *why;
+
+	snprintf(tag, sizeof(tag), RW_TAG "%u", n++);
+	why = root_folder ? wrong_share(folder, tag) : "there is no --rootfs; add it, or say --share";
+	if (!why) {
+		place = place_in_root(folder);
+		why = place ? NULL : "it does not lie below --rootfs; say --share";
+		free(place);
+	}
+	return say_why(folder, why);
+}
+
+/* So much of it as the guest may see. */
+static void hide(struct share *share, const char *folder, bool secrets)
+{
+	char *path = path_settle(folder);
+
+	share->hidden = hiding_of(secrets);
+	share->way = hidden_way_of(share->hidden, path ? path : folder);
+	/* Hidden by itself, or in a folder that is so, but asked for by name. */
+	if (share->way == WAY_HIDDEN)
+		share->way = WAY_NONE;
+	free(path);
+}
+
 static struct virtio_device *create(const char *folder, const char *tag, bool read_only,
-				    bool steady)
+				    bool steady, char *place)
 {
 	struct virtio_device *device = calloc(1, sizeof(*device));
 	struct share *share = calloc(1, sizeof(*share));
@@ -162,11 +207,13 @@ static struct virtio_device *create(const char *folder, const char *tag, bool re
 	if (!device || !share)
 		why = "out of memory; free some";
 	else if (count == SHARES_MOST)
-		why = "a guest has 4 shares at most; leave one out";
+		why = "a guest has 8 shares at most; leave one out";
 	else
 		why = wrong_tag(tag);
 	if (why)
 		problem("cannot share %s: %s", folder, why);
+	if (!why)
+		hide(share, folder, steady || place);
 	if (why || !share_open(share, folder, read_only)) {
 		free(share);
 		free(device);
@@ -174,6 +221,7 @@ static struct virtio_device *create(const char *folder, const char *tag, bool re
 	}
 	strcpy(share->tag, tag);
 	share->steady = steady;
+	share->place = place;
 	configure(device, share);
 	if (!virtio_init(device, &kind, folder, share))
 		return NULL;
@@ -191,12 +239,37 @@ struct virtio_device *share_create(const char *option)
 	if (!folder)
 		return NULL;
 	tag = take_apart(folder, &read_only);
-	return create(folder, tag, read_only, false);
+	return create(folder, tag, read_only, false, NULL);
 }
 
 struct virtio_device *rootfs_create(const char *folder)
 {
-	return create(folder, ROOT_TAG, true, true);
+	root_folder = folder;
+	return create(folder, ROOT_TAG, true, true, NULL);
+}
+
+struct virtio_device *rw_create(const char *folder)
+{
+	static unsigned int n;
+	char tag[SHARE_TAG_MOST], *place = place_in_root(folder);
+
+	if (!place) {
+		problem("cannot share %s: it has left --rootfs", folder);
+		return NULL;
+	}
+	snprintf(tag, sizeof(tag), RW_TAG "%u", n++);
+	return create(folder, tag, false, false, place);
+}
+
+const struct share_place *share_places(void)
+{
+	static struct share_place places[SHARES_MOST + 1];
+	unsigned int i, n = 0;
+
+	for (i = 0; i < count; i++)
+		if (shares[i]->place)
+			places[n++] = (struct share_place){ shares[i]->tag, shares[i]->place };
+	return places;
 }
 
 const char *share_tags(void)
@@ -207,7 +280,7 @@ const char *share_tags(void)
 
 	text[0] = '\0';
 	for (i = 0; i < count; i++)
-		if (!shares[i]->steady)
+		if (!shares[i]->steady && !shares[i]->place)
 			used += snprintf(text + used, sizeof(text) - used, "%s%s",
 					 used ? " " : "", shares[i]->tag);
 	return text;
