@@ -305,13 +305,14 @@ fault_to_host:
 	movq	STATE(RDX), %rdx
 	jmp	leave_guest
 
-#define FLAGS_FOR_KERNEL	0x200ed7	/* arithmetic, DF, IF, ID, bit 1 */
-#define FLAGS_FOR_USER		0x240ed7	/* and AC */
+#define FLAGS_FOR_KERNEL	0x210ed7	/* arithmetic, DF, IF, RF, ID, bit 1 */
+#define FLAGS_FOR_USER		0x250ed7	/* and AC */
 
 /*S:210
  * Guest kernel -> wherever it says, on the IRET call: return_from_event() in C.
  * Anything but the ordinary is left to that: segments other than the usual,
- * single-step, an interrupt that waits for IF.
+ * single-step, an interrupt that waits for IF.  RF is ordinary: a fault sets it, and
+ * in QEMU 10 an interrupt finds it where a fault left it.
 :*/
 direct_iret:
 	cmpq	$0, SHARED(FILL_ERROR)
