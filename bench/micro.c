@@ -492,7 +492,7 @@ static const struct operation operations[] = {
 	{ "fpu_pingpong", "round trip", fpu_pingpong, start_partner, end_partner, 1000, 0 },
 	{ "touch_fresh", "page", touch_fresh, NULL, NULL, 2048, 0 },
 	{ "sleep_ms", "sleep", sleep_ms, NULL, NULL, 100, 0 },
-	{ "busy_ms", "ms", busy_ms, NULL, NULL, 500, 0 },
+	{ "busy_ms", "ms", busy_ms, NULL, NULL, 1000, 0 },
 };
 #define NR_OPERATIONS	(sizeof(operations) / sizeof(operations[0]))
 #define NR_TIMED	(NR_OPERATIONS - 4)
