@@ -59,7 +59,7 @@ between "L5 an idle guest of $size MiB has touched at most $((size - 10)) (KiB)"
 between "L5 its launcher takes less than 2 MiB besides (KiB)" 100 2047 "$(most '$2')"
 between "L5 its shadow tables are less than 1 % of that (%)" 0.1 0.99 "$(most '100 * $3 / $1')"
 # Linux's "fair server" (from 6.8 on) gives ordinary tasks their share of a CPU beside real-time ones.
-# Whenever one has run, its timer (dl_task_timer()) comes a second later and finds nothing to do. As
+# Whenever one has run, its timer (dl_task_timer) comes a second later and finds nothing to do. As
 # something runs about once a second on an idle CPU, that is one more wake-up in each: two visits.
 # Without it the limit is the one without it.
 most=150
