@@ -177,6 +177,7 @@ static void live(struct vcpu *vcpu)
 	if (!initialize(&vcpu->guest, vcpu->entry) || !devices_connect() ||
 	    !start_watching(&vcpu->guest, vcpu->set))
 		return;
+	guest_to_hold(&vcpu->guest);
 	if (control_start(&vcpu->guest) && confine_thread(THREAD_VCPU)) {
 		resident_give_back();
 		promise_ready(&vcpu->guest, vcpu->set);
@@ -185,6 +186,7 @@ static void live(struct vcpu *vcpu)
 			vcpu->status = rebooted(vcpu->set);
 		gdb_ended(vcpu->status);
 	}
+	guest_to_hold(NULL);
 	control_stop();
 	devices_stop();
 	watch_stop();

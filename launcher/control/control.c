@@ -186,6 +186,8 @@ static const char *state_of(const struct control *c)
 {
 	if (c->guest->paused)
 		return "paused";
+	if (guest_held())
+		return "host full";
 	return c->stopping ? "stopping" : "running";
 }
 
@@ -253,10 +255,13 @@ static json_t *pause_guest(struct control *c)
 	return failed("the guest cannot be paused now: it waits for somebody to take its output");
 }
 
-static void resume_guest(struct control *c)
+/* What waits for room on the host is tried again; as the last time, if it is to end. */
+static void resume_guest(struct control *c, bool to_end)
 {
+	devices_retry(to_end);
 	atomic_store(&c->guest->paused, false);
-	wait_parked(c->guest, false);
+	if (to_end || !guest_held())
+		wait_parked(c->guest, false);
 }
 
 /* Its own shutdown first; deadline says when patience ends. */
@@ -268,7 +273,7 @@ static json_t *stop_guest(struct control *c, const json_t *request)
 	if (json_unpack((json_t *)request, "{s?F,s?b}", "limit", &limit, "force", &force) ||
 	    !(limit >= 0 && limit <= 315360000))
 		return failed("limit is a number of seconds, force is true or false");
-	resume_guest(c);
+	resume_guest(c, true);
 	atomic_store(&c->stopping, true);
 	c->deadline = now_ns() + (force ? 0 : (uint64_t)(limit * SECOND));
 	if (!force)
@@ -358,7 +363,7 @@ static json_t *obey(struct control *c, struct client *client, const json_t *requ
 	if (!strcmp(command, "pause"))
 		return pause_guest(c);
 	if (!strcmp(command, "resume")) {
-		resume_guest(c);
+		resume_guest(c, false);
 		return done();
 	}
 	if (!strcmp(command, "balloon"))

@@ -65,6 +65,15 @@ void devices_stop(void)
 			virtio_stop_queue(&devices[i]->queues[j]);
 }
 
+void devices_retry(bool last)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (devices[i]->kind->retry)
+			devices[i]->kind->retry(devices[i], last);
+}
+
 void devices_report(void)
 {
 	unsigned int i, j;

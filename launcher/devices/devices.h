@@ -50,6 +50,11 @@ const char *share_tags(void);
 bool devices_add(struct virtio_device *device, const struct memory *memory, int host);
 /* Connect their interrupts, when the guest exists.  False after a message. */
 bool devices_connect(void);
+/*
+ * Requests that wait for the host, as for room on a disk, are tried again; if they are
+ * in vain for the last time, they and those after them fail.
+ */
+void devices_retry(bool last);
 /* The guest has ended: wait for what is on its way, so that it can be no more. */
 void devices_stop(void);
 /* With -v: what they did. */

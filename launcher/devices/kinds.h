@@ -19,12 +19,15 @@
 #include <stdbool.h>
 
 #define DEVICE_KINDS(K)								\
-	K(disk, 'd', "disk", 16, "IMG[,ro]",					\
-	  "raw image or block device as the next disk, /dev/vda first")		\
-	K(net, 'n', "net", 16, "WAY[,mac=M]",					\
+	K(disk, 'd', "disk", 16, "IMG[,ro][,...]",				\
+	  "raw image or block device as the next disk, /dev/vda first; "	\
+	  "iops=N, bps=N: so many requests and bytes in a second, burst=S: those of "	\
+	  "S seconds at once; full=error: no wait for room on the host")	\
+	K(net, 'n', "net", 16, "WAY[,mac=M][,bps=N]",				\
 	  "network card: user[,[udp:]PORT[:GUEST-PORT]][,RULE] (by passt), "	\
 	  "tap=NAME or switch=FOLDER; RULE: allow=CIDR[:PORT], "		\
-	  "deny=CIDR[:PORT], host-loopback")					\
+	  "deny=CIDR[:PORT], host-loopback; bps=N[,burst=S]: bytes in a second, "	\
+	  "each way")					\
 	K(vsock, 0, "vsock", 1, "PATH",						\
 	  "sockets to the host: the guest calls PATH_PORT, and is called at PATH") \
 	K(share, 0, "share", 16, "DIR[:TAG][,ro]",				\

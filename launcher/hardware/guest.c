@@ -2,7 +2,7 @@
 /*
  * Two threads of a running guest: the vCPU's sleeps in read() of /dev/lguest, the
  * watching one in poll().  Here is how anybody wakes either.
- * Read next: machine/vcpu.c.
+ * Read next: hold.c.
  */
 #include <lguest/guest.h>
 #include <stdio.h>

@@ -59,6 +59,18 @@ void tell_watch(const struct guest *guest);
 void guest_tell_size(struct guest *guest, unsigned int rows, unsigned int columns);
 void kick_vcpu(const struct guest *guest);
 
+/*
+ * A device waits for something that the host lacks, as a disk for room: its guest stands
+ * until as many let it go as have held it.  From any thread.
+ */
+void guest_hold(void);
+void guest_let_go(void);
+/* A kick may have been lost. */
+void guest_still_held(void);
+bool guest_held(void);
+/* Which guest that is; there is one in a process. */
+void guest_to_hold(const struct guest *guest);
+
 /* What run_guest() gives, if it is no exit status. */
 #define RUN_RESTART	(-1)
 #define RUN_ENDED	(-2)	/* guest->end says why */

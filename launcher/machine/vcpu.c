@@ -97,10 +97,28 @@ static void wait_a_little(void)
  * Devices go on, and the guest's clocks too: for the guest it is as if its CPU
  * had been busy elsewhere.  A kick ends the sleep, so that it may be long.
  :*/
+static bool must_stand(const struct guest *guest)
+{
+	return guest->paused || guest_held();
+}
+
+/* Who sits at its console would wonder. */
+static void tell_held(const struct guest *guest)
+{
+	static const char text[] =
+		"\r\n[lguest: this host has no room for what the guest writes; it stands until there is]\r\n";
+
+	if (!guest_held() || !guest->overhear)
+		return;
+	guest->overhear(LGUEST_PORT_CONSOLE, (const uint8_t *)text, sizeof(text) - 1);
+	guest->overhear(LGUEST_PORT_STDOUT, (const uint8_t *)text, sizeof(text) - 1);
+}
+
 static void stay_paused(struct guest *guest)
 {
+	tell_held(guest);
 	atomic_store(&guest->parked, true);
-	while (guest->paused && !guest->end && !gdb_calling())
+	while (must_stand(guest) && !guest->end && !gdb_calling())
 		poll(NULL, 0, 1000);
 	atomic_store(&guest->parked, false);
 }
@@ -121,7 +139,7 @@ int run_guest(struct guest *guest)
 		int error;
 
 		gdb_attend();
-		if (guest->paused) {
+		if (must_stand(guest)) {
 			stay_paused(guest);
 			continue;
 		}

@@ -36,6 +36,11 @@ bool devices_balloon_stats(struct balloon_stats *stats)
 	return true;
 }
 
+void devices_retry(bool last)
+{
+	(void)last;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static char answers[65536];

@@ -161,11 +161,44 @@ has "K7 ... but an error, for that disk alone" 'the other disk still works' /tmp
 
 mkdir /tmp/small && mount -t tmpfs -o size=4m small /tmp/small
 truncate -s 32M /tmp/small/full.img
-lguest run -d /tmp/small/full.img -- sh -c "$(words full)" >/tmp/out 2>/tmp/err
+lguest run -d /tmp/small/full.img,full=error -- sh -c "$(words full)" >/tmp/out 2>/tmp/err
 is "K7 a guest on a full host file system ends well" 0 $?
 is "K7 no space left is an I/O error for the guest" "reads still work" "$(cat /tmp/out)"
 is "K7 ... and is said, once" 1 "$(grep -c '^lguest: /tmp/small/full.img: this host has no room' /tmp/err)"
+# Without that the guest stands, says so wherever somebody looks, and goes on by itself.
+state() { lguest list --json | sed -n 's,.*"state": "\(.*\)".*,\1,p'; }
+stands() { [ "$(state)" = "host full" ]; }
+rm /tmp/small/full.img; truncate -s 32M /tmp/small/full.img; dd if=/dev/zero of=/tmp/small/other bs=64k count=32 2>/dev/null
+lguest run --detach --name full -d /tmp/small/full.img -- sh -c '
+	dd if=/dev/zero of=/dev/vda bs=64k count=50 oflag=direct 2>/dev/null && echo all of it
+	sleep 1000' >/tmp/out 2>/tmp/err
+wait_for 60 stands
+check "K7 a guest whose host is full stands" stands
+has "K7 ... lguest list says so" '^full .* host full ' <(lguest list)
+has "K7 ... and its console" 'no room for what the guest writes' <(lguest logs full)
+hasnt "K7 ... and has no error" 'all of it' <(lguest logs full)
+rm /tmp/small/other
+goes_on() { ! stands; }
+check "K7 ... and goes on by itself when there is room" wait_for 60 goes_on
+wrote() { lguest logs full | grep -q 'all of it'; }
+check "K7 ... all was written" wait_for 60 wrote
+lguest stop full --force
+dd if=/dev/zero of=/tmp/small/other bs=64k count=32 2>/dev/null
+lguest run --detach --name full -d /tmp/small/full.img -- dd if=/dev/zero of=/dev/vda bs=64k seek=50 count=64 oflag=direct
+wait_for 60 stands
+check "K7 lguest stop ends a guest that stands" timeout 100 lguest stop full
+is "K7 ... which was not by force" 1 "$(lguest wait full >/dev/null 2>&1; echo $?)"
 umount /tmp/small
+
+# 60 reads of 4 KiB, and 200 KiB: less time would be too little, however slow this machine is.
+lguest run -d /tmp/a.img,iops=20 -d /tmp/b.img,bps=100K,ro -- sh -c '
+	now() { cut -d " " -f 1 /proc/uptime | tr -d .; }
+	a=$(now); dd if=/dev/vda of=/dev/null bs=4k count=60 iflag=direct 2>/dev/null; b=$(now)
+	dd if=/dev/vdb of=/dev/null bs=4k count=50 iflag=direct 2>/dev/null; c=$(now)
+	echo $((b - a)) $((c - b))' >/tmp/out
+read -r requests bytes </tmp/out
+between "K7 60 requests, 20 in a second" 280 100000 "$requests"
+between "K7 200 KiB, 100 in a second" 180 100000 "$bytes"
 
 # Each 32 writes are answered when all of them have come: so many must be on their way.
 hold nbd0 write 0 131072 -1

@@ -20,6 +20,9 @@ bad() {		# SENTENCE OPTION...
 }
 bad 'cannot use the disk none: No such file' -d none
 bad 'cannot use the disk none: No such file' -d none,ro
+bad 'cannot use the disk file,iops=x: iops=, bps= and burst= take a number' -d file,iops=x
+bad 'cannot use the disk file,full=x: full= is error or pause' -d file,full=x
+bad 'cannot use the network user,bps=0: bps= and burst= take a number' -n user,bps=0
 bad 'cannot use the disk plain: it is neither' -d plain
 bad 'cannot use the disk : its name is missing' -d ''
 bad 'cannot use the disk : its name is missing' -d ,ro

@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/virtio_balloon.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/virtio_balloon.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* The balloon, with a driver that does right and one that does not: L5, K10, K13. */

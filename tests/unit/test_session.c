@@ -1,4 +1,4 @@
-// SOURCES: launcher/machine/vcpu.c launcher/hardware/guest.c launcher/console/output.c launcher/io.c launcher/hardware/console.c launcher/console/watch.c launcher/console/escape.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/machine/vcpu.c launcher/hardware/guest.c launcher/hardware/hold.c launcher/console/output.c launcher/io.c launcher/hardware/console.c launcher/console/watch.c launcher/console/escape.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Whole sessions against a Host of our own: each test is a script of what

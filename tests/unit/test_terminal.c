@@ -1,4 +1,4 @@
-// SOURCES: launcher/terminal.c launcher/console/watch.c launcher/console/escape.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/console/output.c launcher/io.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c
+// SOURCES: launcher/terminal.c launcher/console/watch.c launcher/console/escape.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/hardware/hold.c launcher/console/output.c launcher/io.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The terminal is raw while a guest runs, and as it was after every way out.

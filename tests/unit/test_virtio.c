@@ -1,5 +1,5 @@
-// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/disk/virtio_blk.c launcher/devices/disk/disk_file.c launcher/devices/disk/disk_uring.c launcher/devices/disk/disk_threads.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
-// LIBS: -pthread -luring -Wl,--wrap=preadv,--wrap=pwritev,--wrap=fstat,--wrap=ioctl,--wrap=open
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/disk/virtio_blk.c launcher/devices/disk/disk_file.c launcher/devices/disk/disk_uring.c launcher/devices/disk/disk_threads.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// LIBS: -pthread -luring -Wl,--wrap=preadv,--wrap=pwritev,--wrap=pwrite,--wrap=fallocate,--wrap=fstat,--wrap=ioctl,--wrap=open
 // SPDX-License-Identifier: GPL-2.0
 /* The registers' rules, and a disk behind them, with both engines: K7, K10, K13. */
 #include <errno.h>
@@ -21,7 +21,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "clock.h"
 #include "devices/devices.h"
+#include "devices/disk/disk_file.h"
 #include "devices/virtio/virtio.h"
 #include "hardware/host.h"
 #include "lguest.h"
@@ -108,6 +110,13 @@ static int setup_threads(void **state)
 	(void)state;
 	setenv("LGUEST_TEST_DISK", "threads", 1);
 	return setup_with("");
+}
+
+static int setup_full_error(void **state)
+{
+	(void)state;
+	setenv("LGUEST_TEST_DISK", "threads", 1);
+	return setup_with(",full=error");
 }
 
 static int setup_read_only(void **state)
@@ -337,17 +346,32 @@ static void test_flood(void **state)
 	assert_true(said_size < 2000);
 }
 
+/* Of the guest, that waits for room on the host. */
+static atomic_int holds;
+
+void guest_hold(void)
+{
+	atomic_fetch_add(&holds, 1);
+}
+
+void guest_let_go(void)
+{
+	atomic_fetch_sub(&holds, 1);
+}
+
+void guest_still_held(void)
+{
+}
+
 /* One request, by hand: data of so many bytes, at a sector. */
 static uint16_t rounds;
 
-static void submit(uint32_t type, uint64_t sector, uint32_t size)
+static void begin(uint32_t type, uint64_t sector, uint32_t size)
 {
 	struct vring_desc *desc = memory_at(&memory, GPA(TABLE), 64);
 	struct vring_avail *avail = memory_at(&memory, GPA(DRIVER), 64);
-	volatile struct vring_used *used = memory_at(&memory, GPA(DEVICE), 128);
 	struct virtio_blk_outhdr header = { .type = type, .sector = sector };
 	uint8_t none = 0xaa;
-	unsigned int i;
 
 	memory_write(&memory, GPA(HEADER), &header, sizeof(header));
 	memory_write(&memory, GPA(STATUS), &none, 1);
@@ -359,9 +383,22 @@ static void submit(uint32_t type, uint64_t sector, uint32_t size)
 	avail->ring[rounds % 8] = 0;
 	__atomic_store_n(&avail->idx, ++rounds, __ATOMIC_RELEASE);
 	wr(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+}
+
+static void await(void)
+{
+	volatile struct vring_used *used = memory_at(&memory, GPA(DEVICE), 128);
+	unsigned int i;
+
 	for (i = 0; i < 5000 && used->idx != rounds; i++)
 		usleep(1000);
 	assert_int_equal(used->idx, rounds);
+}
+
+static void submit(uint32_t type, uint64_t sector, uint32_t size)
+{
+	begin(type, sector, size);
+	await();
 }
 
 static uint8_t outcome(void)
@@ -962,6 +999,22 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t at)
 	return no_room ? -1 : __real_pwritev(fd, parts, count, at);
 }
 
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t size, off_t at);
+ssize_t __real_pwrite(int fd, const void *bytes, size_t size, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t size, off_t at)
+{
+	errno = no_room;
+	return no_room ? -1 : __real_pwrite(fd, bytes, size, at);
+}
+
+int __wrap_fallocate(int fd, int mode, off_t at, off_t size);
+int __real_fallocate(int fd, int mode, off_t at, off_t size);
+int __wrap_fallocate(int fd, int mode, off_t at, off_t size)
+{
+	errno = no_room;
+	return no_room ? -1 : __real_fallocate(fd, mode, at, size);
+}
+
 static unsigned int times_said(const char *what)
 {
 	unsigned int count = 0;
@@ -1001,6 +1054,157 @@ static void test_full_host(void **state)
 	assert_int_equal(times_said("has no room"), 8);
 }
 
+static void await_holds(int wanted)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10000 && atomic_load(&holds) != wanted; i++)
+		usleep(1000);
+	assert_int_equal(atomic_load(&holds), wanted);
+}
+
+static void assert_waits(void)
+{
+	volatile struct vring_used *used = memory_at(&memory, GPA(DEVICE), 128);
+
+	assert_int_equal(used->idx, (uint16_t)(rounds - 1));
+	assert_int_equal(outcome(), 0xaa);
+}
+
+/* The guest stands until there is room, which is looked for; and each time anew. */
+static void test_waits_for_room(void **state)
+{
+	char *data = memory_at(&memory, GPA(DATA), 8192), *seen = data + 4096;
+
+	(void)state;
+	start_disk();
+	memset(data, 0x5a, 4096);
+	no_room = ENOSPC;
+	begin(VIRTIO_BLK_T_OUT, 8, 512);
+	await_holds(1);
+	assert_waits();
+	disk->kind->retry(disk, false);		/* in vain */
+	usleep(100000);
+	assert_waits();
+	assert_int_equal(atomic_load(&holds), 1);
+	no_room = 0;
+	disk->kind->retry(disk, false);
+	await();
+	await_holds(0);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	assert_int_equal(times_said("has no room"), 1);
+
+	no_room = EDQUOT;
+	begin(VIRTIO_BLK_T_OUT, 8, 512);
+	await_holds(1);
+	no_room = 0;			/* nobody says so */
+	await();
+	await_holds(0);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	submit(VIRTIO_BLK_T_IN, 8, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	assert_int_equal(seen[0], 0);
+	assert_int_equal(data[511], 0x5a);
+}
+
+/* While it waits it can be reset, or told that there will be no room. */
+static void test_room_never_comes(void **state)
+{
+	(void)state;
+	start_disk();
+	no_room = ENOSPC;
+	begin(VIRTIO_BLK_T_OUT, 0, 512);
+	await_holds(1);
+	let_go();
+	assert_int_equal(atomic_load(&holds), 0);
+	start_disk();
+	begin(VIRTIO_BLK_T_OUT, 0, 512);
+	await_holds(1);
+	disk->kind->retry(disk, true);
+	await();
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	submit(VIRTIO_BLK_T_OUT, 0, 512);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_IOERR);
+	await_holds(0);
+	no_room = 0;
+}
+
+/* Zeroes take room, too. */
+static void test_zeroes_wait_for_room(void **state)
+{
+	struct virtio_blk_discard_write_zeroes range = { .sector = 8, .num_sectors = 8 };
+
+	(void)state;
+	start_disk();
+	memory_write(&memory, GPA(DATA), &range, sizeof(range));
+	no_room = ENOSPC;
+	begin(VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(range));
+	await_holds(1);
+	assert_waits();
+	no_room = 0;
+	disk->kind->retry(disk, false);
+	await();
+	await_holds(0);
+	assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+}
+
+/* Nothing is lost by the limits, and no more is taken at once than they say. */
+static void test_limited(void **state)
+{
+	struct limits *limits = disk->queues[0].limits;
+	unsigned int i;
+
+	(void)state;
+	assert_non_null(limits);
+	assert_int_equal(limits->requests.per_second, 200);
+	start_disk();
+	limits->requests.paid_until = 0;
+	for (i = 0; i < 60; i++) {
+		submit(VIRTIO_BLK_T_OUT, i, 512);
+		assert_int_equal(outcome(), VIRTIO_BLK_S_OK);
+	}
+	assert_true(limits->requests.paid_until <= now_ns() + 105000000);
+	start_many();
+	submit_many(VIRTIO_BLK_T_OUT);
+	wait_for_many();
+}
+
+static int setup_limits(void **state)
+{
+	(void)state;
+	return setup_with(",bps=1G,iops=200,burst=0.1");
+}
+
+static void test_disk_words(void **state)
+{
+	static const struct {
+		const char *text, *path;
+		bool read_only, full_fails;
+		uint64_t requests, bytes;
+	} good[] = {
+		{ "a", "a", false, false, 0, 0 }, { "a,ro", "a", true, false, 0, 0 },
+		{ "a,iops=5,ro,bps=2K,full=error", "a", true, true, 5, 2048 },
+		{ "a,ro,b,iops=1", "a,ro,b", false, false, 1, 0 }, { ",ro", "", true, false, 0, 0 },
+	};
+	static const char *const bad[] = {
+		"a,iops=", "a,iops=0", "a,bps=x", "a,bps=1T", "a,burst=", "a,full=", "a,full=stop,ro",
+	};
+	struct disk_option o;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_null(disk_option_read(&o, good[i].text));
+		assert_string_equal(o.path, good[i].path);
+		assert_int_equal(o.read_only, good[i].read_only);
+		assert_int_equal(o.full_fails, good[i].full_fails);
+		assert_int_equal(o.limits.requests.per_second, good[i].requests);
+		assert_int_equal(o.limits.bytes.per_second, good[i].bytes);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_non_null(disk_option_read(&o, bad[i]));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define WITH_THREADS(name) \
 	{ #name "_with_threads", name, setup_threads, teardown, NULL }
@@ -1021,7 +1225,12 @@ int main(void)
 		WITH_THREADS(test_many), WITH_THREADS(test_stop_on_the_way),
 		IMAGE_TEST(test_odd_sizes), IMAGE_TEST(test_locks), IMAGE_TEST(test_blocks),
 		IMAGE_TEST(test_held_for_a_moment), IMAGE_TEST(test_mounted),
-		WITH_THREADS(test_full_host), WITH_THREADS(test_stop_waits), WITH_THREADS(test_too_many),
+		cmocka_unit_test_setup_teardown(test_full_host, setup_full_error, teardown),
+		WITH_THREADS(test_waits_for_room), WITH_THREADS(test_room_never_comes),
+		WITH_THREADS(test_zeroes_wait_for_room),
+		cmocka_unit_test_setup_teardown(test_limited, setup_limits, teardown),
+		cmocka_unit_test(test_disk_words),
+		WITH_THREADS(test_stop_waits), WITH_THREADS(test_too_many),
 	};
 
 	return cmocka_run_group_tests_name("virtio", tests, NULL, NULL);

@@ -30,16 +30,46 @@ static const char no_disk[] = "it is neither a file nor a block device" HOW_TO_M
 static const char in_use[] = "another guest uses it; several can, if all have it read-only with ,ro";
 static const char claimed[] = "this host has it mounted or in use, or another guest has (`lsblk` tells); unmount it, or have it read-only with ,ro";
 
-bool disk_check(const char *option)
+static bool read_word(struct disk_option *o, const char *word, const char **why)
 {
-	char *path = strdup(option);
+	enum limits_word limit = limits_read(&o->limits, word);
+
+	if (!strcmp(word, "ro"))
+		o->read_only = true;
+	else if (!strcmp(word, "full=error") || !strcmp(word, "full=pause"))
+		o->full_fails = word[5] == 'e';
+	else if (!strncmp(word, "full=", 5))
+		*why = "full= is error or pause; leave it out for pause";
+	else if (limit == LIMITS_WRONG)
+		*why = LIMITS_HELP;
+	else
+		return limit == LIMITS_TAKEN;
+	return true;
+}
+
+/* From the end: what is no word of ours, and what is before it, is the name. */
+const char *disk_option_read(struct disk_option *o, const char *text)
+{
 	const char *why = NULL;
+	char *comma;
+
+	*o = (struct disk_option){ .path = strdup(text) };
+	if (!o->path)
+		return "out of memory; free some";
+	while (!why && (comma = strrchr(o->path, ',')) && read_word(o, comma + 1, &why))
+		*comma = '\0';
+	return why;
+}
+
+bool disk_check(const char *text)
+{
+	struct disk_option option;
+	const char *why = disk_option_read(&option, text), *path = option.path;
 	struct stat status;
 
-	if (!path)
-		return false;
-	path_take_ro(path);
-	if (!*path)
+	if (why)
+		path = text;
+	else if (!*path)
 		why = "its name is missing; say -d IMG or -d IMG,ro";
 	else if (stat(path, &status))
 		why = errno == ENOENT ? "No such file or directory" HOW_TO_MAKE : strerror(errno);
@@ -47,7 +77,7 @@ bool disk_check(const char *option)
 		why = no_disk;
 	if (why)
 		problem("cannot use the disk %s: %s", path, why);
-	free(path);
+	free(option.path);
 	return !why;
 }
 

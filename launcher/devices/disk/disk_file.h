@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devices/virtio/limits.h"
+
 #define SECTOR		512ULL
 
 struct disk_file {
@@ -24,6 +26,16 @@ struct disk_file {
 	uint32_t offset;		/* of the first physical block */
 	bool no_discard;
 };
+
+/* What -d takes. */
+struct disk_option {
+	char *path;			/* of this structure; or NULL: no memory */
+	bool read_only;
+	bool full_fails;		/* if the host has no room */
+	struct limits limits;
+};
+/* Take one apart; NULL, or what is wrong with it. */
+const char *disk_option_read(struct disk_option *option, const char *text);
 
 /* NULL, or what is wrong with it; disk_file_close() follows in either case. */
 const char *disk_file_open(struct disk_file *file);

@@ -7,8 +7,8 @@
  * Reads, writes and flushes are on their way side by side and end in any order
  * (disk_io.h); the rest is done at once, because it is rare.
  *
- * What cannot be done (beyond the end, on a read-only disk, no space left, a
- * file that shrank) is an I/O error for the guest, and nothing more.
+ * What cannot be done (beyond the end, on a read-only disk, a file that shrank) is an
+ * I/O error for the guest, and nothing more.  What the host has no room for waits.
  * Read next: disk_file.h.
  */
 #define _GNU_SOURCE 1
@@ -25,8 +25,10 @@
 
 #include "devices/devices.h"
 #include "devices/virtio/virtio.h"
+#include "clock.h"
 #include "disk_file.h"
 #include "disk_io.h"
+#include "hardware/guest.h"
 #include "lguest.h"
 
 #define SEGMENTS	(VIRTQUEUE_MOST - 2)	/* header and status need two */
@@ -41,8 +43,14 @@ struct request {
 	uint32_t written;		/* to the guest, at the end */
 	uint8_t *status;
 	struct chain chain;
-	struct request *next;		/* free ones */
+	uint32_t type;			/* VIRTIO_BLK_T_* */
+	bool no_room;			/* it waits for room, or is tried again */
+	struct request *next;		/* free ones, or those that wait */
 };
+
+#define RETRY_AFTER	(2 * 1000000000ULL)	/* ns */
+#define NO_ROOM		255			/* a status of ours */
+enum asked { ASKED_NOTHING, ASKED_AGAIN, ASKED_LAST };
 
 struct disk {
 	struct disk_file file;
@@ -52,7 +60,14 @@ struct disk {
 	unsigned int errors;
 	bool full;			/* and the user knows, or has been told often enough */
 	unsigned int full_told;
+	bool full_fails;
+	struct request *waiting;	/* for room on the host */
+	unsigned int without_room;	/* these, and those that are tried again */
+	uint64_t retry_at;
+	struct limits limits;
 	unsigned int touched;		/* of requests; the others have no memory yet */
+	/* By any thread: */
+	atomic_int asked;
 };
 
 #define REQUESTS	(VIRTQUEUE_MOST + 1)	/* all of a queue, and one too many */
@@ -72,6 +87,11 @@ static uint8_t status_of(int error)
 {
 	return error == EOPNOTSUPP || error == ENOSYS || error == ENOTTY ?
 	       VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+}
+
+static bool no_room(int error)
+{
+	return error == ENOSPC || error == EDQUOT;
 }
 
 static int punch(const struct disk *disk, uint64_t from, uint64_t size)
@@ -132,11 +152,16 @@ static uint8_t one_range(const struct disk *disk,
 	if (!size)
 		return VIRTIO_BLK_S_OK;
 	error = discard ? punch(disk, from, size) : zero(disk, from, size, unmap);
+	if (error && no_room(errno) && !disk->full_fails)
+		return NO_ROOM;
 	return error ? status_of(errno) : VIRTIO_BLK_S_OK;
 }
 
-static uint8_t ranges(struct virtio_queue *q, struct chain *c, bool discard)
+/* Of a copy: it may be done again. */
+static uint8_t ranges(struct virtio_queue *q, const struct request *r)
 {
+	struct chain copy = r->chain, *c = &copy;
+	bool discard = r->type == VIRTIO_BLK_T_DISCARD;
 	struct virtio_blk_discard_write_zeroes range;
 	uint8_t status = VIRTIO_BLK_S_OK;
 
@@ -194,6 +219,45 @@ static void go_ahead(struct virtio_queue *q)
 	virtio_tell(q);
 }
 
+/*D:205
+ * The host has no room for it.  An error would make the guest's file system one that
+ * can only be read, for something that somebody can do something about: so the guest
+ * stands until there is room, or it is stopped.
+ :*/
+static bool wait_for_room(struct virtio_queue *q, struct request *r, int error)
+{
+	struct disk *disk = disk_of(q);
+
+	if (!disk->waiting)
+		disk->retry_at = now_ns() + RETRY_AFTER;
+	r->next = disk->waiting;
+	disk->waiting = r;
+	if (r->no_room || disk->without_room)
+		guest_still_held();
+	else
+		guest_hold();
+	if (r->no_room)
+		return true;
+	r->no_room = true;
+	if (disk->without_room++)
+		return true;
+	if (disk->full_told++ < ERRORS_TOLD)
+		problem("%s: this host has no room for what the guest writes: %s; the guest stands until there is: make some, `lguest resume` tries at once",
+			disk->file.path, strerror(error));
+	return true;
+}
+
+static void found_room(struct disk *disk, struct request *r)
+{
+	if (!r->no_room)
+		return;
+	r->no_room = false;
+	if (--disk->without_room)
+		return;
+	guest_let_go();
+	note("%s: there is room again", disk->file.path);
+}
+
 /* As begin(). */
 static bool act(struct virtio_queue *q, struct request *r,
 		const struct virtio_blk_outhdr *header, uint8_t *status)
@@ -209,8 +273,8 @@ static bool act(struct virtio_queue *q, struct request *r,
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
 		go_ahead(q);
-		*status = ranges(q, &r->chain, header->type == VIRTIO_BLK_T_DISCARD);
-		return false;
+		*status = ranges(q, r);
+		return *status == NO_ROOM && wait_for_room(q, r, ENOSPC);
 	case VIRTIO_BLK_T_GET_ID:
 		*status = give_id(q, &r->chain);
 		return false;
@@ -232,6 +296,7 @@ static struct request *new_request(struct disk *disk)
 
 static void free_request(struct disk *disk, struct request *r)
 {
+	r->no_room = false;
 	r->next = disk->free;
 	disk->free = r;
 }
@@ -239,6 +304,7 @@ static void free_request(struct disk *disk, struct request *r)
 /* Back to the driver. */
 static void end(struct virtio_queue *q, struct request *r, uint8_t status)
 {
+	found_room(disk_of(q), r);
 	*r->status = status;
 	virtio_done(q, r->chain.head, r->written);
 	free_request(disk_of(q), r);
@@ -263,9 +329,11 @@ static bool begin_request(struct virtio_queue *q, struct request *r)
 		return false;
 	}
 	r->status = place;
+	r->type = header.type;
 	r->transfer.file = disk_of(q)->file.direct < 0 ? disk_of(q)->file.fd : disk_of(q)->file.direct;
 	data = c->in_size;
 	virtio_began(q);
+	virtio_count(q, c->out_size + c->in_size);
 	under_way = act(q, r, &header, &status);
 	r->written = (header.type == VIRTIO_BLK_T_IN ? data : data - c->in_size) + 1;
 	if (!under_way)
@@ -279,6 +347,8 @@ static int begin_waiting(struct virtio_queue *q)
 	struct request *r;
 	int got;
 
+	if (virtio_must_wait(q))
+		return 0;
 	do {
 		r = new_request(disk_of(q));
 		got = virtqueue_pop(&q->ring, &r->chain);
@@ -286,9 +356,12 @@ static int begin_waiting(struct virtio_queue *q)
 			q->ring.broken = "more requests are on their way than the queue holds";
 			got = -1;
 		}
-	} while (got > 0 && begin_request(q, r));
-	free_request(disk_of(q), r);
-	return got > 0 ? -1 : got;
+		if (got > 0 && !begin_request(q, r))
+			got = -2;
+	} while (got > 0 && !virtio_must_wait(q));
+	if (got <= 0)
+		free_request(disk_of(q), r);
+	return got < 0 ? -1 : 0;
 }
 
 /*D:210
@@ -331,7 +404,7 @@ static bool wants_sync(struct virtio_queue *q, const struct transfer *t)
 /* With -v, the first few.  What the user can do something about is said in any case. */
 static void tell_error(struct disk *disk, const struct transfer *t)
 {
-	if ((t->result == -ENOSPC || t->result == -EDQUOT) && !disk->full &&
+	if (no_room(-t->result) && !disk->full &&
 	    disk->full_told++ < ERRORS_TOLD) {
 		disk->full = true;
 		problem("%s: this host has no room for what the guest writes: %s; the guest gets I/O errors until there is",
@@ -357,6 +430,11 @@ static void end_transfer(struct virtio_queue *q, struct transfer *t)
 		give(disk, r, TRANSFER_SYNC);
 		return;
 	}
+	/* A sync that failed has lost what it should keep: again would be a lie. */
+	if (!ok && t->kind == TRANSFER_WRITE && no_room(-t->result) && !disk->full_fails) {
+		wait_for_room(q, r, -t->result);
+		return;
+	}
 	if (!ok)
 		tell_error(disk, t);
 	else if (t->kind == TRANSFER_WRITE)
@@ -376,6 +454,54 @@ static bool end_transfers(struct virtio_queue *q)
 	return any;
 }
 
+static void begin_again(struct virtio_queue *q, struct request *r)
+{
+	uint8_t status;
+
+	if (r->type == VIRTIO_BLK_T_OUT) {
+		give(disk_of(q), r, TRANSFER_WRITE);
+		return;
+	}
+	status = ranges(q, r);
+	if (status == NO_ROOM)
+		wait_for_room(q, r, ENOSPC);
+	else
+		end(q, r, status);
+}
+
+/* Those that wait for room, if it is time. */
+static void try_again(struct virtio_queue *q)
+{
+	struct disk *disk = disk_of(q);
+	int asked = atomic_exchange(&disk->asked, ASKED_NOTHING);
+	struct request *r, *next;
+
+	disk->full_fails |= asked == ASKED_LAST;
+	if (!disk->waiting || (!asked && now_ns() < disk->retry_at))
+		return;
+	r = disk->waiting;
+	for (disk->waiting = NULL; r; r = next) {
+		next = r->next;
+		begin_again(q, r);
+	}
+}
+
+static void retry(struct virtio_device *device, bool last)
+{
+	struct disk *disk = device->state;
+
+	atomic_store(&disk->asked, last ? ASKED_LAST : ASKED_AGAIN);
+	virtio_kick(&device->queues[0]);
+}
+
+static void wake_for_retry(struct virtio_queue *q)
+{
+	struct disk *disk = disk_of(q);
+
+	if (disk->waiting && (!q->wake || disk->retry_at < q->wake))
+		q->wake = disk->retry_at;
+}
+
 /*D:220
  * What ended makes room for more, and what begins may end at once; when
  * neither happens the driver is told, and asked to notify again.
@@ -385,6 +511,8 @@ static void serve(struct virtio_queue *q)
 	struct engine *engine = &disk_of(q)->engine;
 	int got;
 
+	q->wake = 0;
+	try_again(q);
 	do {
 		virtqueue_notify_me(&q->ring, false);
 		do {
@@ -392,10 +520,28 @@ static void serve(struct virtio_queue *q)
 			engine->kind->go(engine);
 		} while (end_transfers(q) && !got && !virtio_hurry(q));
 		virtio_tell(q);
-	} while (!got && !virtio_hurry(q) && virtqueue_notify_me(&q->ring, true));
+	} while (!got && !q->wake && !virtio_hurry(q) && virtqueue_notify_me(&q->ring, true));
+	wake_for_retry(q);
 	if (got < 0)
 		virtio_fail(q->device, q->ring.broken);
 	q->source = q->on_way ? engine->ready : -1;
+}
+
+/* Those that are tried again come back from the engine. */
+static void forget_waiting(struct virtio_queue *q)
+{
+	struct disk *disk = disk_of(q);
+	struct request *r, *next;
+
+	for (r = disk->waiting; r; r = next) {
+		next = r->next;
+		free_request(disk, r);
+		q->on_way--;
+	}
+	disk->waiting = NULL;
+	if (disk->without_room)
+		guest_let_go();
+	disk->without_room = 0;
 }
 
 /* The guest's memory is about to be its own again. */
@@ -405,6 +551,7 @@ static void drain(struct virtio_queue *q)
 
 	if (q->on_way)
 		note("%s: waiting for %u requests", disk_of(q)->file.path, q->on_way);
+	forget_waiting(q);
 	engine->kind->go(engine);
 	for (; q->on_way; q->on_way--)
 		free_request(disk_of(q), (struct request *)engine->kind->take(engine, true));
@@ -417,6 +564,7 @@ static const struct virtio_kind kind = {
 	.thread = THREAD_DISK,
 	.serve = serve,
 	.drain = drain,
+	.retry = retry,
 	.patient = true,
 };
 
@@ -515,19 +663,23 @@ struct virtio_device *disk_create(const char *option)
 {
 	struct virtio_device *device = calloc(1, sizeof(*device));
 	struct disk *disk = calloc(1, sizeof(*disk));
-	const char *why;
+	struct disk_option asked = { .path = NULL };
+	const char *why = disk_option_read(&asked, option);
 
 	if (disk) {
 		disk->file.fd = disk->file.direct = -1;
-		disk->file.path = strdup(option);
+		disk->file.path = asked.path;
 		disk->requests = calloc(REQUESTS, sizeof(*disk->requests));
 	}
 	if (!device || !disk || !disk->file.path || !disk->requests) {
 		problem("cannot make a disk: out of memory; free some");
 		return forget(device, disk);
 	}
-	disk->file.read_only = path_take_ro(disk->file.path);
-	why = open_disk(disk);
+	disk->file.read_only = asked.read_only;
+	disk->full_fails = asked.full_fails;
+	disk->limits = asked.limits;
+	if (!why)
+		why = open_disk(disk);
 	if (why) {
 		problem("cannot use the disk %s: %s", disk->file.path, why);
 		return forget(device, disk);
@@ -535,5 +687,7 @@ struct virtio_device *disk_create(const char *option)
 	configure(device, disk);
 	if (!virtio_init(device, &kind, disk->file.path, disk))
 		return forget(device, disk);
+	if (limits_any(&disk->limits))
+		device->queues[0].limits = &disk->limits;
 	return device;
 }

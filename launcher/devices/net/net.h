@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "devices/virtio/limits.h"
 #include "devices/virtio/virtqueue.h"
 #include "retry.h"
 
@@ -68,6 +69,7 @@ struct net {
 	int fd;				/* readable: receive() has something */
 	uint8_t mac[6];
 	void *state;			/* of the way */
+	struct limits limits[2];	/* of what is received and sent */
 	uint64_t accepted;		/* features, if the way wants to know */
 	/* Of the queue that receives, with its lock: */
 	struct net_buffers buffers;

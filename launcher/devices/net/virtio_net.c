@@ -102,6 +102,7 @@ static void give(struct virtio_queue *q, struct net *net, size_t size)
 	memmove(b->each, b->each + n, b->n * sizeof(b->each[0]));
 	memmove(b->part, b->part + parts, b->parts * sizeof(b->part[0]));
 	q->counts.requests++;
+	virtio_count(q, size);
 	q->untold++;
 }
 
@@ -166,10 +167,11 @@ static void receive(struct virtio_queue *q)
 	struct net *net = net_of(q);
 	unsigned int i;
 
+	q->wake = 0;
 	virtqueue_notify_me(&q->ring, false);
 	q->source = net->fd;
 	for (i = 0; i < BUDGET; i++) {
-		int done = receive_one(q, net);
+		int done = virtio_must_wait(q) ? 0 : receive_one(q, net);
 
 		if (done < 0) {
 			virtio_fail(q->device, q->ring.broken);
@@ -181,7 +183,7 @@ static void receive(struct virtio_queue *q)
 	virtio_tell(q);
 	if (i == BUDGET)
 		virtio_kick(q);
-	else if (net->fd < 0)
+	else if (net->fd < 0 || q->wake)
 		q->source = -1;
 }
 
@@ -262,27 +264,47 @@ static bool parse_address(const char *text, uint8_t *mac)
 
 static const struct net_way *const ways[] = { &net_user, &net_tap, &net_switch };
 
-/* Take ",mac=ADDRESS" out of an option; NULL if it has none. */
-static char *take_mac(char *option)
+/* Take "NAME=VALUE" out of an option, given ",NAME="; NULL if it has none. */
+static char *take_word(char *option, const char *name)
 {
-	char *at = strstr(option, ",mac="), *end = at ? strchr(at + 1, ',') : NULL;
-	char *mac = at ? strdup(at + 5) : NULL;
+	char *at = strstr(option, name), *end = at ? strchr(at + 1, ',') : NULL;
+	char *word = at ? strdup(at + 1) : NULL;
 
-	if (mac && end)
-		mac[end - at - 5] = '\0';
-	if (mac)
+	if (word && end)
+		word[end - at - 1] = '\0';
+	if (word)
 		memmove(at, end ? end : "", end ? strlen(end) + 1 : 1);
-	return mac;
+	return word;
+}
+
+static const char *take_limits(struct net *net, char *option)
+{
+	static const char *const names[] = { ",bps=", ",burst=" };
+	const char *why = NULL;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *word = take_word(option, names[i]);
+
+		if (word && limits_read(&net->limits[RECEIVE], word) == LIMITS_WRONG)
+			why = "bps= and burst= take a number; say it as in bps=10M,burst=0.5";
+		free(word);
+	}
+	net->limits[SEND] = net->limits[RECEIVE];
+	return why;
 }
 
 /* "NAME[=ARGUMENT]", or "NAME,ARGUMENT" for words that are no list; taken apart. */
 static const char *understand(struct net *net, char *option, char **argument)
 {
-	char *mac = take_mac(option), *end;
-	bool good = !mac || parse_address(mac, net->mac), words;
+	char *mac = take_word(option, ",mac="), *end;
+	bool good = !mac || parse_address(mac + strlen("mac="), net->mac), words;
+	const char *why = take_limits(net, option);
 	unsigned int i;
 
 	free(mac);
+	if (why)
+		return why;
 	if (!good)
 		return "the address is wrong; give one like mac=52:54:00:12:34:56";
 	end = option + strcspn(option, "=,");
@@ -362,5 +384,11 @@ struct virtio_device *net_create(const char *option)
 			  VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | net->way->features;
 	device->config_size = sizeof(net->mac);
 	memcpy(device->config, net->mac, sizeof(net->mac));
-	return virtio_init(device, net->way->patient ? &patient : &hasty, "network", net) ? device : NULL;
+	if (!virtio_init(device, net->way->patient ? &patient : &hasty, "network", net))
+		return NULL;
+	if (limits_any(&net->limits[RECEIVE])) {
+		device->queues[RECEIVE].limits = &net->limits[RECEIVE];
+		device->queues[SEND].limits = &net->limits[SEND];
+	}
+	return device;
 }

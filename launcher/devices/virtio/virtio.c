@@ -4,10 +4,11 @@
  * driver first says that it is ready; it sleeps on an eventfd that the driver's
  * notifications signal.  The registers are virtio_mmio.c; what is done with a
  * request is the device's own file.
- * Read next: virtio_mmio.c.
+ * Read next: limits.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
+#include <limits.h>
 #include <linux/virtio_mmio.h>
 #include <poll.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "hardware/host.h"
 #include "lguest.h"
 #include "virtio.h"
@@ -124,6 +126,25 @@ void virtio_done(struct virtio_queue *q, uint16_t head, uint32_t written)
 		virtio_tell(q);
 }
 
+bool virtio_must_wait(struct virtio_queue *q)
+{
+	uint64_t now, wait;
+
+	if (!q->limits)
+		return false;
+	now = now_ns();
+	wait = limits_wait(q->limits, now);
+	if (wait && (!q->wake || now + wait < q->wake))
+		q->wake = now + wait;
+	return wait;
+}
+
+void virtio_count(struct virtio_queue *q, uint64_t bytes)
+{
+	if (q->limits)
+		limits_count(q->limits, now_ns(), bytes);
+}
+
 /*D:130
  * Serving: notifications are switched off while there is work, and on before
  * the last look; what comes in between is seen by that look.  A reset that
@@ -134,13 +155,14 @@ static int serve_waiting(struct virtio_queue *q,
 			 uint32_t (*handle)(struct virtio_queue *, struct chain *))
 {
 	struct chain chain;
-	int got;
+	int got = 0;
 
-	while ((got = virtqueue_pop(&q->ring, &chain)) > 0) {
+	while (!virtio_must_wait(q) && (got = virtqueue_pop(&q->ring, &chain)) > 0) {
 		uint16_t head = chain.head;
 		uint32_t written;
 
 		virtio_began(q);
+		virtio_count(q, chain.out_size + chain.in_size);
 		written = handle(q, &chain);
 		if (written == VIRTIO_BAD)
 			return -1;
@@ -156,11 +178,12 @@ void virtio_each(struct virtio_queue *q,
 {
 	int got;
 
+	q->wake = 0;
 	do {
 		virtqueue_notify_me(&q->ring, false);
 		got = serve_waiting(q, handle);
 		virtio_tell(q);
-	} while (!got && !virtio_hurry(q) && virtqueue_notify_me(&q->ring, true));
+	} while (!got && !q->wake && !virtio_hurry(q) && virtqueue_notify_me(&q->ring, true));
 	if (got < 0)
 		virtio_fail(q->device, q->ring.broken);
 }
@@ -193,6 +216,18 @@ static bool confine(struct virtio_device *device)
 				       confine_thread(device->kind->thread);
 }
 
+/* For poll(): ms, rounded up. */
+static int patience(const struct virtio_queue *q)
+{
+	uint64_t now, left;
+
+	if (!q->wake)
+		return -1;
+	now = now_ns();
+	left = q->wake > now ? (q->wake - now + 999999) / 1000000 : 0;
+	return left < INT_MAX ? (int)left : INT_MAX;
+}
+
 static void *queue_thread(void *argument)
 {
 	struct virtio_queue *q = argument;
@@ -209,7 +244,7 @@ static void *queue_thread(void *argument)
 	}
 	for (;;) {
 		fds[1].fd = q->source;
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, patience(q)) < 0 && errno != EINTR)
 			return NULL;
 		count = 0;
 		if (fds[0].revents && read(q->kick, &count, sizeof(count)) < 0 &&
@@ -217,10 +252,12 @@ static void *queue_thread(void *argument)
 			return NULL;
 		pthread_mutex_lock(&q->lock);
 		q->counts.notifications += count;
-		if ((q->ring.running || q->device->kind->one_thread) && is_ready(q->device))
+		if ((q->ring.running || q->device->kind->one_thread) && is_ready(q->device)) {
 			q->device->kind->serve(q);
-		else
+		} else {
 			q->source = -1;
+			q->wake = 0;
+		}
 		pthread_mutex_unlock(&q->lock);
 	}
 }

@@ -18,6 +18,7 @@
 #include "hardware/memory.h"
 #include "hardware/mmio.h"
 #include "jail/confine.h"
+#include "limits.h"
 #include "virtqueue.h"
 
 #define VIRTIO_QUEUES_MOST	4
@@ -47,6 +48,8 @@ struct virtio_queue {
 	bool bound;			/* r the Host knows the kick */
 	bool started;			/* r has a thread */
 	int source;			/* t descriptor with work, or -1 */
+	uint64_t wake;			/* t serve it at this moment, too; 0: no need */
+	struct limits *limits;		/* of what is taken off it, or NULL */
 	unsigned int untold;		/* q pushed, interrupt not yet considered */
 	unsigned int on_way;		/* q begun and not done */
 	struct queue_counts {
@@ -75,6 +78,11 @@ struct virtio_kind {
 	 * serve() leaves any.  With the lock, on any thread.
 	 */
 	void (*drain)(struct virtio_queue *queue);
+	/*
+	 * What waits for the host is to be tried again; and if that is in vain, it fails.
+	 * From any thread, and does not wait.
+	 */
+	void (*retry)(struct virtio_device *device, bool last);
 	/* The driver is ready, with device->accepted. */
 	void (*start)(struct virtio_device *device);
 	/* The driver is gone; with the first queue's lock. */
@@ -161,6 +169,10 @@ void virtio_each(struct virtio_queue *queue,
 /* The same in parts: a request was taken off the ring; it is done. */
 void virtio_began(struct virtio_queue *queue);
 void virtio_done(struct virtio_queue *queue, uint16_t head, uint32_t written);
+/* The queue's limits do not allow more now: its thread comes back when they do. */
+bool virtio_must_wait(struct virtio_queue *queue);
+/* A request was taken, with so many bytes. */
+void virtio_count(struct virtio_queue *queue, uint64_t bytes);
 /* Raise the interrupt, if the driver wants one for what was pushed. */
 void virtio_tell(struct virtio_queue *queue);
 /* Someone waits for the lock: return soon. */
