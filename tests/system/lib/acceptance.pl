@@ -28,7 +28,7 @@ sub names_in {
 		return $text{$path} = $all;
 	}
 	$all =~ s/"\s*\n\s*"//g;
-	my @names = $path =~ m{/unit/} ? $all =~ /(?:TEST|cmocka_unit_test\w*)\((\w+)/g
+	my @names = $path =~ m{/unit/} ? $all =~ /(?:TEST|WITH_THREADS|cmocka_unit_test\w*)\((\w+)/g
 				       : $all =~ /"((?:[^"\\\n]|\\.)*)"/g;
 	return $text{$path} = join "\n", @names;
 }
