@@ -79,6 +79,7 @@ bool memory_create(struct memory *memory, uint64_t size)
 		return false;
 	}
 	madvise(base, size, MADV_DONTDUMP);
+	madvise(base, size, MADV_DONTFORK);	/* no process that we start has it */
 	memory->base = base;
 	memory->size = size;
 	choose_pages(memory);

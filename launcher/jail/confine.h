@@ -14,9 +14,9 @@ enum thread_kind {
 	THREAD_BALLOON,
 	THREAD_WATCH,
 	THREAD_DOOR,	/* a process: vsock_door.c */
-	THREAD_SHARE,	/* of a directory share, which opens files */
-	THREAD_SHARE_RO, /* ... and cannot change any */
-	THREAD_KEEPER,	/* a process: share_keeper.c */
+	THREAD_FS,	/* which asks the server of a share */
+	THREAD_SHARE,	/* a process, that server: devices/share/share_process.c */
+	THREAD_SHARE_RO, /* ... which cannot change any file */
 	THREAD_CONTROL,
 	THREAD_KINDS
 };

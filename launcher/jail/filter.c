@@ -3,9 +3,9 @@
  * The system calls that each kind of thread may make, as filters for seccomp.
  * What a filter cannot see, the strings and structures that an argument points
  * to, is the reason for some of what is not in a list: openat2(), chmod() and
- * its kind (devices/share/share_keeper.c), and the bounds of a ring
+ * its kind, but with arguments that are fixed (fixed.h), and the bounds of a ring
  * (devices/disk/disk_uring.c).
- * Read next: landlock.c.
+ * Read next: fixed.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "filter.h"
+#include "fixed.h"
 #include "lguest.h"
 
 #define CALL(name) SCMP_SYS(name)
@@ -41,10 +42,18 @@
 	CALL(sched_getaffinity), CALL(sched_yield), CALL(set_robust_list), \
 	CALL(sigaltstack), CALL(write), CALL(writev)
 /* More are common, with some arguments only: allow_common(). */
-/* What a share needs to show its files: and openat, see allow_making(). */
+/*
+ * The server of a share is one thread, and does not map memory: so nothing takes the
+ * place of what is fixed.  Next, what it needs to show files: see allow_naming(), too.
+ */
+#define SERVER								\
+	CALL(brk), CALL(clock_gettime), CALL(close), CALL(dup2), CALL(exit), \
+	CALL(exit_group), CALL(futex), CALL(getpid), CALL(gettid),	\
+	CALL(restart_syscall), CALL(rt_sigaction), CALL(rt_sigprocmask), \
+	CALL(rt_sigreturn), CALL(write)
 #define SHARE_READ							\
-	CALL(pwrite64), CALL(statx), CALL(fstatfs), CALL(getdents64),	\
-	CALL(readlinkat), CALL(lseek), CALL(preadv), CALL(fsync), CALL(fdatasync)
+	CALL(fstatfs), CALL(getdents64), CALL(lseek), CALL(preadv),	\
+	CALL(fsync), CALL(fdatasync)
 
 /*
  * A share of root's gives its guest root's rights to files, and no others; and
@@ -117,21 +126,17 @@ static const struct list {
 		COMMON, CALL(newfstatat), CALL(unlink),
 		CALL(socket), CALL(connect), CALL(accept4), CALL(sendmsg),
 	} },
+	[THREAD_FS] = { "fs", 0, 0, { COMMON, CALL(pwrite64) } },
 	/*
-	 * Where it may open is for Landlock to say (devices/share/share.c), which does
-	 * not know of modes, owners and times: these are the keeper's.
+	 * Where it may open, make, move and remove is for Landlock to say
+	 * (devices/share/share.c), which does not know of the rest.
 	 */
-	[THREAD_SHARE] = { "share", READ_ANY | BIT(CAP_FOWNER), 0, {
-		COMMON, SHARE_READ,
+	[THREAD_SHARE] = { "share", READ_ANY | CHANGE_ANY, 0, {
+		SERVER, SHARE_READ,
 		CALL(pwritev), CALL(fallocate), CALL(ftruncate),
 		CALL(mkdirat), CALL(symlinkat), CALL(linkat), CALL(unlinkat), CALL(renameat2),
-		CALL(sendmsg),					/* to the keeper */
 	} },
-	[THREAD_SHARE_RO] = { "share-ro", READ_ANY, 0, { COMMON, SHARE_READ } },
-	[THREAD_KEEPER] = { "keeper", CHANGE_ANY | READ_ANY, 0, {
-		COMMON, CALL(recvmsg), CALL(readlinkat),
-		CALL(fchmodat), CALL(fchownat), CALL(utimensat),
-	} },
+	[THREAD_SHARE_RO] = { "share-ro", READ_ANY, 0, { SERVER, SHARE_READ } },
 	[THREAD_CONTROL] = { "control", 0, OF_TERMINAL, {
 		COMMON, CALL(pwrite64), CALL(accept4), CALL(recvfrom),
 		CALL(newfstatat), CALL(fstat), CALL(lseek),
@@ -275,18 +280,25 @@ static int allow_ioctls(scmp_filter_ctx filter, unsigned int whose)
 	return error;
 }
 
-/* Memory, but no new code; signals, but to ourselves; and where a socket is connected to. */
+/* Memory, but no new code.  A share's server hears that there is none. */
+static int allow_memory(scmp_filter_ctx filter, bool server)
+{
+	int error;
+
+	if (server)
+		return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOMEM), CALL(mmap), 0);
+	error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mmap), 1,
+				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return error ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mprotect), 1,
+						SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+}
+
+/* Signals, but to ourselves; and where a socket is connected to. */
 static int allow_common(scmp_filter_ctx filter)
 {
-	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mmap), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(tgkill), 1,
+				     SCMP_A0(SCMP_CMP_EQ, getpid()));
 
-	if (!error)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mprotect), 1,
-					 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!error)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(tgkill), 1,
-					 SCMP_A0(SCMP_CMP_EQ, getpid()));
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(sendto), 1,
 					 SCMP_A4(SCMP_CMP_EQ, 0));
@@ -301,14 +313,52 @@ static int allow_listing(scmp_filter_ctx filter)
 					O_DIRECTORY));
 }
 
+#define ADDRESS(of)	((scmp_datum_t)(uintptr_t)(of))
+
+/*
+ * The names that no rule of Landlock is about: to look at a file without opening it,
+ * and to change its mode, owner and times.  A descriptor can be had for what lies
+ * beneath a folder that one has a descriptor of, and all else is done to
+ * descriptors: as the first is the share's own, there is no way out.
+ */
+static int allow_naming(scmp_filter_ctx filter, bool change)
+{
+	static const struct {
+		int call;
+		unsigned int argument;
+		const void *address;
+		bool changes;
+	} fixed[] = {
+		{ CALL(openat2), 2, &fixed_look, false },
+		{ CALL(statx), 1, fixed_empty, false },
+		{ CALL(readlinkat), 1, fixed_empty, false },
+		{ CALL(readlinkat), 1, fixed_held, false },
+		{ CALL(fchmodat), 1, fixed_held, true },
+		{ CALL(fchownat), 1, fixed_empty, true },
+		{ CALL(utimensat), 1, fixed_empty, true },
+	};
+	int error = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]) && !error; i++)
+		if (change || !fixed[i].changes)
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, fixed[i].call, 1,
+						 SCMP_CMP(fixed[i].argument, SCMP_CMP_EQ,
+							  ADDRESS(fixed[i].address)));
+	return error;
+}
+
 #define SET_ID	(S_ISUID | S_ISGID)
 
 /* Files, but none that makes a program run as somebody else. */
 static int allow_making(scmp_filter_ctx filter)
 {
-	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(openat), 1,
-				     SCMP_A3(SCMP_CMP_MASKED_EQ, SET_ID, 0));
+	int error = allow_naming(filter, true);
 
+	if (!error)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(openat), 2,
+					 SCMP_A2(SCMP_CMP_MASKED_EQ, O_PATH, 0),
+					 SCMP_A3(SCMP_CMP_MASKED_EQ, SET_ID, 0));
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mknodat), 1,
 					 SCMP_A2(SCMP_CMP_MASKED_EQ, SET_ID, 0));
@@ -318,10 +368,11 @@ static int allow_making(scmp_filter_ctx filter)
 /* To read, no more.  (O_TMPFILE has the bit of O_DIRECTORY.) */
 static int allow_reading(scmp_filter_ctx filter)
 {
-	const int changing = O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
+	const int other = O_ACCMODE | O_CREAT | O_TRUNC | O_PATH | (O_TMPFILE & ~O_DIRECTORY);
+	int error = allow_naming(filter, false);
 
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(openat), 1,
-				SCMP_A2(SCMP_CMP_MASKED_EQ, changing, O_RDONLY));
+	return error ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(openat), 1,
+						SCMP_A2(SCMP_CMP_MASKED_EQ, other, O_RDONLY));
 }
 
 /* Threads, but no processes.  clone3 hides its flags, and the C library can do without. */
@@ -370,6 +421,8 @@ static int fill(scmp_filter_ctx filter, enum thread_kind kind)
 	for (i = 0; !error && i < sizeof(list->calls) / sizeof(list->calls[0]); i++)
 		if (list->calls[i])
 			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, list->calls[i], 0);
+	if (!error)
+		error = allow_memory(filter, kind == THREAD_SHARE || kind == THREAD_SHARE_RO);
 	if (!error)
 		error = allow_common(filter);
 	if (!error)

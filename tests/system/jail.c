@@ -39,6 +39,7 @@
 #include "jail/confine.h"
 #include "devices/disk/disk_io.h"
 #include "devices/share/share.h"
+#include "jail/fixed.h"
 #include "jail/landlock.h"
 
 #define DID		42	/* exit status: it was done, though nothing shows it */
@@ -46,6 +47,7 @@
 #define MODE		0600
 #define OLD		1000000000L
 
+static char place[] = "/tmp/lguest-jail-XXXXXX";
 static char victim[80], beside[80], inside[100], folder[80], gone[80];
 static struct share share;
 static struct engine engine;
@@ -181,6 +183,12 @@ static char *by_proc(long fd)
 	return name;
 }
 
+/* The server's own way to a file. */
+static int look(int at, const char *name)
+{
+	return syscall(SYS_openat2, at, name, &fixed_look, sizeof(fixed_look));
+}
+
 static int root_of(void)
 {
 	return share.root ? share.root : AT_FDCWD;
@@ -213,6 +221,7 @@ static void utimensat_grip(void)
 }
 static void utimensat_dots(void) { syscall(SYS_utimensat, root_of(), "../victim", NULL, 0); }
 
+/* As the server itself does it, for what it could get hold of. */
 static const struct change to_777 = { .what = CHANGE_MODE, .mode = 0777 };
 static const struct change to_set_id = { .what = CHANGE_MODE, .mode = 06755 };
 static const struct change to_7 = { .what = CHANGE_OWNER, .uid = 7, .gid = 7 };
@@ -220,11 +229,10 @@ static const struct change to_now = {
 	.what = CHANGE_TIMES, .times = { { 0, UTIME_NOW }, { 0, UTIME_NOW } },
 };
 
-/* Nobody else has a keeper to ask; without bounds, there is the call itself. */
-static void ask(const char *name, const struct change *change)
+static void change(int fd, const char *name, const struct change *change)
 {
-	if (share.keeper > 0)
-		keeper_ask(share.keeper, grip(name), change);
+	if (share.root)
+		change_file(&share, fd, change);
 	else if (change->what == CHANGE_MODE)
 		syscall(SYS_chmod, name, change->mode);
 	else if (change->what == CHANGE_OWNER)
@@ -232,17 +240,87 @@ static void ask(const char *name, const struct change *change)
 	else
 		syscall(SYS_utimensat, AT_FDCWD, name, change->times, 0);
 }
-static void keeper_mode(void) { ask(victim, &to_777); }
-static void keeper_owner(void) { ask(victim, &to_7); }
-static void keeper_times(void) { ask(victim, &to_now); }
-static void keeper_set_id(void) { ask(inside, &to_set_id); }
+static void server_mode(void) { change(grip(victim), victim, &to_777); }
+static void server_owner(void) { change(grip(victim), victim, &to_7); }
+static void server_times(void) { change(grip(victim), victim, &to_now); }
+static void server_set_id(void) { change(look(share.root, "inside"), inside, &to_set_id); }
 /* The link lies inside; what it leads to does not. */
-static void keeper_link(void)
+static void server_link(void) { change(look(share.root, "link"), "link", &to_777); }
+static void server_dots(void) { change(look(share.root, "../victim"), victim, &to_777); }
+/* Its one name for any descriptor, with one that it may not have. */
+static void chmod_held(void)
 {
-	if (share.keeper > 0)
-		keeper_ask(share.keeper, openat(share.root, "link", O_PATH | O_NOFOLLOW), &to_777);
-	else
-		chmod_link();
+	if (!hold(grip(victim)))
+		syscall(SYS_fchmodat, share.root ? share.proc : AT_FDCWD,
+			share.root ? fixed_held : victim, 0777);
+}
+
+/* That there is such a file is nobody's affair, either. */
+static void see_stat(void)
+{
+	struct statx status;
+
+	did(syscall(SYS_statx, AT_FDCWD, victim, 0, STATX_ALL, &status));
+}
+static void see_dots(void)
+{
+	struct statx status;
+
+	did(syscall(SYS_statx, root_of(), "../victim", 0, STATX_ALL, &status));
+}
+static void see_proc(void)
+{
+	struct statx status;
+
+	did(syscall(SYS_statx, share.root ? share.proc : AT_FDCWD,
+		    share.root ? "../../1/comm" : victim, 0, STATX_ALL, &status));
+}
+static void see_old(void)
+{
+	struct stat status;
+
+	did(syscall(SYS_newfstatat, AT_FDCWD, victim, &status, 0));
+}
+static void see_link(void)
+{
+	char target[80], name[120];
+
+	snprintf(name, sizeof(name), "%s/pointer", place);
+	did(syscall(SYS_readlinkat, AT_FDCWD, name, target, sizeof(target)));
+}
+static void see_access(void) { did(syscall(SYS_faccessat, AT_FDCWD, victim, 0)); }
+static void see_grip(void) { did(grip(victim)); }
+static void see_openat2(void)
+{
+	struct { uint64_t flags, mode, resolve; } how = { O_PATH, 0, 0 };
+
+	did(syscall(SYS_openat2, AT_FDCWD, victim, &how, sizeof(how)));
+}
+static void see_look(void) { did(share.root ? look(share.root, "../victim") : grip(victim)); }
+static void see_look_proc(void)
+{
+	did(share.root ? look(share.proc, "../../1/comm") : grip(victim));
+}
+static void see_look_name(void) { did(share.root ? look(share.root, victim) : grip(victim)); }
+/* The folder above a root is that root. */
+static void see_list(void)
+{
+	char bytes[1024];
+	long size = syscall(SYS_getdents64, openat(root_of(), "..", O_RDONLY | O_DIRECTORY),
+			    bytes, sizeof(bytes));
+
+	did(size > 0 && memmem(bytes, size, "victim", 6) ? 0 : -1);
+}
+/* What the filter takes for a constant becomes another one. */
+static void spoil_fixed(void)
+{
+	void *page = (void *)((uintptr_t)&fixed_look & ~4095UL);
+
+	if (!syscall(SYS_mprotect, page, 4096, PROT_READ | PROT_WRITE))
+		_exit(DID);
+	munmap(page, 4096);
+	did(mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
+		 -1, 0) == MAP_FAILED ? -1 : 0);
 }
 
 static void did_read(int fd)
@@ -459,7 +537,8 @@ static void try_handle(void)
 }
 
 #define ROOT	1	/* takes root */
-#define ATTR	2	/* the keeper's own work: it does not meet the guest */
+#define SEE	2	/* the C library's own work, for an open file */
+#define OPEN	32	/* what is fixed matters to a share's server only */
 #define WRITE	4	/* a writable share's own work */
 #define CALLS	8	/* the door's own work */
 #define NETWORK	16	/* ... but where Landlock has rules for the network */
@@ -470,27 +549,42 @@ static const struct attempt {
 	unsigned int flags;
 } attempts[] = {
 	{ "execve", run_program, is_made, 0 },
-	{ "chmod", chmod_name, mode_changed, ATTR },
-	{ "fchmodat", chmod_at, mode_changed, ATTR },
-	{ "fchmodat2", chmod_at2, mode_changed, ATTR },
-	{ "chmod-dots", chmod_dots, mode_changed, ATTR },
-	{ "chmod-link", chmod_link, mode_changed, ATTR },
-	{ "chmod-proc", chmod_proc, mode_changed, ATTR },
-	{ "fchmod", chmod_fd, mode_changed, ATTR },
-	{ "chown", chown_name, owner_changed, ATTR | ROOT },
-	{ "lchown", chown_link, owner_changed, ATTR | ROOT },
-	{ "chown-dots", chown_dots, owner_changed, ATTR | ROOT },
-	{ "chown-grip", chown_grip, owner_changed, ATTR | ROOT },
-	{ "utime", utime_name, time_changed, ATTR },
-	{ "utimes", utimes_name, time_changed, ATTR },
-	{ "utimensat", utimensat_name, time_changed, ATTR },
-	{ "utimensat-dots", utimensat_dots, time_changed, ATTR },
-	{ "utimensat-grip", utimensat_grip, time_changed, ATTR },
-	{ "keeper-mode", keeper_mode, mode_changed, ATTR },
-	{ "keeper-owner", keeper_owner, owner_changed, ATTR | ROOT },
-	{ "keeper-times", keeper_times, time_changed, ATTR },
-	{ "keeper-link", keeper_link, mode_changed, ATTR },
-	{ "keeper-set-id", keeper_set_id, set_id_inside, ATTR },
+	{ "chmod", chmod_name, mode_changed, 0 },
+	{ "fchmodat", chmod_at, mode_changed, 0 },
+	{ "fchmodat2", chmod_at2, mode_changed, 0 },
+	{ "chmod-dots", chmod_dots, mode_changed, 0 },
+	{ "chmod-link", chmod_link, mode_changed, 0 },
+	{ "chmod-proc", chmod_proc, mode_changed, 0 },
+	{ "fchmod", chmod_fd, mode_changed, 0 },
+	{ "chown", chown_name, owner_changed, ROOT },
+	{ "lchown", chown_link, owner_changed, ROOT },
+	{ "chown-dots", chown_dots, owner_changed, ROOT },
+	{ "chown-grip", chown_grip, owner_changed, ROOT },
+	{ "utime", utime_name, time_changed, 0 },
+	{ "utimes", utimes_name, time_changed, 0 },
+	{ "utimensat", utimensat_name, time_changed, 0 },
+	{ "utimensat-dots", utimensat_dots, time_changed, 0 },
+	{ "utimensat-grip", utimensat_grip, time_changed, 0 },
+	{ "server-mode", server_mode, mode_changed, 0 },
+	{ "server-owner", server_owner, owner_changed, ROOT },
+	{ "server-times", server_times, time_changed, 0 },
+	{ "server-link", server_link, mode_changed, 0 },
+	{ "server-dots", server_dots, mode_changed, 0 },
+	{ "server-set-id", server_set_id, set_id_inside, 0 },
+	{ "chmod-held", chmod_held, mode_changed, 0 },
+	{ "see-stat", see_stat, nothing, 0 },
+	{ "see-dots", see_dots, nothing, 0 },
+	{ "see-proc", see_proc, nothing, 0 },
+	{ "see-old", see_old, nothing, SEE },
+	{ "see-link", see_link, nothing, 0 },
+	{ "see-access", see_access, nothing, 0 },
+	{ "see-grip", see_grip, nothing, 0 },
+	{ "see-openat2", see_openat2, nothing, 0 },
+	{ "see-look", see_look, nothing, 0 },
+	{ "see-look-proc", see_look_proc, nothing, 0 },
+	{ "see-look-name", see_look_name, nothing, 0 },
+	{ "see-list", see_list, nothing, 0 },
+	{ "spoil-fixed", spoil_fixed, nothing, OPEN },
 	{ "read-open", read_open, nothing, 0 },
 	{ "read-openat", read_openat, nothing, 0 },
 	{ "read-dots", read_dots, nothing, 0 },
@@ -513,8 +607,8 @@ static const struct attempt {
 	{ "set-id-mknod", set_id_mknod, set_id_made, 0 },
 	{ "inside-write", inside_write, inside_changed, WRITE },
 	{ "inside-truncate", inside_truncate, inside_changed, WRITE },
-	{ "inside-chmod", inside_chmod, inside_changed, ATTR },
-	{ "inside-times", inside_times, inside_changed, ATTR },
+	{ "inside-chmod", inside_chmod, inside_changed, 0 },
+	{ "inside-times", inside_times, inside_changed, 0 },
 	{ "inside-openat2", inside_openat2, inside_changed, WRITE },
 	{ "inside-unlink", inside_gone, inside_changed, WRITE },
 	{ "tcp", call_tcp, tcp_came, NETWORK },
@@ -553,19 +647,18 @@ static const struct kind {
 	unsigned int without;
 } kinds[] = {
 	{ "free", THREAD_KINDS, 0 },
-	{ "vcpu", THREAD_VCPU, 0 }, { "disk", THREAD_DISK, 0 }, { "net", THREAD_NET, 0 },
-	{ "vsock", THREAD_VSOCK, 0 }, { "rng", THREAD_RNG, 0 },
-	{ "balloon", THREAD_BALLOON, 0 }, { "watch", THREAD_WATCH, 0 },
-	{ "door", THREAD_DOOR, CALLS | NETWORK }, { "share", THREAD_SHARE, WRITE },
-	{ "share-ro", THREAD_SHARE_RO, 0 }, { "keeper", THREAD_KEEPER, ATTR },
-	{ "control", THREAD_CONTROL, 0 },
+	{ "vcpu", THREAD_VCPU, SEE | OPEN }, { "disk", THREAD_DISK, SEE | OPEN },
+	{ "net", THREAD_NET, SEE | OPEN }, { "vsock", THREAD_VSOCK, OPEN },
+	{ "rng", THREAD_RNG, OPEN }, { "balloon", THREAD_BALLOON, OPEN },
+	{ "watch", THREAD_WATCH, SEE | OPEN },
+	{ "door", THREAD_DOOR, CALLS | NETWORK | SEE | OPEN }, { "fs", THREAD_FS, OPEN },
+	{ "share", THREAD_SHARE, WRITE }, { "share-ro", THREAD_SHARE_RO, 0 },
+	{ "control", THREAD_CONTROL, SEE | OPEN },
 };
 
 static const struct kind *kind;
 
 /* ---- the place, and the thread that is broken into */
-
-static char place[] = "/tmp/lguest-jail-XXXXXX";
 
 static void put(const char *name, mode_t mode)
 {
@@ -612,6 +705,8 @@ static void make_place(void)
 	must(mkdir(folder, 0755), folder);
 	snprintf(name, sizeof(name), "%s/link", folder);
 	must(symlink("../victim", name), name);
+	snprintf(name, sizeof(name), "%s/pointer", place);
+	must(symlink("victim", name), name);
 	must(chdir(folder), folder);
 }
 
@@ -653,8 +748,7 @@ static void *break_in(void *unused)
 	int i;
 
 	(void)unused;
-	if (kind->kind != THREAD_KINDS &&
-	    !(share.root ? share_confine(&share) : confine_thread(kind->kind)))
+	if (kind->kind != THREAD_KINDS && !share.root && !confine_thread(kind->kind))
 		_exit(3);
 	if (!by_itself)
 		sigaction(SIGSYS, &(struct sigaction){ .sa_sigaction = refused,
@@ -667,16 +761,25 @@ static void *break_in(void *unused)
 	return NULL;
 }
 
-/* As the launcher: what it needs is opened, then the bounds, then the thread. */
+/*
+ * As the launcher: what it needs is opened, then the bounds, then the thread; the
+ * server of a share is a process, and has one.
+ */
 static void be_broken(void)
 {
+	const struct share_settings settings = {
+		.folder = folder, .read_only = kind->kind == THREAD_SHARE_RO,
+	};
 	pthread_t thread;
 
 	close(listener);
 	close(unix_listener);
 	close(abstract_listener);
-	if (kind->kind == THREAD_SHARE || kind->kind == THREAD_SHARE_RO)
-		must(share_open(&share, folder, kind->kind == THREAD_SHARE_RO) ? 0 : -1, folder);
+	if (kind->kind == THREAD_SHARE || kind->kind == THREAD_SHARE_RO) {
+		must(share_begin(&share, &settings) ? -1 : 0, folder);
+		break_in(NULL);
+		_exit(0);
+	}
 	if (kind->kind == THREAD_DISK)
 		must(-labs(engine_uring.open(&engine)), "io_uring");
 	if (kind->kind != THREAD_KINDS)

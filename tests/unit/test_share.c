@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/share/share.c launcher/devices/share/share_request.c launcher/devices/share/share_body.c launcher/devices/share/share_nodes.c launcher/devices/share/share_names.c launcher/devices/share/share_files.c launcher/devices/share/share_folders.c launcher/devices/share/share_keeper.c launcher/devices/share/hidden.c launcher/devices/virtio/virtqueue.c launcher/jail/landlock.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/share/share.c launcher/devices/share/share_request.c launcher/devices/share/share_body.c launcher/devices/share/share_nodes.c launcher/devices/share/share_names.c launcher/devices/share/share_files.c launcher/devices/share/share_folders.c launcher/devices/share/share_attributes.c launcher/devices/share/share_root.c launcher/devices/share/hidden.c launcher/jail/fixed.c launcher/devices/virtio/virtqueue.c launcher/jail/landlock.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread -Wl,--wrap=lseek
 // SPDX-License-Identifier: GPL-2.0
 /* Requests for files as no kernel sends them: L10, K13. */
@@ -29,7 +29,7 @@
 
 static struct share *share;
 static char place[64], folder[80];
-static const char *rule;
+static enum share_rule rule;
 
 /* Nothing frees what lives as long as the launcher. */
 const char *__asan_default_options(void);
@@ -113,7 +113,7 @@ static int send_as(size_t room, size_t piece, uint32_t length)
 	chain.in_size = room;
 	count = chain.out_parts + chain.in_parts;
 	memcpy(kept, chain.parts, sizeof(kept));
-	rule = NULL;
+	rule = SHARE_GOOD;
 	i = chain.out_parts;
 	q.got = share_request(share, &chain, &rule);
 	for (; i < count; i++) {
@@ -183,7 +183,11 @@ static void write_file(const char *name, const char *text)
 static int begin_share(bool read_only)
 {
 	share = calloc(1, sizeof(*share));
-	return share && share_open(share, folder, read_only) ? init() : -1;
+	if (!share)
+		return -1;
+	share->read_only = read_only;
+	share->proc = -1;
+	return share_open(share, folder) ? -1 : init();
 }
 
 /* PLACE/secret is outside; PLACE/shared is the share. */
@@ -252,8 +256,6 @@ static int teardown(void **state)
 	(void)state;
 	nodes_reset(share);
 	close(share->root);
-	if (share->keeper >= 0)
-		close(share->keeper);
 	close(share->proc);
 	free(share);
 	return chdir("/") || nftw(place, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -654,8 +656,8 @@ static void test_set_user_id(void **state)
 	assert_int_equal(mode_of("new") & 06000, 0);
 }
 
-/* Whoever can ask the keeper names files that are not in the folder, too. */
-static void test_keeper(void **state)
+/* Whatever descriptor there is: of a file that is not in the folder, too. */
+static void test_changes(void **state)
 {
 	static const char *const outside[] = { "../secret", "..", "/etc/passwd", "../shared2" };
 	const struct change mode = { .what = CHANGE_MODE, .mode = 06751 };
@@ -671,25 +673,25 @@ static void test_keeper(void **state)
 	for (i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
 		fd = open(outside[i], O_PATH | O_CLOEXEC);
 		assert_int_equal(fstat(fd, &before), 0);
-		assert_int_equal(keeper_ask(share->keeper, fd, &mode), -EPERM);
-		assert_int_equal(keeper_ask(share->keeper, fd, &owner), -EPERM);
-		assert_int_equal(keeper_ask(share->keeper, fd, &times), -EPERM);
+		assert_int_equal(change_file(share, fd, &mode), -EPERM);
+		assert_int_equal(change_file(share, fd, &owner), -EPERM);
+		assert_int_equal(change_file(share, fd, &times), -EPERM);
 		assert_int_equal(fstat(fd, &after), 0);
 		assert_memory_equal(&before, &after, sizeof(before));
 		close(fd);
 	}
 	fd = open("inner/deep", O_PATH | O_CLOEXEC);
-	assert_int_equal(keeper_ask(share->keeper, fd, &odd), -EINVAL);
-	assert_int_equal(keeper_ask(share->keeper, fd, &mode), 0);
+	assert_int_equal(change_file(share, fd, &odd), -EINVAL);
+	assert_int_equal(change_file(share, fd, &mode), 0);
 	assert_int_equal(mode_of("inner/deep") & 07777, 0751);
-	assert_int_equal(keeper_ask(share->keeper, fd, &times), 0);
+	assert_int_equal(change_file(share, fd, &times), 0);
 	assert_int_equal(stat("inner/deep", &after), 0);
 	assert_int_equal(after.st_mtime, 7);
 	assert_int_equal(rename("inner", "../moved"), 0);
-	assert_int_equal(keeper_ask(share->keeper, fd, &mode), -EPERM);
+	assert_int_equal(change_file(share, fd, &mode), -EPERM);
 	close(fd);
 	fd = open("up", O_PATH | O_NOFOLLOW | O_CLOEXEC);	/* a link's own time */
-	assert_int_equal(keeper_ask(share->keeper, fd, &times), 0);
+	assert_int_equal(change_file(share, fd, &times), 0);
 	assert_int_equal(lstat("up", &after), 0);
 	assert_int_equal(after.st_mtime, 7);
 	close(fd);
@@ -1246,8 +1248,10 @@ static void test_kernel_interfaces(void **state)
 	uint64_t fh, proc;
 
 	(void)state;
-	assert_false(share_open(other, "/proc", true));
-	assert_true(share_open(other, "/", true));
+	other->proc = -1;
+	other->read_only = true;
+	assert_non_null(share_open(other, "/proc"));
+	assert_null(share_open(other, "/"));
 	share = other;
 	assert_int_equal(init(), 0);
 	proc = lookup(1, "proc");
@@ -1277,7 +1281,7 @@ static void test_cut_short(void **state)
 			q.size = size;
 			send_as(300, 11, size);
 			assert_int_equal(q.got == VIRTIO_BAD, size < 40);
-			assert_int_equal(!!rule, size < 40);
+			assert_int_equal(rule, size < 40 ? SHARE_NO_HEADER : SHARE_GOOD);
 			send_as(300, 4096, 12345);
 			if (size >= 40 && q.got)
 				assert_true(q.error == -EINVAL || q.error == -ENOSYS);
@@ -1288,7 +1292,7 @@ static void test_cut_short(void **state)
 		put("0123456789abcdef", 16);
 		send_as(size, 4096, q.size);
 		assert_int_equal(q.got, VIRTIO_BAD);
-		assert_non_null(rule);
+		assert_int_equal(rule, SHARE_NO_ROOM);
 	}
 	for (; size < 16 + sizeof(struct fuse_attr_out); size++)
 		assert_int_equal(send_as(size, 4096, q.size), -EINVAL);
@@ -1357,7 +1361,7 @@ int main(void)
 #define TMPFS(name) { #name "_on_tmpfs", name, setup_tmpfs, teardown, NULL }
 	const struct CMUnitTest tests[] = {
 		TEST(test_init), TEST(test_names), TEST(test_native_errors), TEST(test_links), TEST(test_special_files),
-		TEST(test_set_user_id), TEST(test_keeper), TEST(test_numbers), TEST(test_write_sizes),
+		TEST(test_set_user_id), TEST(test_changes), TEST(test_numbers), TEST(test_write_sizes),
 		TEST(test_forget), TEST(test_limits), TEST(test_folders), TEST(test_moved),
 		TEST(test_removing), TEST(test_renaming),
 		TMPFS(test_removing), TMPFS(test_renaming),

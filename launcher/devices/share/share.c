@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The folder of a share, and the confinement of the threads that serve it.
- * They open files, as no other thread does once the guest runs; the kernel's
- * Landlock sees to it that these lie in the folder, even should all our care
- * with names be for nothing.
- * Read next: share_keeper.c.
+ * The folder of a share, and the confinement of the process that serves it.  It
+ * opens files, as none that a guest meets does; the kernel's Landlock sees to it
+ * that these lie in the folder, even should all our care with names be for nothing.
+ * Read next: share_root.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "jail/confine.h"
 #include "jail/landlock.h"
-#include "lguest.h"
 #include "share.h"
 
-#define DESCRIPTORS_KEPT	256	/* for everything but shares */
+#define DESCRIPTORS_KEPT	256	/* for everything else */
 #define DESCRIPTORS_LEAST	(2 * DESCRIPTORS_KEPT)
 #define DESCRIPTORS_MOST	(1U << 20)	/* only root can raise the hard limit */
 
@@ -30,7 +28,7 @@
 			 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | \
 			 LANDLOCK_REFER | LANDLOCK_TRUNCATE)
 
-/* Each node and open file is a descriptor; all shares have them in common. */
+/* Each node and open file is a descriptor. */
 static const char *raise_limit(void)
 {
 	struct rlimit limit, more = { DESCRIPTORS_MOST, DESCRIPTORS_MOST };
@@ -47,12 +45,13 @@ static const char *raise_limit(void)
 	return NULL;
 }
 
-static const char *open_folder(struct share *share)
+static const char *open_folder(struct share *share, const char *folder)
 {
-	share->proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (share->proc < 0)
+		share->proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (share->proc < 0)
 		return "/proc is not mounted; `mount -t proc proc /proc`";
-	share->root = open(share->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	share->root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (share->root < 0)
 		return strerror(errno);
 	if (is_kernel_interface(share->root))
@@ -60,32 +59,21 @@ static const char *open_folder(struct share *share)
 	return NULL;
 }
 
-bool share_open(struct share *share, const char *folder, bool read_only)
+const char *share_open(struct share *share, const char *folder)
 {
-	const char *why;
+	const char *why = open_folder(share, folder);
 
-	share->folder = folder;
-	share->read_only = read_only;
 	share->give_away = geteuid() == 0;
-	share->keeper = -1;
-	pthread_mutex_init(&share->lock, NULL);
-	why = open_folder(share);
-	if (!why && !read_only)
-		share->keeper = keeper_start(share->root);
-	if (!why && !read_only && share->keeper < 0)
-		why = strerror(-share->keeper);
 	if (!why)
 		why = raise_limit();
-	if (!why && !nodes_init(share))
+	if (!why && (hold(share->root) || !nodes_init(share)))
 		why = strerror(errno);
-	if (why)
-		problem("cannot share %s: %s", folder, why);
-	return !why;
+	return why;
 }
 
 /*D:500
  * Landlock of Linux 5.19, version 2, is the first that lets files move between
- * folders.  A kernel without it has the rules of share_names.c alone.
+ * folders.  A kernel without it has the server's own root and the filter alone.
  :*/
 static int restrict_to_folder(const struct share *share)
 {
@@ -94,24 +82,39 @@ static int restrict_to_folder(const struct share *share)
 		.parent_fd = share->root,
 	};
 
-	if (landlock_version() >= 2)
-		return landlock_restrict(&folder, 1);
-	problem("%s: this kernel has no Landlock of Linux 5.19, which would keep a guest that breaks into its launcher in this folder; share nothing with guests you do not trust",
-		share->folder);
-	return 0;
+	return share_has_landlock() ? landlock_restrict(&folder, 1) : 0;
+}
+
+bool share_has_landlock(void)
+{
+	return landlock_version() >= 2;
 }
 
 /* A mask of its own: the guest's kernel has applied the guest's already. */
-bool share_confine(struct share *share)
+static const char *confine(struct share *share)
 {
-	int error = unshare(CLONE_FS) ? -errno : 0;
+	int error;
 
-	if (!error) {
-		umask(0);
-		error = restrict_to_folder(share);
-	}
+	umask(0);
+	error = restrict_to_folder(share);
 	if (error)
-		problem("%s: cannot confine its thread: %s; `lguest check` tells more of this host",
-			share->folder, strerror(-error));
-	return !error && confine_thread(share->read_only ? THREAD_SHARE_RO : THREAD_SHARE);
+		return strerror(-error);
+	return confine_thread(share->read_only ? THREAD_SHARE_RO : THREAD_SHARE) ? NULL :
+	       "its server cannot be confined; `lguest check` tells more of this host";
+}
+
+const char *share_begin(struct share *share, const struct share_settings *settings)
+{
+	const char *why;
+
+	share->read_only = settings->read_only;
+	share->steady = settings->steady;
+	share->hidden = settings->hidden;
+	share->way = settings->way;
+	if (chdir(settings->folder))
+		return strerror(errno);
+	confine_process();	/* while /proc is there */
+	share->proc = share_enter();
+	why = share_open(share, ".");
+	return why ? why : confine(share);
 }

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A folder of the host that a guest sees: what the FUSE protocol asks for
- * (<linux/fuse.h>), done beneath one folder and nowhere else.
+ * (<linux/fuse.h>), done beneath one folder and nowhere else, by a process of its own.
  *
- *	share.c		the folder, and what its threads may do
+ *	share_link.c	(in the machine) the link to that process
+ *	share_process.c	the process begins
+ *	share_server.c	it gets a request, and gives its answer
+ *	share.c		the folder, and what its server may do
+ *	share_root.c	nothing else has a name
  *	share_request.c	from a request's bytes to an operation, and its answer
  *	share_folders.c	operations on what is in a folder
  *	share_names.c	operations on names
  *	share_files.c	operations on what a name stands for
+ *	share_attributes.c modes, owners and times
  *	share_nodes.c	what the guest knows: nodes and open files, both counted
  *	share_body.c	a request's names and structures, one after the other
- *	share_keeper.c	a process that changes modes, owners and times
  *	hiding.c	what the user hides and shows of --rootfs
  *	secrets.c	what is hidden if he says nothing
  *	hidden.c	is a name, or a file, hidden?
@@ -25,13 +29,13 @@
 #define LGUEST_SHARE_H
 
 #include <linux/fuse.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
 #include "devices/virtio/virtqueue.h"
 #include "hidden.h"
+#include "share_link.h"
 
 #define SHARES_MOST	8
 #define SHARE_TAG_MOST	36	/* bytes, not ended by NUL if all are used */
@@ -62,37 +66,47 @@ struct open_file {
 	struct folder_window *window;	/* what was read of a folder; or NULL */
 };
 
-/* All but the lock is under the lock, or does not change. */
 struct share {
-	const char *folder;
-	char tag[SHARE_TAG_MOST + 1];
-	const char *place;	/* in the guest's root, of a folder of --rw; or NULL */
 	bool read_only;
 	bool steady;		/* a root: the guest may believe its cache for long */
 	const struct hidden *hidden; /* what the guest does not see; or NULL */
 	uint16_t way;		/* of the folder itself */
 	bool give_away;		/* we are root: new files belong to the guest's user */
 	int root;		/* O_PATH */
-	int proc;		/* /proc/self/fd, where nodes are opened anew */
-	int keeper;		/* a socket, share_keeper.c; -1 if it is read-only */
-
-	pthread_mutex_t lock;
+	int proc;		/* /proc/self/fd, where nodes are opened anew; -1: not yet */
 	struct node *nodes;	/* by number; the root is FUSE_ROOT_ID, 0 is none */
 	uint32_t nodes_used, nodes_free;
 	uint32_t chains[SHARE_CHAINS];
 	struct open_file open[SHARE_OPEN_MOST];
 };
 
-/* share.c: false after a message. */
-bool share_open(struct share *share, const char *folder, bool read_only);
-/* The calling thread may use this folder, and little else. */
-bool share_confine(struct share *share);
+/*
+ * share.c: NULL, or why not.  In a process of its own: open the folder, and give up
+ * the rest.
+ */
+const char *share_begin(struct share *share, const struct share_settings *settings);
+/* Its first part: open, with no bounds. */
+const char *share_open(struct share *share, const char *folder);
+/* Does this kernel have what keeps the server's opens in the folder? */
+bool share_has_landlock(void);
+
+/*
+ * share_root.c: make the present folder the root folder.  Gives /proc/self/fd, or -1:
+ * all is as it was.
+ */
+int share_enter(void);
+
+/* share_server.c: do one request, whose sizes were checked. */
+void share_answer(struct share *share, struct share_window *window,
+		  const struct share_ask *ask, struct share_answer *answer);
+/* ... and one after the other, until the machine ends. */
+void share_serve(struct share *share, struct share_window *window, int socket);
 
 /*
  * share_request.c: one request.  Gives the number of bytes written to its in
  * parts, or VIRTIO_BAD with *rule.
  */
-uint32_t share_request(struct share *share, struct chain *chain, const char **rule);
+uint32_t share_request(struct share *share, struct chain *chain, enum share_rule *rule);
 
 struct request {
 	struct share *share;
@@ -115,7 +129,7 @@ int request_reply(struct request *r, const void *bytes, size_t size);
 
 /* share_nodes.c */
 bool nodes_init(struct share *share);
-/* How many descriptors the nodes and open files of all shares may have. */
+/* How many descriptors the nodes and open files may have. */
 void nodes_descriptors(unsigned int most);
 /* Forget everything but the root. */
 void nodes_reset(struct share *share);
@@ -142,20 +156,20 @@ struct open_file *open_file_get(struct request *r, uint64_t number, bool folder)
 void open_file_close(struct open_file *file);
 
 /*
- * share_keeper.c: what its process is asked for.  It gets the file as a
- * descriptor, and finds out by itself whether it lies in the share.
+ * share_nodes.c: give a file the one descriptor that /proc/self/fd is asked about;
+ * 0 or -errno.  And let it go.
  */
+int hold(int fd);
+void let_go(const struct share *share);
+
+/* share_attributes.c: 0 or -errno; only what lies in the folder at that moment. */
 enum change_kind { CHANGE_MODE, CHANGE_OWNER, CHANGE_TIMES };
 struct change {
 	uint32_t what;
 	uint32_t mode, uid, gid;
 	struct timespec times[2];
 };
-
-/* A socket to a keeper of this folder, or -errno. */
-int keeper_start(int root);
-/* 0 or -errno. */
-int keeper_ask(int keeper, int fd, const struct change *change);
+int change_file(const struct share *share, int fd, const struct change *change);
 
 /* The operations: bytes of the answer's body, or -errno. */
 /* share_names.c */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Operations on what a name stands for, and on open files.  Data goes straight
- * between the host's file and the guest's memory.
+ * between the host's file and the memory that the machine sees, too.
  * Read next: share_names.c.
  */
 #define _GNU_SOURCE 1
@@ -16,6 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "jail/fixed.h"
 #include "share.h"
 
 #define CACHE_SHORT	1	/* seconds: others change the folder too */
@@ -71,7 +72,7 @@ static int set_mode(struct request *r, unsigned int mode)
 	const struct change change = { .what = CHANGE_MODE, .mode = mode };
 
 	return S_ISLNK(r->node->type) ? -EOPNOTSUPP :
-	       keeper_ask(r->share->keeper, r->node->fd, &change);
+	       change_file(r->share, r->node->fd, &change);
 }
 
 static int set_owner(struct request *r, const struct fuse_setattr_in *in)
@@ -82,7 +83,7 @@ static int set_owner(struct request *r, const struct fuse_setattr_in *in)
 		.gid = in->valid & FATTR_GID ? in->gid : (gid_t)-1,
 	};
 
-	return keeper_ask(r->share->keeper, r->node->fd, &change);
+	return change_file(r->share, r->node->fd, &change);
 }
 
 static int set_size(struct request *r, const struct fuse_setattr_in *in)
@@ -122,7 +123,7 @@ static int set_times(struct request *r, const struct fuse_setattr_in *in)
 		time_to_set(in->valid, FATTR_MTIME, FATTR_MTIME_NOW, in->mtime, in->mtimensec),
 	} };
 
-	return keeper_ask(r->share->keeper, r->node->fd, &change);
+	return change_file(r->share, r->node->fd, &change);
 }
 
 int do_setattr(struct request *r)
@@ -148,7 +149,7 @@ int do_readlink(struct request *r)
 
 	if (!S_ISLNK(r->node->type))
 		return -EINVAL;
-	size = readlinkat(r->node->fd, "", target, sizeof(target));
+	size = readlinkat(r->node->fd, fixed_empty, target, sizeof(target));
 	return size < 0 ? -errno : request_reply(r, target, size);
 }
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,34 +16,35 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "jail/fixed.h"
 #include "share.h"
 
 #define WANTED	(STATX_BASIC_STATS | STATX_MNT_ID)
 
-static atomic_int descriptors;	/* that are left */
+static unsigned int descriptors;	/* that are left */
 
 void nodes_descriptors(unsigned int most)
 {
-	atomic_store(&descriptors, most);
+	descriptors = most;
 }
 
 static bool take_descriptor(void)
 {
-	if (atomic_fetch_sub(&descriptors, 1) > 0)
-		return true;
-	atomic_fetch_add(&descriptors, 1);
-	return false;
+	if (!descriptors)
+		return false;
+	descriptors--;
+	return true;
 }
 
 static void give_descriptor(int fd)
 {
 	close(fd);
-	atomic_fetch_add(&descriptors, 1);
+	descriptors++;
 }
 
 int node_status(const struct node *node, struct statx *status)
 {
-	return statx(node->fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, WANTED,
+	return statx(node->fd, fixed_empty, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, WANTED,
 		     status) ? -errno : 0;
 }
 
@@ -240,6 +240,21 @@ void nodes_reset(struct share *share)
 			drop(share, &share->nodes[i]);
 }
 
+/*
+ * The kernel's link to a descriptor, in /proc/self/fd, has its number for a name, and
+ * one such name is all that the filter knows.  What is held longer than needed would
+ * keep its place on the disk when it is removed.
+ */
+int hold(int fd)
+{
+	return dup2(fd, FIXED_HELD) < 0 ? -errno : 0;
+}
+
+void let_go(const struct share *share)
+{
+	dup2(share->root, FIXED_HELD);
+}
+
 /*D:530
  * A node's own descriptor cannot read or write.  The kernel's link to it in
  * /proc/self/fd opens the very same file anew, whatever has become of its name.
@@ -248,14 +263,17 @@ void nodes_reset(struct share *share)
  :*/
 int node_open(const struct share *share, const struct node *node, int flags)
 {
-	char name[16];
 	int fd;
 
 	if (!S_ISREG(node->type) && !S_ISDIR(node->type))
 		return S_ISLNK(node->type) ? -ELOOP : -ENXIO;
-	snprintf(name, sizeof(name), "%d", node->fd);
-	fd = openat(share->proc, name, flags | O_CLOEXEC | O_NOCTTY);
-	return fd < 0 ? -errno : fd;
+	fd = hold(node->fd);
+	if (!fd) {
+		fd = openat(share->proc, fixed_held, flags | O_CLOEXEC | O_NOCTTY);
+		fd = fd < 0 ? -errno : fd;
+	}
+	let_go(share);
+	return fd;
 }
 
 int open_file_add(struct share *share, const struct node *node, int fd, bool folder,

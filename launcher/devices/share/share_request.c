@@ -19,7 +19,6 @@
 
 #define BODY_MOST	(sizeof(struct fuse_mknod_in) + PATH_MAX + 2 * (NAME_MAX + 1))
 #define MINOR		31	/* of the protocol: the first with virtio-fs */
-#define WRITE_MOST	(1U << 20)
 #define INIT_LEAST	16	/* bytes of struct fuse_init_in that every version has */
 
 static int do_init(struct request *r)
@@ -34,9 +33,9 @@ static int do_init(struct request *r)
 			 FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES,
 		.max_background = 64,
 		.congestion_threshold = 48,
-		.max_write = WRITE_MOST,
+		.max_write = SHARE_DATA_MOST,
 		.time_gran = 1,
-		.max_pages = WRITE_MOST / 4096,
+		.max_pages = SHARE_DATA_MOST / 4096,
 	};
 
 	if (in->major != FUSE_KERNEL_VERSION || in->minor < MINOR)
@@ -148,7 +147,6 @@ static int perform(struct request *r, const struct operation *op)
 {
 	uint64_t body[(BODY_MOST + 7) / 8];
 	size_t size = (op->flags & DATA) ? op->takes : r->chain->out_size;
-	int result;
 
 	if (r->share->read_only && (op->flags & WRITES))
 		return -EROFS;
@@ -159,16 +157,12 @@ static int perform(struct request *r, const struct operation *op)
 	chain_read(r->chain, body, size);
 	r->at = (const uint8_t *)body;
 	r->left = size;
-	pthread_mutex_lock(&r->share->lock);
 	r->node = (op->flags & WHOLE) ? NULL : node_get(r->share, r->in.nodeid);
 	if (!(op->flags & WHOLE) && !r->node)
-		result = -ESTALE;
-	else if (r->node && r->node->hollow && (op->flags & WRITES))
-		result = -EROFS;
-	else
-		result = op->act(r);
-	pthread_mutex_unlock(&r->share->lock);
-	return result;
+		return -ESTALE;
+	if (r->node && r->node->hollow && (op->flags & WRITES))
+		return -EROFS;
+	return op->act(r);
 }
 
 static int result_of(struct request *r, const struct operation *op)
@@ -180,7 +174,7 @@ static int result_of(struct request *r, const struct operation *op)
 	return perform(r, op);
 }
 
-uint32_t share_request(struct share *share, struct chain *chain, const char **rule)
+uint32_t share_request(struct share *share, struct chain *chain, enum share_rule *rule)
 {
 	struct request r = { .share = share, .chain = chain };
 	struct fuse_out_header out = { .len = sizeof(out) };
@@ -189,7 +183,7 @@ uint32_t share_request(struct share *share, struct chain *chain, const char **ru
 	int result;
 
 	if (chain_read(chain, &r.in, sizeof(r.in)) != sizeof(r.in)) {
-		*rule = "a file request has no header";
+		*rule = SHARE_NO_HEADER;
 		return VIRTIO_BAD;
 	}
 	op = find(r.in.opcode);
@@ -198,7 +192,7 @@ uint32_t share_request(struct share *share, struct chain *chain, const char **ru
 		return 0;
 	}
 	if (chain_write(chain, &out, sizeof(out)) != sizeof(out)) {
-		*rule = "a file request has no room for its answer";
+		*rule = SHARE_NO_ROOM;
 		return VIRTIO_BAD;
 	}
 	result = result_of(&r, op);

@@ -2,8 +2,8 @@
 /*
  * Folders of the host in the guest (virtio standard 1.2, section 5.11): one
  * queue for what must not wait, one for all other requests, and a name by which
- * the guest mounts it.  What is in a request is share_request.c's.
- * Read next: share.c.
+ * the guest mounts it.  What is in a request is its server's, a process of its own.
+ * Read next: share_link.c.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -21,13 +21,20 @@
 #define DEFAULT_TAG	"share"
 #define RW_TAG		"lguest-rw-"
 
-static struct share *shares[SHARES_MOST];
+static struct fs {
+	struct share_link link;
+	char tag[SHARE_TAG_MOST + 1];
+	bool steady;
+	const char *place;	/* in the guest's root, of a folder of --rw; or NULL */
+} *shares[SHARES_MOST];
 static unsigned int count;
 static const char *root_folder;		/* of --rootfs; NULL if there is none */
 
 static uint32_t handle(struct virtio_queue *q, struct chain *chain)
 {
-	return share_request(q->device->state, chain, &q->ring.broken);
+	struct fs *fs = q->device->state;
+
+	return share_link_request(&fs->link, chain, &q->ring.broken);
 }
 
 static void serve(struct virtio_queue *q)
@@ -35,24 +42,19 @@ static void serve(struct virtio_queue *q)
 	virtio_each(q, handle);
 }
 
-static bool confine(struct virtio_device *device)
-{
-	return share_confine(device->state);
-}
-
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_FS,
 	.driver = "virtiofs",
 	.queues = 2,
+	.thread = THREAD_FS,
 	.serve = serve,
-	.confine = confine,
 };
 
-static void configure(struct virtio_device *device, const struct share *share)
+static void configure(struct virtio_device *device, const char *tag)
 {
 	struct virtio_fs_config config = { .num_request_queues = 1 };
 
-	memcpy(config.tag, share->tag, strlen(share->tag));
+	memcpy(config.tag, tag, strlen(tag));
 	memcpy(device->config, &config, sizeof(config));
 	device->config_size = sizeof(config);
 }
@@ -185,71 +187,82 @@ bool rw_check(const char *folder)
 }
 
 /* So much of it as the guest may see. */
-static void hide(struct share *share, const char *folder, bool secrets)
+static void hide(struct share_settings *settings, bool secrets)
 {
-	char *path = path_settle(folder);
+	char *path = path_settle(settings->folder);
 
-	share->hidden = hiding_of(secrets);
-	share->way = hidden_way_of(share->hidden, path ? path : folder);
+	settings->hidden = hiding_of(secrets);
+	settings->way = hidden_way_of(settings->hidden, path ? path : settings->folder);
 	/* Hidden by itself, or in a folder that is so, but asked for by name. */
-	if (share->way == WAY_HIDDEN)
-		share->way = WAY_NONE;
+	if (settings->way == WAY_HIDDEN)
+		settings->way = WAY_NONE;
 	free(path);
 }
 
-static struct virtio_device *create(const char *folder, const char *tag, bool read_only,
-				    bool steady, char *place)
+static void warn_of(const char *folder)
+{
+	if (!share_has_landlock())
+		problem("%s: this kernel has no Landlock of Linux 5.19, which would keep a guest that breaks into its launcher in this folder; share nothing with guests you do not trust",
+			folder);
+}
+
+static struct virtio_device *create(struct share_settings *settings, const char *tag,
+				    char *place)
 {
 	struct virtio_device *device = calloc(1, sizeof(*device));
-	struct share *share = calloc(1, sizeof(*share));
+	struct fs *fs = calloc(1, sizeof(*fs));
 	const char *why = NULL;
 
-	if (!device || !share)
+	if (!device || !fs)
 		why = "out of memory; free some";
 	else if (count == SHARES_MOST)
 		why = "a guest has 8 shares at most; leave one out";
 	else
 		why = wrong_tag(tag);
-	if (why)
-		problem("cannot share %s: %s", folder, why);
-	if (!why)
-		hide(share, folder, steady || place);
-	if (why || !share_open(share, folder, read_only)) {
-		free(share);
+	if (!why) {
+		hide(settings, settings->steady || place);
+		why = share_start(&fs->link, settings);
+	}
+	if (why) {
+		problem("cannot share %s: %s", settings->folder, why);
+		free(fs);
 		free(device);
 		return NULL;
 	}
-	strcpy(share->tag, tag);
-	share->steady = steady;
-	share->place = place;
-	configure(device, share);
-	if (!virtio_init(device, &kind, folder, share))
+	warn_of(settings->folder);
+	strcpy(fs->tag, tag);
+	fs->steady = settings->steady;
+	fs->place = place;
+	configure(device, tag);
+	if (!virtio_init(device, &kind, settings->folder, fs))
 		return NULL;
-	shares[count++] = share;
+	shares[count++] = fs;
 	return device;
 }
 
 /* Its parts stay for as long as the launcher lives. */
 struct virtio_device *share_create(const char *option)
 {
-	char *folder = strdup(option);
+	struct share_settings settings = { .folder = strdup(option) };
 	const char *tag;
-	bool read_only;
 
-	if (!folder)
+	if (!settings.folder)
 		return NULL;
-	tag = take_apart(folder, &read_only);
-	return create(folder, tag, read_only, false, NULL);
+	tag = take_apart((char *)settings.folder, &settings.read_only);
+	return create(&settings, tag, NULL);
 }
 
 struct virtio_device *rootfs_create(const char *folder)
 {
+	struct share_settings settings = { .folder = folder, .read_only = true, .steady = true };
+
 	root_folder = folder;
-	return create(folder, ROOT_TAG, true, true, NULL);
+	return create(&settings, ROOT_TAG, NULL);
 }
 
 struct virtio_device *rw_create(const char *folder)
 {
+	struct share_settings settings = { .folder = folder };
 	static unsigned int n;
 	char tag[SHARE_TAG_MOST], *place = place_in_root(folder);
 
@@ -258,7 +271,7 @@ struct virtio_device *rw_create(const char *folder)
 		return NULL;
 	}
 	snprintf(tag, sizeof(tag), RW_TAG "%u", n++);
-	return create(folder, tag, false, false, place);
+	return create(&settings, tag, place);
 }
 
 const struct share_place *share_places(void)
