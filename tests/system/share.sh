@@ -111,7 +111,9 @@ echo later >/tmp/outside/later
 ln -s /etc moving
 touch moved
 wait $pid
-is "L10 a guest with two shares ends well" 0 $?
+status=$?
+is "L10 a guest with two shares ends well" 0 $status
+[ $status = 0 ] || show /tmp/err
 is "L10 a file is read" content "$(answer read)"
 is "L10 a folder of 1000 entries" "1000 $(ls many | md5sum) 1000" "$(answer list)"
 is "L10 ... is removed with all that is in it" "all" "$(answer remove)$(ls full 2>/dev/null | wc -l | grep -v '^0')"
