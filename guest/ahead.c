@@ -12,7 +12,7 @@
  * Only Linux touches its tables here: handle_mm_fault() is called as for a fault,
  * from task work, so as any other code of the process on its way back to user.
  * The kernel's parameter lguest.faultahead=0 turns it off.
- * Read next: time.c.
+ * Read next: fault.c.
  */
 #include <linux/memcontrol.h>
 #include <linux/mm.h>

@@ -8,27 +8,21 @@
  * Forcing X86_FEATURE_XENPV makes Linux choose, when it patches itself, the
  * entry code for a kernel that does not run at ring 0: no swapgs, no CR3
  * switch, no stack switch.  Xen's drivers stay asleep.
- * Read next: cpuid.c.
+ * Read next: end.c.
  */
 #include <linux/acpi.h>
-#include <linux/console.h>
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/kernel.h>
 #include <linux/memblock.h>
 #include <linux/nmi.h>
-#include <linux/notifier.h>
-#include <linux/panic_notifier.h>
-#include <linux/pm.h>
-#include <linux/reboot.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <asm/cpufeature.h>
 #include <asm/desc.h>
 #include <asm/paravirt.h>
 #include <asm/pci_x86.h>
-#include <asm/reboot.h>
 #include <asm/setup.h>
 #include <asm/smp.h>
 #include <asm/tlbflush.h>
@@ -46,85 +40,6 @@
 
 /* See arch_setup(): Linux's own business. */
 extern unsigned int sysctl_compaction_proactiveness;
-/* See patch_text(). */
-extern char xen_iret[], early_xen_iret_patch[], this_cpu_cmpxchg16b_emu[];
-
-/*G:110
- * The end.  text appears in the launcher's last message.
-:*/
-
-/**
- * lguest_shutdown() - end the guest
- * @text: why, at most 255 characters
- * @reason: LGUEST_SHUTDOWN_*
- *
- * Does not return.
- */
-void lguest_shutdown(const char *text, unsigned long reason)
-{
-	static char buffer[256];	/* at an address that layer_pa() knows */
-
-	strscpy(buffer, text, sizeof(buffer));
-	for (;;)
-		hcall(LHCALL_SHUTDOWN, layer_pa(buffer), reason, 0);
-}
-
-/* A trap for which there is no handler yet: the layer or the image is wrong. */
-void lguest_unexpected(void)
-{
-	static char text[200];
-	struct lguest_event *e = &lguest_shared.event;
-
-	snprintf(text, sizeof(text),
-		 "Unexpected trap %llu error %#llx at %#llx, cr2 %#llx rsp %#llx",
-		 e->vector, e->error, e->rip, lguest_shared.cr2, e->rsp);
-	lguest_shutdown(text, LGUEST_SHUTDOWN_CRASH);
-}
-
-static int panic_event(struct notifier_block *self, unsigned long event,
-		       void *text)
-{
-	console_flush_on_panic(CONSOLE_FLUSH_PENDING);
-	lguest_shutdown(text, LGUEST_SHUTDOWN_CRASH);
-	return NOTIFY_DONE;
-}
-
-/* Last, so that all others have their say. */
-static struct notifier_block panic_block = {
-	.notifier_call	= panic_event,
-	.priority	= INT_MIN,
-};
-
-static void power_off(void)
-{
-	lguest_shutdown("Power down", LGUEST_SHUTDOWN_POWEROFF);
-}
-
-static void restart(char *command)
-{
-	lguest_shutdown("Restart", LGUEST_SHUTDOWN_RESTART);
-}
-
-static void emergency_restart_now(void)
-{
-	restart(NULL);
-}
-
-static void nothing(void)
-{
-}
-
-static void setup_machine_ops(void)
-{
-	machine_ops.restart = restart;
-	machine_ops.emergency_restart = emergency_restart_now;
-	machine_ops.halt = power_off;
-	machine_ops.power_off = power_off;
-	machine_ops.shutdown = nothing;
-	/* Without it reboot(2) turns a power-off into a halt. */
-	pm_power_off = power_off;
-	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
-}
 
 /*G:120
  * One CPU for now: nobody else needs to be stopped.
@@ -218,6 +133,16 @@ static void arch_setup(void)
 	request_resource(&ioport_resource, &no_ports);
 }
 
+/*G:420
+ * In place of native_init_IRQ(): all gates of the IDT, which also installs the
+ * stubs through which vectors 0x30.. reach the lines of irq.c.
+:*/
+static void init_irq(void)
+{
+	idt_setup_apic_and_irq_gates();
+	setup_console();
+}
+
 static int before_devices(void)
 {
 	no_sleep_states();
@@ -227,45 +152,6 @@ static int before_devices(void)
 	add_virtio_devices();
 	setup_power_button();
 	return 0;
-}
-
-/*G:150
- * Places of Linux's text that no op reaches.  Under XENPV Linux returns
- * to user by way of xen_iret, and to itself by way of a jump that is there to
- * be patched: both become jumps to lguest_iret, before the first trap needs
- * one.  The third executes `cli` before Linux has patched itself.  Others are
- * functions of which the layer has its own (privileged.c, absent.c, poke.c).
-:*/
-
-/**
- * patch_jump() - code of the kernel's becomes a jump
- * @at: its first byte, or NULL: this kernel does not have it
- * @to: where to
- *
- * Before anything write-protects the kernel's text.
- */
-void patch_jump(char *at, const void *to)
-{
-	s32 distance;
-
-	if (!at)
-		return;
-	/* Kernels with IBT look for an ENDBR where they put one. */
-	if (!memcmp(at, "\xf3\x0f\x1e\xfa", 4))
-		at += 4;
-	/* And tracers for a call to them, of which Linux makes no operation. */
-	if (*at == '\xe8')
-		at += 5;
-	distance = (char *)to - (at + 5);
-	at[0] = 0xe9;
-	memcpy(at + 1, &distance, sizeof(distance));
-}
-
-static void patch_text(void)
-{
-	patch_jump(xen_iret, lguest_iret);
-	patch_jump(early_xen_iret_patch, lguest_iret);
-	patch_jump(this_cpu_cmpxchg16b_emu, lguest_cmpxchg16b);
 }
 
 /*G:160
@@ -324,6 +210,7 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 	setup_platform();
 	setup_machine_ops();
 	setup_time_ops();
+	x86_init.irqs.intr_init = init_irq;
 	x86_init.oem.arch_setup = arch_setup;
 	x86_init.iommu.iommu_init = before_devices;
 	reserve_layer();

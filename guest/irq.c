@@ -94,16 +94,6 @@ int lguest_setup_irq(unsigned int line)
 	return irq;
 }
 
-/*G:420
- * In place of native_init_IRQ(): all gates of the IDT, which also installs the
- * stubs through which vectors 0x30.. reach the interrupts above.
-:*/
-static void init_irq(void)
-{
-	idt_setup_apic_and_irq_gates();
-	setup_console();
-}
-
 /**
  * setup_irq_ops() - fill pv_ops.irq and x86_init.irqs
  */
@@ -119,7 +109,6 @@ void setup_irq_ops(void)
 
 	legacy_pic = &null_legacy_pic;
 	x86_init.irqs.pre_vector_init = x86_init_noop;
-	x86_init.irqs.intr_init = init_irq;
 	x86_init.irqs.intr_mode_select = x86_init_noop;
 	x86_init.irqs.intr_mode_init = x86_init_noop;
 }

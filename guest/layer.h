@@ -11,6 +11,34 @@
 
 #include <lguest/guest.h>
 
+/*G:006
+ * The order of the files: each uses those above it, and one below only where that is
+ * said.  tests/system/order.sh holds it.
+ *
+ *	entry.S		where the CPU comes in, and goes out
+ *		but lguest_start_kernel: the guest begins
+ *		but lguest_unexpected, lguest_sort_fault, lguest_is_sysenter: C code decides
+ *		but linux_page_fault, linux_general_protection: Linux's goes on
+ *	end.c		the end of a guest
+ *	patch.c		jumps in Linux's code
+ *	cpuid.c		CPUID
+ *	emulator.c	for an emulator's sake
+ *	vdso.c		what Linux gives to its programs
+ *	irq.c		interrupts
+ *	mmu.c		CR3, flushes, page tables
+ *	privileged.c	privileged instructions of rare paths
+ *	absent.c	what this machine has not
+ *	poke.c		writing to Linux's text
+ *	ahead.c		pages before they are asked for
+ *	fault.c		page faults
+ *	time.c		clocks and the timer
+ *	console.c	the consoles
+ *	bus.c		the devices
+ *	power.c		the power button
+ *	cpu.c		registers, segments, the IDT
+ *	boot.c		the first C code, which sets up all of these
+:*/
+
 /* Where layer.lds puts the layer. */
 #define LAYER_VA	0xfffffffffee00000
 #define LAYER_PA	0x800000
@@ -69,9 +97,13 @@ extern char lguest_page_fault[], lguest_general_protection[];
 extern void *linux_page_fault, *linux_general_protection;
 extern u32 lguest_flush_later, lguest_ring_waits;
 
-/* boot.c */
+/* end.c */
 void lguest_shutdown(const char *text, unsigned long reason);
+void setup_machine_ops(void);
+
+/* patch.c */
 void patch_jump(char *at, const void *to);
+void patch_text(void);
 
 /* emulator.c */
 void skip_sync_irets(void);
@@ -108,6 +140,7 @@ void setup_fault_ahead(void);
 unsigned long lguest_read_cr3(void);
 void lguest_flush_page(unsigned long address, bool later);
 unsigned long *lguest_entry_of(unsigned long address);
+unsigned long lguest_rights_of(unsigned long address);
 void lguest_do_late_calls(void);
 void setup_mmu_ops(void);
 

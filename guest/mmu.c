@@ -160,8 +160,6 @@ static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 	hcall_later(LHCALL_DROP_SPACE, __pa(pgd), 0);
 }
 
-void *linux_page_fault;
-
 static unsigned long table_at(unsigned long entry)
 {
 	return page_offset_base + (entry & PTE_PFN_MASK);
@@ -174,7 +172,7 @@ static unsigned long *entry_in(unsigned long table, unsigned long address,
 }
 
 /* The rights of all entries on the path together, or 0 if there is no page. */
-static unsigned long rights_of(unsigned long address)
+unsigned long lguest_rights_of(unsigned long address)
 {
 	unsigned long table = table_at(current_cr3), rights = ~0UL, nx = 0;
 	int shift;
@@ -207,62 +205,6 @@ unsigned long *lguest_entry_of(unsigned long address)
 		table = table_at(entry);
 	}
 	return entry_in(table, address, PAGE_SHIFT);
-}
-
-static bool allowed(unsigned long rights, unsigned long code, bool user)
-{
-	if (code & X86_PF_WRITE && !(rights & _PAGE_RW))
-		return false;
-	if (user)
-		return rights & _PAGE_USER &&
-		       !(code & X86_PF_INSTR && rights & _PAGE_NX);
-	/* The kernel never executes below. */
-	return !(code & X86_PF_INSTR);
-}
-
-/*G:515
- * Faults at user addresses come to us before the Host has looked at them.  If our
- * tables allow the access, the Host's shadow tables just lack the entry: it is
- * asked for one as part of the return.  If not, Linux will put things right,
- * and the Host may make its entry when it returns: a fresh page then costs one
- * visit to the Host in all.
-:*/
-/**
- * lguest_sort_fault() - whose is this page fault?
- * @frame: with the real CPU's error code, which is made the guest's own
- *
- * Return: 1 if it is the Host's, 0 if it is Linux's.
- */
-int lguest_sort_fault(struct fault_frame *frame);
-
-int lguest_sort_fault(struct fault_frame *frame)
-{
-	unsigned long address = lguest_shared.cr2, rights, code;
-	bool user = frame->cs & 3, refused;
-
-	/* Of the kernel at its own addresses: the Host did look at it. */
-	if (!user && (long)address < 0)
-		return 0;
-	/* The Host did, too: SIGSEGV, as with a kernel that knows keys. */
-	if (frame->error & X86_PF_PK)
-		return 0;
-	code = (frame->error & (X86_PF_WRITE | X86_PF_INSTR)) |
-	       (user ? X86_PF_USER : 0);
-	rights = rights_of(address);
-	refused = (long)address < 0 || !allowed(rights, code, user);
-
-	lguest_shared.fill_address = address;
-	lguest_shared.fill_error = code | LGUEST_FILL_HINT;
-	if (rights && !refused) {
-		lguest_shared.fill_error |= LGUEST_FILL_STRICT;
-		return 1;
-	}
-	frame->error = rights ? code | X86_PF_PROT : code;
-	if (!rights && user && code & X86_PF_WRITE)
-		lguest_note_fault(address);
-	if (user && (address ^ frame->sp) >> PAGE_SHIFT)
-		lguest_note_stack(frame->sp);
-	return 0;
 }
 
 /*G:520
