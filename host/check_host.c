@@ -2,7 +2,7 @@
 /*
  * Is this a machine that we know?  Asked when the module is loaded, and of each CPU
  * that comes later.  The sentences are in host_rules.h.
- * Read next: selftest.c.
+ * Read next: module.c.
  */
 #include <linux/cc_platform.h>
 #include <linux/cpuhotplug.h>

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The Host: loading and unloading, and the loop that runs a vCPU.
- * Read next: segments.c.
+ * The loop that runs a vCPU.
+ * Read next: end.c.
  */
 #include <linux/cpu.h>
 #include <linux/interrupt.h>
 #include <linux/log2.h>
-#include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -18,60 +17,6 @@
 #include "compat/fpu.h"
 #include "compat/host_work.h"
 #include "compat/split_lock.h"
-
-/*H:125
- * The end of a guest, from wherever it is noticed, and how one makes a vCPU look
- * around.  A guest that broke a rule ends with a sentence that says which.
-:*/
-
-/* The first reason is kept: an allocated sentence, or an errno. */
-void end_guest(struct lguest *lg, char *reason)
-{
-	unsigned int i;
-
-	if (cmpxchg(&lg->dead, NULL, reason) != NULL && !IS_ERR(reason))
-		kfree(reason);
-	for (i = 0; i < lg->nr_cpus; i++)
-		kick_cpu(&lg->cpus[i]);
-	wake_up_all(&lg->breakers);
-}
-
-/**
- * kill_guest() - end a guest, with a sentence
- * @cpu: the vCPU that did it
- * @fmt: as for printf, with its arguments
- *
- * The first reason is kept.  Callers go on with harmless values: the guest does
- * not run again, and read() gives the sentence to the launcher.
- */
-void kill_guest(struct lg_cpu *cpu, const char *fmt, ...)
-{
-	struct lguest *lg = cpu->lg;
-	va_list args;
-	char *reason;
-
-	if (READ_ONCE(lg->dead))
-		return;
-	va_start(args, fmt);
-	reason = kvasprintf(GFP_ATOMIC, fmt, args);
-	va_end(args);
-	end_guest(lg, reason ?: ERR_PTR(-ENOMEM));
-}
-
-/*
- * Make a vCPU look around: wake it if it sleeps, interrupt it if it runs.  It is
- * woken from sleep_halted() only, not from wherever else its task may wait for
- * something.  Who calls has made a change, then looks at asleep; the vCPU says that
- * it sleeps, then looks for changes; so one of them sees the other.
- */
-void kick_cpu(struct lg_cpu *cpu)
-{
-	smp_mb();
-	if (READ_ONCE(cpu->asleep))
-		wake_up_process(cpu->tsk);
-	else if (cpu->tsk)
-		kick_process(cpu->tsk);
-}
 
 static void count_visit(struct lg_cpu *cpu)
 {
@@ -452,73 +397,3 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 	}
 	return lg->dead == LG_DEAD_RESTART ? -ERESTART : -ENOENT;
 }
-
-/*H:130
- * Loading and unloading.  What is done here is undone there, in turn.
-:*/
-
-static bool selftest;
-module_param(selftest, bool, 0444);
-MODULE_PARM_DESC(selftest, "make no device, but try all that guests need on each CPU");
-
-static int __init init(void)
-{
-	int err;
-
-	err = check_host();
-	if (err)
-		return err;
-	err = init_switcher();
-	if (err)
-		goto err_forget_host;
-	init_fpu_size();
-	err = init_syscall_msrs();
-	if (err)
-		goto err_free_switcher;
-	err = init_predictions();
-	if (err)
-		goto err_free_syscall_msrs;
-	err = init_shrinker();
-	if (err)
-		goto err_free_predictions;
-	init_clock();
-	init_stats();
-	/* Last: from here on anyone may open it. */
-	err = selftest ? run_selftest() : init_device();
-	if (err)
-		goto err_free_stats;
-	return 0;
-
-err_free_stats:
-	free_stats();
-	free_clock();
-	free_shrinker();
-err_free_predictions:
-	free_predictions();
-err_free_syscall_msrs:
-	free_syscall_msrs();
-err_free_switcher:
-	free_switcher();
-err_forget_host:
-	forget_host();
-	return err;
-}
-
-static void __exit fini(void)
-{
-	if (!selftest)
-		free_device();
-	free_stats();
-	free_clock();
-	free_shrinker();
-	free_predictions();
-	free_syscall_msrs();
-	flush_all_cpus();
-	free_switcher();
-	forget_host();
-}
-
-module_init(init);
-module_exit(fini);
-MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("lguest: virtual machines without hardware support");

@@ -5,6 +5,7 @@
  * and what we must learn from it when the guest comes back.
  * Read next: memory.c.
  */
+#include <linux/mem_encrypt.h>
 #include <asm/cpufeature.h>
 #include <asm/segment.h>
 #include "lg.h"
@@ -47,6 +48,18 @@ void note_direct(struct lg_cpu *cpu)
 	cpu->user = state->user;
 	cpu->root = lg->roots[state->spaces[n].index];
 	cpu->root->last_use = lg->root_clock;
+}
+
+/**
+ * root_cr3() - the CR3 of one view of an address space
+ * @root: the space
+ * @view: LG_KERNEL or LG_USER
+ *
+ * Without a PCID.
+ */
+u64 root_cr3(struct lg_root *root, enum lg_view view)
+{
+	return __pa(root->pml5[view] ?: root->pml4[view]) | sme_me_mask;
 }
 
 /* Only the PCIDs stay, and the first load will flush. */

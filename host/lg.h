@@ -26,6 +26,50 @@
 #include <lguest/guest.h>
 #include "switcher.h"
 
+/*H:005
+ * The order of the files: each uses those above it, and one below only where that is
+ * said.  tests/system/order.sh holds it.
+ *
+ *	end.c			the end of a guest, from wherever it is noticed
+ *	stats.c			counters, for who looks
+ *	check_host.c		what a host must have
+ *	predictions.c		what the CPU predicts, each guest's own
+ *	switcher.S		between the host and the guest
+ *	switcher_map.c		its pages, in slot 256
+ *	syscall_msrs.c		where system calls lead
+ *	clock.c			time and date
+ *	memory.c		guest-physical memory
+ *	tlb.c			which CPUs may still know an old entry
+ *	direct.c		what the Switcher does by itself
+ *	eventfd.c		what tells the launcher of a NOTIFY
+ *	shadow_tables.c		shadow tables: which there are, and what they hold
+ *		but new_table_page, free_table_page: the pages of its tables
+ *		but refill_spare_tables, free_spare_tables: those of the next ones
+ *		but send_to_limbo, empty_limbo: where they wait until no CPU knows them
+ *		but sync_lower_half, sync_needs_rest: a space that is loaded again is brought up to date
+ *	notifier.c		the launcher's memory changes
+ *	shadow_memory.c		the pages of shadow tables
+ *	shrink.c		... which the host wants back
+ *	page_walk.c		the guest's page tables
+ *	device_access.c		stores to devices that are an eventfd's
+ *	segments.c		FPU, TLS, and entering a guest
+ *	step.c			single steps
+ *	interrupts_and_traps.c	why a guest came out, and what it gets
+ *		but demand_page, fill_stack: a page fault
+ *		but do_hypercall: a call
+ *	irqfd.c			what lets the launcher raise an interrupt
+ *	timer.c			a vCPU's timer
+ *	page_tables.c		a fault becomes a shadow entry
+ *	page_sync.c		flushes: shadow entries become the guest's again
+ *	hypercalls.c		the calls
+ *	core.c			the loop that runs a vCPU
+ *	dev.c			the device
+ *	selftest_tables.c	the self-test's first stage
+ *		but selftest_failed, selftest_say: its words, the same for all stages
+ *	selftest.c		the self-test
+ *	module.c		loading and unloading
+:*/
+
 /*H:010
  * A guest-physical address.  Not a number and not a pointer, so that it
  * cannot be used without going through memory.c, where it is checked.
@@ -359,11 +403,13 @@ struct lguest {
 /* One dead value is no sentence but an errno for read(). */
 #define LG_DEAD_RESTART ((char *)ERR_PTR(-ERESTART))
 
-/* core.c */
-ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size);
+/* end.c */
 __printf(2, 3) void kill_guest(struct lg_cpu *cpu, const char *fmt, ...);
 void end_guest(struct lguest *lg, char *reason);
 void kick_cpu(struct lg_cpu *cpu);
+
+/* core.c */
+ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size);
 bool take_async_fault(struct lg_cpu *cpu);
 void wait_for_host_page(struct lg_cpu *cpu);
 
@@ -441,6 +487,7 @@ void start_clock(struct lg_cpu *cpu);
 void write_times(struct lg_cpu *cpu);
 
 /* direct.c */
+u64 root_cr3(struct lg_root *root, enum lg_view view);
 void prepare_direct(struct lg_cpu *cpu);
 void note_direct(struct lg_cpu *cpu);
 void remember_space(struct lg_cpu *cpu, u64 cr3);
@@ -483,7 +530,6 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3);
 enum lg_next new_space(struct lg_cpu *cpu, u64 cr3);
 void drop_space(struct lg_cpu *cpu, u64 cr3);
 int refill_spares(struct lg_cpu *cpu);
-u64 root_cr3(struct lg_root *root, enum lg_view view);
 void zap_launcher_range(struct lguest *lg, unsigned long start,
 			unsigned long end, bool may_rest);
 

@@ -16,23 +16,6 @@
 #include "lg.h"
 #include "page_tables.h"
 
-/**
- * entry_stale() - may a shadow entry be wrong?
- * @then: the guest's entry that it was made from
- * @now: the guest's entry as it is
- *
- * Accessed or dirty bits that the guest cleared count: it wants to see them
- * set again.  Bits that appear, and the software's own, do not.
- */
-bool entry_stale(u64 then, u64 now)
-{
-	u64 exact = FRAME | _PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_PSE |
-		    _PAGE_NX;
-
-	return ((then ^ now) & exact) ||
-	       (then & ~now & (_PAGE_ACCESSED | _PAGE_DIRTY));
-}
-
 /*
  * Did a leaf only become read-only, or clean, as all pages of a process do when
  * it forks?  Its shadow entry then stays, for reading.

@@ -109,6 +109,23 @@ static u64 leaf_entry(struct walk *w, u64 frame, bool writable)
 	return entry;
 }
 
+/**
+ * entry_stale() - may a shadow entry be wrong?
+ * @then: the guest's entry that it was made from
+ * @now: the guest's entry as it is
+ *
+ * Accessed or dirty bits that the guest cleared count: it wants to see them
+ * set again.  Bits that appear, and the software's own, do not.
+ */
+bool entry_stale(u64 then, u64 now)
+{
+	u64 exact = FRAME | _PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_PSE |
+		    _PAGE_NX;
+
+	return ((then ^ now) & exact) ||
+	       (then & ~now & (_PAGE_ACCESSED | _PAGE_DIRTY));
+}
+
 /*H:630
  * Find, or make, the shadow table of @level on the path to w->address.  An
  * entry on the way that came from a guest entry which is no longer there is
@@ -293,6 +310,18 @@ static enum lg_next not_ram(struct lg_cpu *cpu, struct walk *w, u32 error)
 	if (access_device(cpu, gpa, error))
 		return LG_RUN;
 	return exit_to_device(cpu, gpa, error);
+}
+
+/* The guest's own page fault; why is what the error code has besides. */
+static void give_fault(struct lg_cpu *cpu, u64 address, u32 error, u32 why)
+{
+	u32 code = (error & (X86_PF_WRITE | X86_PF_INSTR)) | why |
+		   (cpu->user ? X86_PF_USER : 0);
+
+	if (cpu->shared)
+		cpu->shared->cr2 = address;
+	count(cpu, LG_COUNT_GUEST_FAULTS);
+	deliver_trap(cpu, X86_TRAP_PF, code);
 }
 
 /* LG_LEAVE: it is device memory. */

@@ -74,7 +74,6 @@ u64 reserved_bits(u64 entry, int level);
 enum walk_result walk_guest(struct lg_cpu *cpu, struct walk *w);
 int set_accessed_dirty(struct lg_cpu *cpu, struct walk *w, bool write);
 u32 violation(struct lg_cpu *cpu, struct walk *w, u32 error);
-void give_fault(struct lg_cpu *cpu, u64 address, u32 error, u32 why);
 
 /* shadow_tables.c */
 struct shadow_table *table_of(u64 entry);
@@ -101,11 +100,11 @@ unsigned long empty_limbo(struct lguest *lg, unsigned long most);
 void make_room(struct lguest *lg);
 
 /* page_tables.c */
+bool entry_stale(u64 then, u64 now);
 void fill_quietly(struct lg_cpu *cpu, struct walk *w, struct shadow_table *t,
 		  unsigned int i, u64 guest);
 
 /* page_sync.c */
-bool entry_stale(u64 then, u64 now);
 bool sync_needs_rest(struct lg_cpu *cpu, unsigned long nr);
 void sync_lower_half(struct lg_cpu *cpu, struct lg_root *root);
 

@@ -150,17 +150,6 @@ u32 violation(struct lg_cpu *cpu, struct walk *w, u32 error)
 	return 0;
 }
 
-void give_fault(struct lg_cpu *cpu, u64 address, u32 error, u32 why)
-{
-	u32 code = (error & (X86_PF_WRITE | X86_PF_INSTR)) | why |
-		   (cpu->user ? X86_PF_USER : 0);
-
-	if (cpu->shared)
-		cpu->shared->cr2 = address;
-	count(cpu, LG_COUNT_GUEST_FAULTS);
-	deliver_trap(cpu, X86_TRAP_PF, code);
-}
-
 /**
  * read_virtual() - copy from the guest's present address space
  * @cpu: the vCPU

@@ -419,18 +419,6 @@ void drop_space(struct lg_cpu *cpu, u64 cr3)
 	spin_unlock(&lg->lock);
 }
 
-/**
- * root_cr3() - the CR3 of one view of an address space
- * @root: the space
- * @view: LG_KERNEL or LG_USER
- *
- * Without a PCID.
- */
-u64 root_cr3(struct lg_root *root, enum lg_view view)
-{
-	return __pa(root->pml5[view] ?: root->pml4[view]) | sme_me_mask;
-}
-
 /* Drop the leaves for some frames; what the others point to is noted afresh. */
 static void zap_in_table(struct lguest *lg, struct shadow_table *t, u64 first,
 			 u64 end)
