@@ -5,7 +5,7 @@
  * command's output and errors) and hvc3 (what it tells the launcher: "ready", "exit N";
  * what it hears from there: "size ROWS COLUMNS", when the user's terminal has got a new
  * size).
- * Read next: modules.c.
+ * Read next: boot/agent/agent.c.
  */
 #include "initramfs.h"
 
@@ -30,6 +30,17 @@
 SCRIPT(init);
 SCRIPT(enter);
 SCRIPT(lease);
+
+/*L:228
+ * A program, not a script: it runs commands for `lguest exec` in a guest with a name.
+ :*/
+__asm__(".pushsection .rodata\n"
+	".globl guest_agent, guest_agent_end\n"
+	"guest_agent:\n"
+	".incbin \"boot/agent/agent\"\n"
+	"guest_agent_end:\n"
+	".byte 0\n"
+	".popsection");
 
 /*L:229
  * What the power button starts.

@@ -85,6 +85,7 @@ static void write_settings(FILE *out, const struct session *session)
 	else
 		fputs("LG_SIZE=\n", out);
 	fprintf(out, "LG_SHARES='%s'\n", session->shares ? session->shares : "");
+	fprintf(out, "LG_AGENT=%s\n", session->agent ? "1" : "");
 	fprintf(out, "LG_DHCP='%s'\n", session->dhcp ? session->dhcp : "");
 	fprintf(out, "LG_ROOT=%s\n", session->rootfs ? ROOT_TAG : "");
 	if (session->report_order)
@@ -166,6 +167,9 @@ bool pack_initramfs(const struct session *session, const void *busybox,
 	archive_file(archive, "lguest/enter", 0755, guest_enter, strlen(guest_enter));
 	archive_file(archive, "lguest/lease", 0755, guest_lease, strlen(guest_lease));
 	archive_file(archive, "lguest/poweroff", 0755, guest_poweroff, strlen(guest_poweroff));
+	if (session->agent)
+		archive_file(archive, "lguest/agent", 0755, guest_agent,
+			     guest_agent_end - guest_agent);
 	archive_file(archive, "etc/passwd", 0644, users, strlen(users));
 	archive_file(archive, "etc/group", 0644, groups, strlen(groups));
 	archive_file(archive, "etc/profile", 0644, profile, strlen(profile));

@@ -17,6 +17,7 @@ struct session {
 	const char *term;	/* its TERM, or NULL */
 	const char *shares;	/* tags to mount, with spaces between, or NULL */
 	const struct share_place *places; /* folders to mount in the root; or NULL */
+	bool agent;		/* `lguest exec` may come */
 	const char *dhcp;	/* cards that get an address so, with spaces, or NULL */
 	const char *rootfs;	/* the command runs in the share ROOT_TAG, or NULL */
 	const char *folder;	/* ... there, if it exists; or NULL */
@@ -38,5 +39,7 @@ bool pack_initramfs(const struct session *session, const void *busybox,
 extern const char guest_init[], guest_poweroff[];
 /* What it enters another root with, and what does as DHCP says. */
 extern const char guest_enter[], guest_lease[];
+/* The program that runs commands there. */
+extern const char guest_agent[], guest_agent_end[];
 
 #endif /* LGUEST_INITRAMFS_H */

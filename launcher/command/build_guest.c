@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "boot/initramfs.h"
 #include "boot/load.h"
 #include "console/output.h"
+#include "control/place.h"
 #include "devices/devices.h"
 #include "hardware/host.h"
 #include "lguest.h"
@@ -83,6 +85,24 @@ static int open_host(void)
  :*/
 #define SMALL_REPORT_ORDER	4
 
+const char *run_agent_socket(const struct run_settings *set)
+{
+	static char path[PATH_MAX];
+	const char *given = set->devices[DEVICE_vsock].items[0];
+	size_t used = 0;
+
+	if (!set->name || set->initrd)
+		return NULL;
+	if (!given)
+		return place_vsock(set->name, path, sizeof(path)) ? path : "";
+	if (*given != '/' && getcwd(path, sizeof(path) - 1)) {
+		used = strlen(path);
+		path[used++] = '/';
+	}
+	snprintf(path + used, sizeof(path) - used, "%s", given);
+	return path;
+}
+
 static void describe_session(const struct run_settings *set, const char *release,
 			     struct session *session)
 {
@@ -91,6 +111,7 @@ static void describe_session(const struct run_settings *set, const char *release
 	session->drivers = devices_drivers(run_rootfs(set) ? "overlay" : NULL);
 	session->shares = share_tags();
 	session->places = share_places();
+	session->agent = run_agent_socket(set);
 	session->dhcp = net_dhcp_cards();
 	if (set->memory < MEMORY_HUGE_FROM)
 		session->report_order = SMALL_REPORT_ORDER;
@@ -136,6 +157,7 @@ static bool add_devices(struct guest *guest, const struct run_settings *set)
 		DEVICE_KINDS(K)
 #undef K
 	};
+	const char *agent = run_agent_socket(set);
 	unsigned int i, j;
 
 	if (!hiding_begin(run_rootfs(set), &set->hide, &set->show))
@@ -144,8 +166,11 @@ static bool add_devices(struct guest *guest, const struct run_settings *set)
 		for (j = 0; j < set->devices[i].count; j++)
 			if (!add_device(guest, create[i](set->devices[i].items[j])))
 				return false;
-	return add_device(guest, rng_create()) &&
-	       add_device(guest, balloon_create(&guest->memory));
+	if (!add_device(guest, rng_create()) ||
+	    !add_device(guest, balloon_create(&guest->memory)))
+		return false;
+	return !agent || set->devices[DEVICE_vsock].count ||
+	       add_device(guest, vsock_create_closed(agent));
 }
 
 /* The kernel's release, which names the folder of its modules. */

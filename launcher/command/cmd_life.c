@@ -2,7 +2,7 @@
 /*
  * `lguest list`, `stop`, `pause`, `resume`, `logs` and `wait`: short words with the
  * launchers of guests that have a name.
- * Read next: control/detach.c.
+ * Read next: agent_call.c.
  */
 #include <errno.h>
 #include <inttypes.h>

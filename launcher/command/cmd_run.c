@@ -249,6 +249,7 @@ static bool take_name(const struct run_settings *set)
 		.name = set->name,
 		.port = set->command && set->terminal ? LGUEST_PORT_STDOUT :
 							LGUEST_PORT_CONSOLE,
+		.exec = run_agent_socket(set),
 		.keep = set->detach,
 	};
 

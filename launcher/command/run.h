@@ -42,6 +42,12 @@ int run_read_settings(int argc, char **argv, struct run_settings *set);
 /* In the background, reading from the terminal would stop us. */
 bool run_may_read_stdin(const struct run_settings *set);
 
+/*
+ * Where `lguest exec` finds the agent of a guest with a name: its vsock.  NULL: the
+ * guest has no agent; "": after a message.
+ */
+const char *run_agent_socket(const struct run_settings *set);
+
 /* Everything before the Host is asked for a guest.  False after a message. */
 bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *entry);
 

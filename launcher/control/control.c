@@ -197,14 +197,16 @@ static json_t *tell_status(struct control *c)
 
 	if (!resident_read(c->smaps, &c->guest->memory, &resident))
 		return failed("cannot read /proc/self/smaps");
-	return json_pack("{s:b,s:s,s:i,s:s,s:I,s:I,s:I,s:I,s:i}", "ok", 1,
+	return json_pack("{s:b,s:s,s:i,s:s,s:I,s:I,s:I,s:I,s:i,s:b,s:s*}", "ok", 1,
 			 "name", c->settings.name, "pid", (int)getpid(),
 			 "state", state_of(c),
 			 "memory", (json_int_t)c->guest->memory.size,
 			 "touched", (json_int_t)resident.guest,
 			 "launcher", (json_int_t)resident.launcher,
 			 "seconds", (json_int_t)((now_ns() - c->born) / SECOND),
-			 "restarts", (int)restart_count());
+			 "restarts", (int)restart_count(),
+			 "ready", (int)atomic_load(&c->guest->console.ready),
+			 "exec", c->settings.exec);
 }
 
 static json_t *balloon_of(void)

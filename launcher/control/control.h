@@ -13,6 +13,7 @@
 struct control_settings {
 	const char *name;
 	unsigned int port;	/* that a console is connected to */
+	const char *exec;	/* the socket for `lguest exec`, or NULL */
 	bool keep;		/* the status that it ends with, for `lguest wait` */
 };
 

@@ -158,6 +158,8 @@ static void remove_files(const char *folder)
 
 	path_in(folder, "control", path, sizeof(path));
 	unlink(path);
+	path_in(folder, "vsock", path, sizeof(path));
+	unlink(path);
 	path_in(folder, "lock", path, sizeof(path));
 	unlink(path);
 	rmdir(folder);
@@ -268,6 +270,16 @@ bool place_take_again(struct place *place, const char *name, int lock, int socke
 	place->lock = lock;
 	place->socket = socket;
 	return find_place(name, place->folder, sizeof(place->folder));
+}
+
+bool place_vsock(const char *name, char *path, size_t size)
+{
+	char folder[sizeof(((struct place *)0)->folder)];
+
+	if (!find_place(name, folder, sizeof(folder)))
+		return false;
+	path_in(folder, "vsock", path, size);
+	return true;
 }
 
 int place_status(const char *name)

@@ -3,6 +3,7 @@
  * Where guests with a name are found: a folder per guest, of its user alone,
  *	RUN/lguest/NAME/lock	held for as long as the launcher lives
  *	RUN/lguest/NAME/control	a socket, see control.h
+ *	RUN/lguest/NAME/vsock	another, if --vsock names none: see docs/EXEC.md
  *	RUN/lguest/.NAME	the status of the last one, if it was detached
  */
 #ifndef LGUEST_PLACE_H
@@ -31,6 +32,9 @@ bool place_take_again(struct place *place, const char *name, int lock, int socke
 void place_leave(struct place *place, int status);
 /* What the last guest of this name ended with, if its launcher kept it; or -1. */
 int place_status(const char *name);
+
+/* Where its vsock's socket lies, unless the user says where; false after a message. */
+bool place_vsock(const char *name, char *path, size_t size);
 
 /*
  * A connection to the guest, or -1 after a message.  Quiet: without one.  Its launcher

@@ -15,7 +15,7 @@
 #include "hardware/host.h"
 #include "lguest.h"
 
-#define MOST	(DEVICES_ASKED_MOST + 2)
+#define MOST	(DEVICES_ASKED_MOST + 3)
 
 static struct virtio_device *devices[MOST];
 static unsigned int count;

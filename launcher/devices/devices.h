@@ -13,6 +13,8 @@
 /* What each guest has; kinds.h has what it is asked for. */
 struct virtio_device *rng_create(void);
 struct virtio_device *balloon_create(const struct memory *memory);
+/* For a guest with a name: its own sockets cannot be called from there, only it from here. */
+struct virtio_device *vsock_create_closed(const char *path);
 /* Cut ",ro" off, if it is there. */
 static inline bool path_take_ro(char *path)
 {

@@ -30,7 +30,7 @@ is "K1 ... and no place is left" "" "$(ls /run/lguest)"
 # The pipe ends: nobody holds it open.
 out=$(lguest run --detach --name one 2>&1)
 is "K1 --detach returns when the guest runs, and is silent" "0 " "$? $out"
-pid=$(pidof lguest)
+pid=$(lguest list --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
 is "K1 its place is its user's alone" "drwx------ drwx------" "$(echo $(stat -c %A /run/lguest /run/lguest/one))"
 is "K1 it belongs to no terminal, and no session but its own" "$pid $pid" \
 	"$(awk '{ print $5, $6 }' /proc/$pid/stat)"
@@ -75,7 +75,7 @@ is "K1 ... and list has its answer" running "$(lguest list | awk '$1 == "one" { 
 kill $consoles
 wait $consoles
 
-status='"name":"one","pid":'$pid',"state":"running","memory":268435456,"touched":[0-9]*,"launcher":[0-9]*,"seconds":[0-9]*,"restarts":0'
+status='"name":"one","pid":'$pid',"state":"running","memory":268435456,"touched":[0-9]*,"launcher":[0-9]*,"seconds":[0-9]*,"restarts":0,"ready":true,"exec":"/run/lguest/one/vsock"'
 ./talk $socket '{"command":"status"}' >/tmp/out
 is "K1 status" "{\"ok\":true,$status}" "$(sed 's/\(touched\|launcher\|seconds\)":[0-9]*/\1":[0-9]*/g' /tmp/out)"
 ./talk $socket '{"command":"statistics"}' >/tmp/out
@@ -96,7 +96,7 @@ is "K1 a line that is too long ends the connection" '{"ok":false,"error":"the li
 ./talk $socket hostile
 ./talk $socket '{"command":"status"}' >/tmp/out
 has "K1 after many broken clients the launcher answers as before" '^."ok":true,"name":"one"' /tmp/out
-is "K1 ... and holds no connection of theirs" 2 "$(ls -l /proc/$pid/fd | grep -c socket)"
+is "K1 ... and holds no connection of theirs" 3 "$(ls -l /proc/$pid/fd | grep -c socket)"
 
 # A guest whose watchdog is short, and a pause that is longer.
 said=0
@@ -199,6 +199,7 @@ is "K5 ... and its output is the console's" 0 $?
 lguest pause four
 lguest stop --force four 2>/tmp/err
 is "J15 stop --force, of a paused guest" "0 " "$? $(cat /tmp/err)"
+wait_for 5 grep -q 'was ended by' /tmp/log
 has "K1 what a detached launcher has to say is in the system's log" \
 	'lguest\[[0-9]*\]: the guest was ended by `lguest stop`' /tmp/log
 

@@ -169,7 +169,7 @@ static void check_settings(const struct session *session, const char *want)
 	archive_free(&a);
 }
 
-#define NO_SHARE "LG_SHARES=''\nLG_DHCP=''\nLG_ROOT=\nLG_FOLDER=''\n"
+#define NO_SHARE "LG_SHARES=''\nLG_AGENT=\nLG_DHCP=''\nLG_ROOT=\nLG_FOLDER=''\n"
 static void test_settings(void **state)
 {
 	struct session shell = { .terminal = true, .rows = 24, .columns = 80,
@@ -188,13 +188,14 @@ static void test_settings(void **state)
 		       "LG_SIZE=\n" NO_SHARE "export TERM='dumb'\n");
 	batch.shares = "one two";
 	batch.dhcp = "eth0 eth2";
+	batch.agent = true;
 	batch.rootfs = "/";
 	batch.folder = "/it's here";
 	batch.places = (const struct share_place[]){
 		{ "lguest-rw-0", "/a b\nc'd" }, { "lguest-rw-1", "/e" }, { NULL, NULL },
 	};
 	check_settings(&batch, "LG_COMMAND=1\nLG_TERMINAL=\nLG_INPUT=1\nLG_STDERR=2\n"
-		       "LG_SIZE=\nLG_SHARES='one two'\nLG_DHCP='eth0 eth2'\nLG_ROOT=lguest-root\n"
+		       "LG_SIZE=\nLG_SHARES='one two'\nLG_AGENT=1\nLG_DHCP='eth0 eth2'\nLG_ROOT=lguest-root\n"
 		       "mount_places() {\n\t:\n\tmount_place lguest-rw-0 '/a b\nc'\\''d'\n"
 		       "\tmount_place lguest-rw-1 '/e'\n}\n"
 		       "LG_FOLDER='/it'\\''s here'\nexport TERM='dumb'\n");

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <cmocka.h>
 
+#include "devices/vsock/vsock.h"
 #include "jail/confine.h"
 #include "driver.h"
 
@@ -513,6 +514,46 @@ static void test_random(void **state)
 	assert_in_range(open_files(), files, files + 8);
 }
 
+/* What a door says to this call: a socket, or -1. */
+static int answer_of(int door)
+{
+	struct door_note note = { .slot = 1, .stamp = 2, .port = PORT }, said;
+	struct pollfd fd = { door, POLLIN, 0 };
+	int socket;
+
+	assert_true(door_ask(door, &note));
+	assert_int_equal(poll(&fd, 1, 20000), 1);
+	assert_int_equal(door_hear(door, &said, &socket), 1);
+	assert_int_equal(said.slot, 1);
+	return socket;
+}
+
+/* By a closed one nobody is called, though he listens. */
+static void test_closed_door(void **state)
+{
+	const char *why;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		int door, socket;
+
+		door = door_open(address_of("-2").sun_path, i, &why);
+		assert_true(door >= 0);
+		if (!i)
+			assert_int_equal(symlink(address_of("_1000").sun_path,
+						 address_of("-2_1000").sun_path), 0);
+		socket = answer_of(door);
+		assert_true(i ? socket < 0 : socket >= 0);
+		if (socket >= 0)
+			close(socket);
+		close(door);
+		while (!access(address_of("-2").sun_path, F_OK))
+			usleep(1000);
+	}
+	unlink(address_of("-2_1000").sun_path);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -520,7 +561,7 @@ int main(void)
 		TEST(test_call), TEST(test_refused), TEST(test_program_calls),
 		TEST(test_bad_order), TEST(test_credit_of_guest),
 		TEST(test_credit_for_guest), TEST(test_lingering), TEST(test_rules),
-		TEST(test_many), TEST(test_random),
+		TEST(test_many), TEST(test_closed_door), TEST(test_random),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

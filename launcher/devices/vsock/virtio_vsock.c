@@ -703,7 +703,7 @@ bool vsock_check(const char *path)
 	return !why;
 }
 
-struct virtio_device *vsock_create(const char *path)
+static struct virtio_device *create(const char *path, bool closed)
 {
 	const struct virtio_vsock_config config = { .guest_cid = CID_GUEST };
 	struct virtio_device *device = &vsock.device;
@@ -712,7 +712,7 @@ struct virtio_device *vsock_create(const char *path)
 
 	for (i = 0; i < CONNECTIONS; i++)
 		vsock.connections[i].fd = -1;
-	vsock.door = door_open(path, &why);
+	vsock.door = door_open(path, closed, &why);
 	if (vsock.door >= 0) {
 		vsock.epoll = epoll_create1(EPOLL_CLOEXEC);
 		if (vsock.epoll < 0 || !watch(vsock.door, DOOR, EPOLLIN))
@@ -725,4 +725,14 @@ struct virtio_device *vsock_create(const char *path)
 	device->config_size = sizeof(config);
 	memcpy(device->config, &config, sizeof(config));
 	return virtio_init(device, &kind, "vsock", NULL) ? device : NULL;
+}
+
+struct virtio_device *vsock_create(const char *path)
+{
+	return create(path, false);
+}
+
+struct virtio_device *vsock_create_closed(const char *path)
+{
+	return create(path, true);
 }

@@ -22,8 +22,8 @@ struct door_note {
 
 /* What is wrong with its path, or NULL. */
 const char *door_wrong_path(const char *path);
-/* Start it; its socket, or -1 and what is wrong. */
-int door_open(const char *path, const char **why);
+/* Start it; its socket, or -1 and what is wrong.  Closed: the guest can call nobody. */
+int door_open(const char *path, bool closed, const char **why);
 bool door_ask(int door, const struct door_note *note);
 /*
  * 1 and a note, with its socket or -1; 0 if there is none now, -1 if the keeper

@@ -102,7 +102,8 @@ static int call(const char *path, uint32_t port)
 	return -1;
 }
 
-static bool answer(int launcher, const char *path)
+/* By a door that is closed there are no ways out. */
+static bool answer(int launcher, const char *path, bool closed)
 {
 	struct door_note note;
 	bool told;
@@ -111,7 +112,7 @@ static bool answer(int launcher, const char *path)
 	if (RETRY(read(launcher, &note, sizeof(note))) != sizeof(note))
 		return false;
 	note.incoming = false;
-	fd = call(path, note.port);
+	fd = closed ? -1 : call(path, note.port);
 	told = send_note(launcher, &note, fd);
 	if (fd >= 0)
 		close(fd);
@@ -147,7 +148,7 @@ static bool give_up_the_rest(char *path)
 }
 
 /* The keeper's life.  Signals at the terminal are for the launcher. */
-static void keep_door(const char *path, int launcher, int listener)
+static void keep_door(const char *path, bool closed, int launcher, int listener)
 {
 	struct pollfd fds[] = {
 		{ .fd = LAUNCHER, .events = POLLIN }, { .fd = LISTENER, .events = POLLIN },
@@ -170,7 +171,7 @@ static void keep_door(const char *path, int launcher, int listener)
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			break;
 		if (fds[LAUNCHER].revents)
-			go_on = answer(LAUNCHER, path);
+			go_on = answer(LAUNCHER, path, closed);
 		if (go_on && fds[LISTENER].revents)
 			go_on = let_in(LAUNCHER, LISTENER);
 	}
@@ -180,7 +181,7 @@ static void keep_door(const char *path, int launcher, int listener)
 }
 
 /* Nobody shall have to wait for the keeper's end: its parent ends at once. */
-static bool start_keeper(const char *path, int launcher, int listener)
+static bool start_keeper(const char *path, bool closed, int launcher, int listener)
 {
 	pid_t child = fork();
 
@@ -188,7 +189,7 @@ static bool start_keeper(const char *path, int launcher, int listener)
 		return false;
 	if (!child) {
 		if (!fork())
-			keep_door(path, launcher, listener);
+			keep_door(path, closed, launcher, listener);
 		_exit(0);
 	}
 	waitpid(child, NULL, 0);
@@ -241,11 +242,11 @@ const char *door_wrong_path(const char *path)
 	return "the name is missing or too long; give one like /run/user/1000/guest";
 }
 
-int door_open(const char *path, const char **why)
+int door_open(const char *path, bool closed, const char **why)
 {
 	int ends[2], listener;
 
-	*why = door_wrong_path(path);
+	*why = closed ? NULL : door_wrong_path(path);
 	if (*why)
 		return -1;
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -256,7 +257,7 @@ int door_open(const char *path, const char **why)
 		close(listener);
 		return -1;
 	}
-	if (!start_keeper(path, ends[1], listener))
+	if (!start_keeper(path, closed, ends[1], listener))
 		*why = strerror(errno);
 	close(listener);
 	close(ends[1]);
