@@ -149,9 +149,38 @@ static const struct list {
  :*/
 static __thread const char *whose;
 
+/* One after the other, each with its NUL, as a handler may not ask for them. */
+#define CALLS_NAMED	512
+static char names[8192];
+
+static void learn_names(void)
+{
+	char *at = names, *end = names + sizeof(names), *name;
+	int number;
+
+	for (number = 0; number < CALLS_NAMED && at < end - 1; number++) {
+		name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+		if (name && strlen(name) < (size_t)(end - at) - 1)
+			at = stpcpy(at, name);
+		at++;
+		free(name);
+	}
+}
+
+static const char *name_of(int number)
+{
+	const char *at = names, *end = names + sizeof(names) - 1;
+
+	if (number < 0 || number >= CALLS_NAMED)
+		return "";
+	while (number-- && at < end)
+		at += strlen(at) + 1;
+	return at < end ? at : "";
+}
+
 static void tell_refused(int signal, siginfo_t *info, void *context)
 {
-	char text[256], digits[12];
+	char text[320], digits[12];
 	char *at = text, *digit = digits + sizeof(digits) - 1;
 	int number = info->si_syscall;
 
@@ -162,8 +191,9 @@ static void tell_refused(int signal, siginfo_t *info, void *context)
 	while (number /= 10);
 	at = stpcpy(at, "the ");
 	at = stpcpy(at, whose);
-	at = stpcpy(at, " thread asked the kernel for system call number ");
-	at = stpcpy(at, digit);
+	at = stpcpy(at, " thread asked the kernel for the system call ");
+	at = stpcpy(stpcpy(at, name_of(info->si_syscall)), " (number ");
+	at = stpcpy(stpcpy(at, digit), ")");
 	stpcpy(at, ", which its list does not allow: lguest has a fault, or its guest broke in; report it with this line");
 	message_at_end(text);
 	raise(signal);
@@ -176,6 +206,7 @@ static void set_handler(void)
 		.sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER,
 	};
 
+	learn_names();
 	sigaction(SIGSYS, &action, NULL);
 }
 

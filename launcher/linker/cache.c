@@ -2,8 +2,9 @@
 /*P:120
  * Linking takes half a second, most of it unpacking, so it is done once.  The
  * name of a file in the cache says what went into it: the release, for people,
- * and checksums of the kernel's file and of the layer's two files.  If one of
- * them changes so does the name, and nothing is ever stale.
+ * and SHA-256 of the kernel's file and of the layer's two files.  If one of them changes
+ * so does the name, and nothing is ever stale; nor can anybody make another kernel that
+ * has the name of one that root has linked for all.
  *
  * To read a kernel and sum it up at each start takes longer than all else that the
  * launcher does.  So its sum is remembered, as the target of a symbolic link whose
@@ -14,8 +15,13 @@
  * Read next: debug_file.c.
 :*/
 #define _GNU_SOURCE 1
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
-#include <lzma.h>
+#include <fcntl.h>
+#include <nettle/sha2.h>
+#include <nettle/version.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,16 +71,53 @@ static int make_dirs(char *dir, struct lguest_error *err)
 	return 0;
 }
 
-uint64_t kernel_sum(const struct blob *vmlinuz)
+static struct sum end_sum(struct sha256_ctx *state)
 {
-	return lzma_crc64(vmlinuz->data, vmlinuz->size, 0);
+	uint8_t bytes[SHA256_DIGEST_SIZE];
+	struct sum sum;
+	unsigned int i;
+
+#if NETTLE_VERSION_MAJOR >= 4
+	sha256_digest(state, bytes);
+#else
+	sha256_digest(state, sizeof(bytes), bytes);
+#endif
+	for (i = 0; i < sizeof(bytes); i++)
+		snprintf(sum.text + 2 * i, 3, "%02x", bytes[i]);
+	return sum;
+}
+
+struct sum kernel_sum(const struct blob *vmlinuz)
+{
+	struct sha256_ctx state;
+
+	sha256_init(&state);
+	sha256_update(&state, vmlinuz->size, vmlinuz->data);
+	return end_sum(&state);
+}
+
+/* With their sizes, so that no byte can change over from one to the other. */
+static struct sum layer_sum(const struct layer *layer)
+{
+	const struct blob *const files[] = { &layer->object_file, &layer->script_file };
+	struct sha256_ctx state;
+	char head[64];
+	unsigned int i;
+
+	sha256_init(&state);
+	for (i = 0; i < 2; i++) {
+		snprintf(head, sizeof(head), "%u %zu\n", LGUEST_LINK_VERSION, files[i]->size);
+		sha256_update(&state, strlen(head), (uint8_t *)head);
+		sha256_update(&state, files[i]->size, files[i]->data);
+	}
+	return end_sum(&state);
 }
 
 static char *sum_in(const char *dir, const struct stat *file)
 {
 	char *path;
 
-	if (asprintf(&path, "%s/sum-%llx-%llx-%llx-%llx.%lx-%llx.%lx", dir,
+	if (asprintf(&path, "%s/sha256-%llx-%llx-%llx-%llx.%lx-%llx.%lx", dir,
 		     (unsigned long long)file->st_dev,
 		     (unsigned long long)file->st_ino,
 		     (unsigned long long)file->st_size,
@@ -88,9 +131,10 @@ static char *sum_in(const char *dir, const struct stat *file)
 
 /* Of anyone's, or of root's only. */
 static bool recall_from(const char *dir, const struct stat *file, bool roots,
-			char **release, uint64_t *sum)
+			char **release, struct sum *sum)
 {
-	char text[128], *path = sum_in(dir, file), *end;
+	char text[256], *path = sum_in(dir, file);
+	const size_t digits = sizeof(sum->text) - 1;
 	struct stat status;
 	ssize_t len = -1;
 
@@ -100,14 +144,16 @@ static bool recall_from(const char *dir, const struct stat *file, bool roots,
 	if (len <= 0)
 		return false;
 	text[len] = '\0';
-	*sum = strtoull(text, &end, 16);
-	if (*end != '-' || strchr(end, '/'))
+	if (strspn(text, "0123456789abcdef") != digits || text[digits] != '-' ||
+	    strchr(text, '/'))
 		return false;
-	*release = strdup(end + 1);
+	text[digits] = '\0';
+	memcpy(sum->text, text, sizeof(sum->text));
+	*release = strdup(text + digits + 1);
 	return *release;
 }
 
-bool cache_recall(const char *vmlinuz, char **release, uint64_t *sum)
+bool cache_recall(const char *vmlinuz, char **release, struct sum *sum)
 {
 	struct stat file;
 	bool found;
@@ -123,7 +169,7 @@ bool cache_recall(const char *vmlinuz, char **release, uint64_t *sum)
 	return found;
 }
 
-bool cache_remember(const struct stat *file, const char *release, uint64_t sum)
+bool cache_remember(const struct stat *file, const char *release, const struct sum *sum)
 {
 	char *dir, *path = NULL, *text = NULL;
 	struct lguest_error ignored;
@@ -137,7 +183,7 @@ bool cache_remember(const struct stat *file, const char *release, uint64_t sum)
 	dir = cache_dir();
 	if (dir && !make_dirs(dir, &ignored))
 		path = sum_in(dir, file);
-	if (asprintf(&text, "%016llx-%s", (unsigned long long)sum, release) < 0)
+	if (asprintf(&text, "%s-%s", sum->text, release) < 0)
 		text = NULL;
 	done = path && text && !symlink(text, path);
 	free(text);
@@ -146,21 +192,46 @@ bool cache_remember(const struct stat *file, const char *release, uint64_t sum)
 	return done;
 }
 
-static char *name_in(const char *dir, uint64_t kernel_sum,
+static char *name_in(const char *dir, const struct sum *kernel_sum,
 		     const char *release, const struct layer *layer)
 {
-	uint64_t layer_sum = LGUEST_LINK_VERSION;
+	struct sum sum = layer_sum(layer);
 	char *path;
 
-	layer_sum = lzma_crc64(layer->object_file.data,
-			       layer->object_file.size, layer_sum);
-	layer_sum = lzma_crc64(layer->script_file.data,
-			       layer->script_file.size, layer_sum);
-	if (asprintf(&path, "%s/%s-%016llx-%016llx.elf", dir, release,
-		     (unsigned long long)kernel_sum,
-		     (unsigned long long)layer_sum) < 0)
+	if (asprintf(&path, "%s/%s-%s-%s.elf", dir, release, kernel_sum->text, sum.text) < 0)
 		return NULL;
 	return path;
+}
+
+/* "sum-...", or "RELEASE-SUM-SUM.elf" with sums of 16 digits: CRC64. */
+static bool is_of_old(const char *name)
+{
+	const size_t tail = 2 * 17 + strlen(".elf");
+	size_t size = strlen(name), i;
+
+	if (!strncmp(name, "sum-", 4))
+		return true;
+	if (size <= tail || strcmp(name + size - 4, ".elf"))
+		return false;
+	name += size - tail;
+	for (i = 0; i < 2 * 17; i++)
+		if (i % 17 ? !isxdigit((unsigned char)name[i]) : name[i] != '-')
+			return false;
+	return true;
+}
+
+void cache_prune(void)
+{
+	char *path = cache_dir();
+	DIR *dir = path ? opendir(path) : NULL;
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_of_old(entry->d_name))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	free(path);
 }
 
 /* Is it there, and has nobody but root made it? */
@@ -173,7 +244,7 @@ static bool is_roots(const char *path)
 	       !access(path, R_OK);
 }
 
-int cache_path(uint64_t kernel_sum, const char *release,
+int cache_path(const struct sum *kernel_sum, const char *release,
 	       const struct layer *layer, char **path,
 	       struct lguest_error *err)
 {

@@ -7,24 +7,32 @@
 
 #include "layer.h"
 
-uint64_t kernel_sum(const struct blob *vmlinuz);
+/* SHA-256, in hexadecimal: nobody can make another file that has it. */
+struct sum {
+	char text[65];
+};
+
+struct sum kernel_sum(const struct blob *vmlinuz);
 
 /* Release (to be freed) and sum of a kernel's file, if they are remembered. */
-bool cache_recall(const char *vmlinuz, char **release, uint64_t *sum);
+bool cache_recall(const char *vmlinuz, char **release, struct sum *sum);
 
 /*
  * Remember them, if possible; else the next start reads the file again.
  * @file: its status, taken before it was read.
  */
-bool cache_remember(const struct stat *file, const char *release, uint64_t sum);
+bool cache_remember(const struct stat *file, const char *release, const struct sum *sum);
 
 /*
  * The path in the cache for the kernel with this sum and this layer, to be freed.
  * Makes the directories it needs.
  */
-int cache_path(uint64_t kernel_sum, const char *release,
+int cache_path(const struct sum *kernel_sum, const char *release,
 	       const struct layer *layer, char **path,
 	       struct lguest_error *err);
+
+/* Remove from our cache what an lguest before this one has put there under other names. */
+void cache_prune(void);
 
 /* May a file be written there, or is there something that is no file? */
 int write_check(const char *path, struct lguest_error *err);

@@ -49,6 +49,33 @@ static bool segments_ok(const struct elf *elf)
 	return true;
 }
 
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a_size && b_size && a < b + b_size && b < a + a_size;
+}
+
+/*
+ * What is loaded, copied and searched later is each segment's: were bytes of the file
+ * in several of them, a small file could ask for any amount of memory.
+ */
+static bool segments_apart(const struct elf *elf)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < elf->nr_segments; i++)
+		for (j = 0; j < i; j++) {
+			const Elf64_Phdr *p = &elf->segments[i], *q = &elf->segments[j];
+
+			if (p->p_type != PT_LOAD || q->p_type != PT_LOAD)
+				continue;
+			if (overlap(p->p_offset, p->p_filesz, q->p_offset, q->p_filesz) ||
+			    overlap(p->p_paddr, p->p_memsz, q->p_paddr, q->p_memsz) ||
+			    overlap(p->p_vaddr, p->p_memsz, q->p_vaddr, q->p_memsz))
+				return false;
+		}
+	return true;
+}
+
 static bool sections_ok(const struct elf *elf)
 {
 	unsigned int i;
@@ -82,6 +109,9 @@ static int read_tables(struct elf *elf, const char *name,
 	if (!elf->segments || !elf->sections ||
 	    !segments_ok(elf) || !sections_ok(elf))
 		return link_fail(err, "reading %s: its ELF tables are damaged or the file is cut short; copy or install it again",
+				 name);
+	if (!segments_apart(elf))
+		return link_fail(err, "reading %s: segments of its ELF image overlap, as no kernel's do; it may be damaged, so install it again",
 				 name);
 	return 0;
 }

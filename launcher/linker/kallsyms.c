@@ -38,6 +38,7 @@
 #define NAME_MAX_LEN	512	/* KSYM_NAME_LEN */
 #define SYMS_MIN	16	/* fewer is no kernel */
 #define SYMS_MAX	(1U << 22)
+#define NAMES_MAX	(64UL << 20)	/* bytes of all names; Linux has 6 MiB */
 #define KERNEL_HALF	0xffff800000000000ULL
 
 /* The tables, as file offsets; all have been checked to lie in the file. */
@@ -237,7 +238,8 @@ static bool read_names(const struct tables *t, struct kallsyms *ks)
 	for (i = 0; i < t->nr; i++) {
 		len = read_name(t, &pos, name);
 		if (used + len > room) {
-			char *more = realloc(ks->names, 2 * room + 65536);
+			char *more = room > NAMES_MAX ? NULL :
+				     realloc(ks->names, 2 * room + 65536);
 
 			if (!more)
 				return false;

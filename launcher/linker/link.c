@@ -86,7 +86,7 @@ static int link_to(const struct blob *file, const char *vmlinuz,
 }
 
 /* 1: it is in the cache; 0: not yet; *@result is where. */
-static int look_in_cache(uint64_t sum, const char *release,
+static int look_in_cache(const struct sum *sum, const char *release,
 			 const struct layer *layer,
 			 const struct lguest_link_options *options,
 			 char **result, struct lguest_error *err)
@@ -120,13 +120,13 @@ static bool link_known(const char *vmlinuz,
 	struct lguest_error ignored;
 	struct layer layer;
 	char *release;
-	uint64_t sum;
+	struct sum sum;
 	bool found = false;
 
 	if (options->out || !cache_recall(vmlinuz, &release, &sum))
 		return false;
 	if (!find_layer(&layer, options, release, vmlinuz, &ignored)) {
-		found = look_in_cache(sum, release, &layer, options, result,
+		found = look_in_cache(&sum, release, &layer, options, result,
 				      &ignored) == 1;
 		layer_close(&layer);
 	}
@@ -138,7 +138,7 @@ static bool link_known(const char *vmlinuz,
 	return found;
 }
 
-static int link_with(const struct blob *file, uint64_t sum, const char *vmlinuz,
+static int link_with(const struct blob *file, const struct sum *sum, const char *vmlinuz,
 		     const struct layer *layer, const char *release,
 		     const struct lguest_link_options *options,
 		     char **result, struct lguest_error *err)
@@ -179,7 +179,7 @@ static int link_file(const struct blob *file, const struct stat *status,
 		     const struct lguest_link_options *options,
 		     char **result, struct lguest_error *err)
 {
-	uint64_t sum = kernel_sum(file);
+	struct sum sum = kernel_sum(file);
 	struct layer layer;
 	char *release;
 	int ret;
@@ -190,11 +190,13 @@ static int link_file(const struct blob *file, const struct stat *status,
 	if (!ret) {
 		say(options->verbose, "%s: the layer, placed by %s\n",
 		    layer.object, layer.script);
-		ret = link_with(file, sum, vmlinuz, &layer, release, options,
+		ret = link_with(file, &sum, vmlinuz, &layer, release, options,
 				result, err);
 		layer_close(&layer);
-		if (!ret && !options->out)
-			cache_remember(status, release, sum);
+		if (!ret && !options->out) {
+			cache_remember(status, release, &sum);
+			cache_prune();
+		}
 	} else if (options->look_inside) {
 		look_inside(file, vmlinuz, err);
 	}

@@ -8,7 +8,7 @@ copy=$top/build/compilers
 
 in_sid() {
 	"$top/lab/suite" sid "${versions[@]/#/gcc-}" zlib1g-dev liblzma-dev libzstd-dev \
-		liblz4-dev libseccomp-dev liburing-dev libjansson-dev -- "$@" </dev/null
+		liblz4-dev libseccomp-dev liburing-dev libjansson-dev nettle-dev -- "$@" </dev/null
 }
 
 # NAME COMMAND...: it succeeds, without a warning of ours; what kbuild itself has to say is

@@ -14,7 +14,7 @@ umount -q "$place"/*-machine 2>/dev/null	# of a run that was killed
 trap 'umount -q "$place"/*-machine 2>/dev/null; rm -rf "$work"' EXIT
 
 tools=debhelper,dh-dkms,build-essential,lintian,libjansson-dev,liblz4-dev,liblzma-dev
-tools+=,libseccomp-dev,liburing-dev,libzstd-dev,zlib1g-dev
+tools+=,libseccomp-dev,liburing-dev,libzstd-dev,nettle-dev,zlib1g-dev
 machine=systemd-sysv,dbus,udev,kmod,initramfs-tools,apt,dkms,adduser,debian-archive-keyring
 
 # What is mounted in a root must go with whoever mounted it.

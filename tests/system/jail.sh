@@ -32,7 +32,7 @@ tries() {
 		case $kind in
 		share*) ;;
 		*) has "L8 $2: by itself it would have ended with a sentence" \
-			"^lguest: the $kind thread asked the kernel for system call number 59," /tmp/out ;;
+			"^lguest: the $kind thread asked the kernel for the system call execve .number 59.," /tmp/out ;;
 		esac
 		has "L8 $2: ... by SIGSYS" "^ended $kind execve: 159" /tmp/out
 	done

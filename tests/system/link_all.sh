@@ -49,7 +49,7 @@ is "L2 L13 headers come later" "0 2 2" "$? $(made "$one") $(made "$two")"
 rm -r "$root/boot/vmlinuz-$one" "$root/lib/modules/$one"
 hook postrm "$one"
 is "L2 what was a removed kernel's goes with it" "0 0 2" "$? $(made "$one") $(made "$two")"
-is "L2 ... its sum, too" 1 "$(ls "$root/var/cache/lguest" | grep -c '^sum-')"
+is "L2 ... its sum, too" 1 "$(ls "$root/var/cache/lguest" | grep -c '^sha256-')"
 
 # A folder that is for all users is for all, and root runs nobody else's Makefile.
 (umask 077; here lguest link --all)

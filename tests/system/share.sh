@@ -192,7 +192,7 @@ EOF
 # A kernel's sum is remembered, in a file of alice's; but not if it is new itself.
 remembered() {
 	su alice -c "lguest link /boot/vmlinuz-*" >/dev/null
-	ls -A /home/alice/.cache/lguest | grep -q ^sum-
+	ls -A /home/alice/.cache/lguest | grep -q ^sha256-
 }
 wait_for 10 remembered
 mkdir "it's rw"; echo before >"it's rw/before"; echo kept >"it's rw/not"; chown -R alice "it's rw"

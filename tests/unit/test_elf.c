@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // SOURCES: launcher/linker/result.c launcher/linker/elf_file.c launcher/linker/linked.c launcher/linker/cache.c launcher/linker/util.c launcher/io.c
+// LIBS: -lnettle
 /*
  * Reading ELF files that may be anything, and writing the linked one: a small
  * kernel and a small layer are made here, byte by byte.
@@ -81,8 +82,8 @@ static void build_layer(struct build *b)
 
 	build(b, 3);
 	segment(b, 0, PF_R | PF_X, 0x1000, LAYER_VA, LAYER_VA, 0x80, 0x80);
-	segment(b, 1, PF_R, 0x2000, LAYER_VA + 0x1000, 0, 0x10, 0x10);
-	segment(b, 2, PF_R | PF_W, 0x3000, LAYER_VA + 0x2000, 0,
+	segment(b, 1, PF_R, 0x2000, LAYER_VA + 0x1000, LAYER_VA + 0x1000, 0x10, 0x10);
+	segment(b, 2, PF_R | PF_W, 0x3000, LAYER_VA + 0x2000, LAYER_VA + 0x2000,
 		0x1800, 0x3001);
 	memset(b->bytes + 0x1000, 0xcc, 0x80);
 	memset(b->bytes + 0x3000, 0xee, 0x1800);
@@ -351,6 +352,100 @@ static void test_wrong_kind(void **state)
 	assert_non_null(strstr(err.text, "no ELF image"));
 }
 
+static void overlaps(struct build *b, bool yes)
+{
+	struct elf elf;
+	int error = elf_open(&elf, &b->blob, "x", ET_EXEC, &err);
+
+	assert_int_equal(error, yes ? -1 : 0);
+	if (yes)
+		assert_non_null(strstr(err.text, "overlap"));
+	else
+		elf_close(&elf);
+}
+
+/* Nothing of the file is in two segments: else it could ask for any amount of memory. */
+static void test_overlapping(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	overlaps(&kernel, false);
+	kernel.p[1].p_offset = 0x3fff;
+	overlaps(&kernel, true);
+	kernel.p[1].p_filesz = 0;		/* it has none of the file */
+	overlaps(&kernel, false);
+	build_kernel(&kernel);
+	kernel.p[1].p_vaddr = KERNEL_VA + 0x2fff;
+	overlaps(&kernel, true);
+	build_kernel(&kernel);
+	kernel.p[1].p_paddr = KERNEL_PHYS - 0xfff;
+	overlaps(&kernel, true);
+	kernel.p[1].p_paddr--;
+	overlaps(&kernel, false);
+	kernel.p[1].p_type = PT_NOTE;		/* of the other one's bytes, as notes are */
+	kernel.p[1].p_offset = 0x1000;
+	overlaps(&kernel, false);
+	build(&kernel, 60);
+	for (i = 0; i < 60; i++)
+		segment(&kernel, i, PF_R, 0x1000, KERNEL_VA + i * 0x8000, KERNEL_PHYS + i * 0x8000,
+			0x8000, 0x8000);
+	overlaps(&kernel, true);
+}
+
+/* SHA-256, as everybody has it. */
+static void test_sum(void **state)
+{
+	const struct blob abc = { (uint8_t *)"abc", 3 };
+
+	(void)state;
+	assert_string_equal(kernel_sum(&abc).text,
+			    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static void touch(const char *folder, const char *name)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fclose(fopen(path, "w"));
+}
+
+/* What lguests before this one have left, and nothing else. */
+static void test_prune(void **state)
+{
+	static const char *const old[] = {
+		"6.1.0-57-amd64-0123456789abcdef-fedcba9876543210.elf", "sum-fe00-1-2-3.4-5.6",
+	};
+	static const char *const kept[] = {
+		"6.1.0-57-amd64-0123456789abcdef-fedcba987654321.elf", "notes", "x.elf",
+		"6.1.0-57-amd64-0123456789abcdef-fedcba9876543210",
+		"6-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef-"
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.elf",
+	};
+	char place[] = "/tmp/lguest-cache-XXXXXX", folder[64], path[300];
+	size_t i;
+
+	(void)state;
+	assert_non_null(mkdtemp(place));
+	setenv("XDG_CACHE_HOME", place, 1);
+	cache_prune();			/* there is none */
+	snprintf(folder, sizeof(folder), "%s/lguest", place);
+	assert_int_equal(mkdir(folder, 0755), 0);
+	for (i = 0; i < sizeof(old) / sizeof(old[0]); i++)
+		touch(folder, old[i]);
+	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		touch(folder, kept[i]);
+	cache_prune();
+	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, kept[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(rmdir(folder), 0);	/* nothing else is there */
+	assert_int_equal(rmdir(place), 0);
+	unsetenv("XDG_CACHE_HOME");
+}
+
 static void test_sections(void **state)
 {
 	const Elf64_Shdr *s;
@@ -373,6 +468,8 @@ int main(void)
 		cmocka_unit_test_setup(test_refused, setup),
 		cmocka_unit_test_setup(test_damaged, setup),
 		cmocka_unit_test_setup(test_wrong_kind, setup),
+		cmocka_unit_test_setup(test_overlapping, setup),
+		cmocka_unit_test(test_sum), cmocka_unit_test(test_prune),
 		cmocka_unit_test_setup(test_sections, setup),
 	};
 
