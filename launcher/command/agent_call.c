@@ -112,3 +112,26 @@ int session_connect(const char *command, const char *name)
 	}
 	return fd;
 }
+
+int session_tool(const char *command, const char *name, const char *root, char **words,
+		 int in, int out)
+{
+	static struct session session;
+	const struct session_request request = {
+		.command = command, .name = name, .root = root, .words = words,
+		.flags = AGENT_OWN_TOOLS | (in >= 0 ? AGENT_INPUT : 0),
+	};
+	struct session_files files = { .in = in, .out = out, .err = STDERR_FILENO };
+	int fd = session_connect(command, name), status;
+
+	if (fd < 0)
+		return STATUS_HOST;
+	status = STATUS_HOST;
+	if (session_begin(&session, fd, &request)) {
+		files.signals = session_signals();
+		status = session_status(&session, &request, session_run(&session, &files));
+		close(files.signals);
+	}
+	close(fd);
+	return status;
+}

@@ -2,7 +2,7 @@
 /*
  * `lguest exec`: a command in a guest that runs, with our files or our terminal; its
  * status is ours.
- * Read next: control/detach.c.
+ * Read next: cmd_cp.c.
  */
 #define _GNU_SOURCE 1
 #include <stdio.h>

@@ -47,6 +47,12 @@ struct session {
 
 /* Connect to the agent of a guest, which may be about to start.  -1 after a message. */
 int session_connect(const char *command, const char *name);
+/*
+ * Run a tool of the agent's own, below @root (or NULL), with these files (or -1) and our
+ * stderr; its status, or one of ours after a message.
+ */
+int session_tool(const char *command, const char *name, const char *root, char **words,
+		 int in, int out);
 /* Ask for it; false after a message. */
 bool session_begin(struct session *session, int fd, const struct session_request *request);
 enum session_result session_run(struct session *session, const struct session_files *files);
