@@ -19,6 +19,7 @@
 #include "console/output.h"
 #include "control/place.h"
 #include "devices/devices.h"
+#include "devices/vhost/vhost.h"
 #include "hardware/host.h"
 #include "lguest.h"
 #include "linker/linker.h"
@@ -251,7 +252,7 @@ bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *ent
 		return false;
 	tell_command_line(set, linked);
 	release = release_of(linked, &link_note);
-	ok = memory_create(&guest->memory, set->memory) &&
+	ok = (vhost_wanted() ? memory_create_shared : memory_create)(&guest->memory, set->memory) &&
 	     add_devices(guest, set) &&
 	     load_kernel(&guest->memory, linked, &kernel) &&
 	     load_initrd(set, release, &guest->memory, &kernel, &initrd) &&

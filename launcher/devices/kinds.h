@@ -30,8 +30,9 @@
 	  "each way")					\
 	K(vsock, 0, "vsock", 1, "PATH",						\
 	  "sockets to the host: the guest calls PATH_PORT, and is called at PATH") \
-	K(share, 0, "share", 16, "DIR[:TAG][,ro]",				\
-	  "folder of this machine, at /mnt/TAG in the guest (default TAG: share)") \
+	K(share, 0, "share", 16, "DIR[:TAG][,ro|,via=SOCKET]",				\
+	  "folder of this machine, at /mnt/TAG in the guest (default TAG: share); "	\
+	  "by a server of vhost-user at SOCKET, as virtiofsd") \
 	K(rootfs, 0, "rootfs", 1, "DIR",					\
 	  "run COMMAND in DIR (often /) as root folder; "			\
 	  "what it writes there is kept in memory")				\

@@ -9,7 +9,7 @@
  * A page that was handed over is zero when the guest touches it again, and
  * takes memory of the host only then.  A driver that hands over what it still
  * uses harms its own guest, and nobody else.
- * Read next: devices/share/virtio_fs.c.
+ * Read next: devices/vhost/vhost_message.c.
  */
 #include <errno.h>
 #include <linux/virtio_balloon.h>

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guest's RAM: one anonymous mapping of the launcher.  Guest-physical 0 is
+ * The guest's RAM: one anonymous mapping of the launcher, or one of a file in memory
+ * if a server of a device shall have it, too (devices/vhost).  Guest-physical 0 is
  * its first byte.  An inaccessible stretch on either side turns a slip of the
  * launcher into a crash instead of a leak.
  * Read next: boot/load.c.
  */
+#define _GNU_SOURCE 1
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "lguest.h"
 #include "memory.h"
@@ -62,7 +66,30 @@ static void choose_pages(struct memory *memory)
 		memory->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-bool memory_create(struct memory *memory, uint64_t size)
+/* A file that shrank would be a SIGBUS of ours. */
+static int sealed_file(uint64_t size)
+{
+	int fd = memfd_create("lguest-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 && (ftruncate(fd, size) ||
+			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* The middle of what is reserved becomes memory; gives a file, or -1: there is none. */
+static bool open_middle(uint8_t *base, uint64_t size, bool shared, int *file)
+{
+	*file = shared ? sealed_file(size) : -1;
+	if (!shared)
+		return !mprotect(base, size, PROT_READ | PROT_WRITE);
+	return *file >= 0 && mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+				  *file, 0) == base;
+}
+
+static bool create(struct memory *memory, uint64_t size, bool shared)
 {
 	uint8_t *base;
 
@@ -73,7 +100,7 @@ bool memory_create(struct memory *memory, uint64_t size)
 	}
 	size &= ~(MEMORY_PAGE - 1);
 	base = reserve(size);
-	if (!base || mprotect(base, size, PROT_READ | PROT_WRITE)) {
+	if (!base || !open_middle(base, size, shared, &memory->file)) {
 		problem("cannot reserve %llu MiB for the guest: %s; try a smaller -m",
 			(unsigned long long)size >> 20, strerror(errno));
 		return false;
@@ -86,6 +113,16 @@ bool memory_create(struct memory *memory, uint64_t size)
 	return true;
 }
 
+bool memory_create(struct memory *memory, uint64_t size)
+{
+	return create(memory, size, false);
+}
+
+bool memory_create_shared(struct memory *memory, uint64_t size)
+{
+	return create(memory, size, true);
+}
+
 void memory_destroy(struct memory *memory)
 {
 	uint8_t *end;
@@ -94,6 +131,8 @@ void memory_destroy(struct memory *memory)
 		return;
 	end = align_up(memory->base + memory->size) + MEMORY_LARGE;
 	munmap(memory->base - MEMORY_LARGE, end - memory->base + MEMORY_LARGE);
+	if (memory->file >= 0)
+		close(memory->file);
 	memory->base = NULL;
 	memory->size = 0;
 }
@@ -115,7 +154,8 @@ void memory_discard(const struct memory *memory, gpa_t at, uint64_t size)
 	uint64_t end = (at.v + size) & ~(MEMORY_PAGE - 1);
 
 	if (memory_at(memory, at, size) && first < end)
-		madvise(memory->base + first, end - first, MADV_DONTNEED);
+		madvise(memory->base + first, end - first,
+			memory->file < 0 ? MADV_DONTNEED : MADV_REMOVE);
 }
 
 bool memory_write(const struct memory *memory, gpa_t at, const void *from,

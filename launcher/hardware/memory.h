@@ -26,10 +26,13 @@ struct memory {
 	uint8_t *base;		/* guest-physical 0 */
 	uint64_t size;		/* bytes of RAM, whole pages */
 	bool huge;		/* in huge pages, if the host has any */
+	int file;		/* that another process may map; -1: nobody else has it */
 };
 
 /* Reserve RAM, zeroed and untouched; false after a message. */
 bool memory_create(struct memory *memory, uint64_t size);
+/* The same as a file, whose size nobody can change. */
+bool memory_create_shared(struct memory *memory, uint64_t size);
 void memory_destroy(struct memory *memory);
 
 /* The launcher's view of [at, at + size), or NULL if that is not all RAM. */

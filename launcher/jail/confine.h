@@ -17,6 +17,7 @@ enum thread_kind {
 	THREAD_FS,	/* which asks the server of a share */
 	THREAD_SHARE,	/* a process, that server: devices/share/share_process.c */
 	THREAD_SHARE_RO, /* ... which cannot change any file */
+	THREAD_VHOST,	/* which looks after a device's server */
 	THREAD_CONTROL,
 	THREAD_KINDS
 };
@@ -39,6 +40,8 @@ void confine_lift_limits(void);
 bool confine_allow_folder(enum thread_kind kind, const char *path);
 /* The vCPU's thread will accept connections: a debugger's. */
 void confine_allow_accept(void);
+/* It will send descriptors, to the servers of devices. */
+void confine_allow_sending(void);
 /* The calling thread, and those it starts; false after a message. */
 bool confine_thread(enum thread_kind kind);
 

@@ -137,6 +137,7 @@ static const struct list {
 		CALL(mkdirat), CALL(symlinkat), CALL(linkat), CALL(unlinkat), CALL(renameat2),
 	} },
 	[THREAD_SHARE_RO] = { "share-ro", READ_ANY, 0, { SERVER, SHARE_READ } },
+	[THREAD_VHOST] = { "vhost", 0, 0, { COMMON, CALL(pwrite64), CALL(shutdown) } },
 	[THREAD_CONTROL] = { "control", 0, OF_TERMINAL, {
 		COMMON, CALL(pwrite64), CALL(accept4), CALL(recvfrom),
 		CALL(newfstatat), CALL(fstat), CALL(lseek),
@@ -417,11 +418,25 @@ static int allow_threads(scmp_filter_ctx filter)
 	return error;
 }
 
-static bool accepts;
+static bool accepts, sends;
+
+void confine_allow_sending(void)
+{
+	sends = true;
+}
 
 void confine_allow_accept(void)
 {
 	accepts = true;
+}
+
+/* With --gdb, and with servers of devices. */
+static int allow_asked_for(scmp_filter_ctx filter)
+{
+	int error = accepts ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(accept4), 0) : 0;
+
+	return error || !sends ? error :
+	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(sendmsg), 0);
 }
 
 /* Calls that some arguments make harmless. */
@@ -437,7 +452,7 @@ static int allow_some(scmp_filter_ctx filter, enum thread_kind kind)
 	case THREAD_DISK:
 		return allow_threads(filter);
 	case THREAD_VCPU:
-		return accepts ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(accept4), 0) : 0;
+		return allow_asked_for(filter);
 	default:
 		return 0;
 	}

@@ -3,6 +3,7 @@
  * A folder of the host that a guest sees: what the FUSE protocol asks for
  * (<linux/fuse.h>), done beneath one folder and nowhere else, by a process of its own.
  *
+ *	vhost_fs.c	(in the machine) or the link to somebody else's server
  *	share_link.c	(in the machine) the link to that process
  *	share_process.c	the process begins
  *	share_server.c	it gets a request, and gives its answer
@@ -89,6 +90,14 @@ const char *share_begin(struct share *share, const struct share_settings *settin
 const char *share_open(struct share *share, const char *folder);
 /* Does this kernel have what keeps the server's opens in the folder? */
 bool share_has_landlock(void);
+
+/*
+ * vhost_fs.c: a folder by a server that listens at a socket.  What is wrong with the
+ * socket, or NULL; the device, or NULL after a message.
+ */
+struct virtio_device;
+const char *vhost_fs_wrong(const char *socket);
+struct virtio_device *vhost_fs_create(const char *folder, const char *socket);
 
 /*
  * share_root.c: make the present folder the root folder.  Gives /proc/self/fd, or -1:

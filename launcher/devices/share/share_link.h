@@ -52,6 +52,7 @@ struct share_settings {
 	const char *folder;
 	bool read_only;
 	bool steady;		/* nobody changes it while the guest runs */
+	const char *via;	/* socket of another server; or NULL: our own */
 	const struct hidden *hidden; /* what the guest does not see; or NULL */
 	uint16_t way;		/* of the folder itself: see hidden.h */
 };

@@ -3,7 +3,7 @@
  * Folders of the host in the guest (virtio standard 1.2, section 5.11): one
  * queue for what must not wait, one for all other requests, and a name by which
  * the guest mounts it.  What is in a request is its server's, a process of its own.
- * Read next: share_link.c.
+ * Read next: vhost_fs.c.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -20,6 +20,7 @@
 
 #define DEFAULT_TAG	"share"
 #define RW_TAG		"lguest-rw-"
+#define VIA		",via="
 
 static struct fs {
 	struct share_link link;
@@ -79,12 +80,17 @@ static bool is_folder(const char *path)
 	return !stat(path, &status) && S_ISDIR(status.st_mode);
 }
 
-/* "DIR[:TAG][,ro]", taken apart.  A folder's own name may have a colon. */
-static const char *take_apart(char *option, bool *read_only)
+/* "DIR[:TAG][,ro|,via=SOCKET]", taken apart.  A folder's own name may have a colon. */
+static const char *take_apart(char *option, struct share_settings *settings)
 {
-	char *colon;
+	char *colon, *via = strstr(option, VIA);
 
-	*read_only = path_take_ro(option);
+	settings->folder = option;
+	if (via) {
+		*via = '\0';
+		settings->via = via + strlen(VIA);
+	}
+	settings->read_only = path_take_ro(option);
 	colon = strrchr(option, ':');
 	if (!colon)
 		return DEFAULT_TAG;
@@ -140,11 +146,14 @@ static bool say_why(const char *option, const char *why)
 /* Called for each in turn: their tags must differ. */
 bool share_check(const char *option)
 {
+	struct share_settings settings = { .via = NULL };
 	char *folder = strdup(option);
-	bool read_only;
-	const char *tag = folder ? take_apart(folder, &read_only) : NULL;
+	const char *tag = folder ? take_apart(folder, &settings) : NULL;
 	const char *why = folder ? wrong_share(folder, tag) : "out of memory";
 
+	if (!why && settings.via)
+		why = settings.read_only ? "with via= it is the server who keeps it as it is; leave ,ro out" :
+					   vhost_fs_wrong(settings.via);
 	if (!why && (!strcmp(tag, ROOT_TAG) || !strncmp(tag, RW_TAG, strlen(RW_TAG))))
 		why = "this tag is --rootfs' or --rw's; give another with --share DIR:TAG";
 	free(folder);
@@ -206,36 +215,47 @@ static void warn_of(const char *folder)
 			folder);
 }
 
-static struct virtio_device *create(struct share_settings *settings, const char *tag,
-				    char *place)
+/* With a server of our own. */
+static struct virtio_device *create_own(struct fs *fs, const struct share_settings *settings)
 {
 	struct virtio_device *device = calloc(1, sizeof(*device));
-	struct fs *fs = calloc(1, sizeof(*fs));
-	const char *why = NULL;
+	const char *why = device ? share_start(&fs->link, settings) : "out of memory; free some";
 
-	if (!device || !fs)
-		why = "out of memory; free some";
-	else if (count == SHARES_MOST)
-		why = "a guest has 8 shares at most; leave one out";
-	else
-		why = wrong_tag(tag);
-	if (!why) {
-		hide(settings, settings->steady || place);
-		why = share_start(&fs->link, settings);
-	}
-	if (why) {
+	if (why)
 		problem("cannot share %s: %s", settings->folder, why);
-		free(fs);
+	if (why || !virtio_init(device, &kind, settings->folder, fs)) {
 		free(device);
 		return NULL;
 	}
 	warn_of(settings->folder);
+	return device;
+}
+
+static struct virtio_device *create(struct share_settings *settings, const char *tag,
+				    char *place)
+{
+	struct virtio_device *device;
+	struct fs *fs = calloc(1, sizeof(*fs));
+	const char *why = wrong_tag(tag);
+
+	if (!fs)
+		why = "out of memory; free some";
+	else if (count == SHARES_MOST)
+		why = "a guest has 8 shares at most; leave one out";
+	if (why) {
+		problem("cannot share %s: %s", settings->folder, why);
+		free(fs);
+		return NULL;
+	}
+	hide(settings, settings->steady || place);
+	device = settings->via ? vhost_fs_create(settings->folder, settings->via) :
+				 create_own(fs, settings);
+	if (!device)
+		return NULL;
 	strcpy(fs->tag, tag);
 	fs->steady = settings->steady;
 	fs->place = place;
 	configure(device, tag);
-	if (!virtio_init(device, &kind, settings->folder, fs))
-		return NULL;
 	shares[count++] = fs;
 	return device;
 }
@@ -243,12 +263,13 @@ static struct virtio_device *create(struct share_settings *settings, const char 
 /* Its parts stay for as long as the launcher lives. */
 struct virtio_device *share_create(const char *option)
 {
-	struct share_settings settings = { .folder = strdup(option) };
+	struct share_settings settings = { .via = NULL };
+	char *folder = strdup(option);
 	const char *tag;
 
-	if (!settings.folder)
+	if (!folder)
 		return NULL;
-	tag = take_apart((char *)settings.folder, &settings.read_only);
+	tag = take_apart(folder, &settings);
 	return create(&settings, tag, NULL);
 }
 

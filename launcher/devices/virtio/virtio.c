@@ -81,18 +81,28 @@ static void config_interrupt(struct virtio_device *device)
 	virtio_set_interrupt(device, VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG);
 }
 
-void virtio_fail(struct virtio_device *device, const char *rule)
+/* False if it was so before. */
+static bool break_device(struct virtio_device *device)
 {
 	unsigned int old = atomic_fetch_or(&device->status,
 					   VIRTIO_CONFIG_S_NEEDS_RESET);
 
-	if (old & VIRTIO_CONFIG_S_NEEDS_RESET)
-		return;
-	if (__atomic_fetch_add(&device->complaints, 1, __ATOMIC_RELAXED) < COMPLAINTS_MOST)
+	if (!(old & VIRTIO_CONFIG_S_NEEDS_RESET) && (old & VIRTIO_CONFIG_S_DRIVER_OK))
+		config_interrupt(device);
+	return !(old & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+void virtio_break(struct virtio_device *device)
+{
+	break_device(device);
+}
+
+void virtio_fail(struct virtio_device *device, const char *rule)
+{
+	if (break_device(device) &&
+	    __atomic_fetch_add(&device->complaints, 1, __ATOMIC_RELAXED) < COMPLAINTS_MOST)
 		problem("%s: bad driver: %s; the device stops until the guest resets it",
 			device->name, rule);
-	if (old & VIRTIO_CONFIG_S_DRIVER_OK)
-		config_interrupt(device);
 }
 
 void virtio_kick(struct virtio_queue *q)
@@ -299,6 +309,8 @@ bool virtio_start_threads(struct virtio_device *device)
 {
 	unsigned int i;
 
+	if (device->kind->watch)
+		return device->kind->watch(device);
 	for (i = 0; i < device->kind->queues; i++)
 		if (!start_thread(device->queues[i].server))
 			return false;

@@ -83,6 +83,8 @@ struct virtio_kind {
 	 * From any thread, and does not wait.
 	 */
 	void (*retry)(struct virtio_device *device, bool last);
+	/* Another program serves the queues: instead of their threads, this one is started. */
+	bool (*watch)(struct virtio_device *device);
 	/* The driver is ready, with device->accepted. */
 	void (*start)(struct virtio_device *device);
 	/* The driver is gone; with the first queue's lock. */
@@ -136,6 +138,8 @@ void virtio_mmio_write(const struct device_memory *memory, uint64_t offset,
  * told.  From any thread; without or with locks.
  */
 void virtio_fail(struct virtio_device *device, const char *rule);
+/* The same without a word: it is not the driver's fault. */
+void virtio_break(struct virtio_device *device);
 static inline bool virtio_failed(struct virtio_device *device)
 {
 	return atomic_load(&device->status) & VIRTIO_CONFIG_S_NEEDS_RESET;
