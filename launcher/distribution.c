@@ -39,6 +39,8 @@ static const struct {
 		{ "binutils", "binutils", "binutils", "binutils", "binutils" } },
 	[PACKAGE_PASST] = { "passt",
 		{ "passt", "passt", "passt", "passt", "passt" } },
+	[PACKAGE_STORAGE] = { "qemu-storage-daemon",
+		{ "qemu-system-common", "qemu-system-common", "qemu-img", "qemu-img", NULL } },
 	[PACKAGE_KDUMP] = { "kdump",
 		{ "kdump-tools", "linux-crashdump", "kexec-tools", "kdump-utils", NULL } },
 	[PACKAGE_BZIP2] = { "the library libbz2",

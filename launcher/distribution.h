@@ -11,6 +11,7 @@ enum package {
 	PACKAGE_BUSYBOX,	/* a static one */
 	PACKAGE_BINUTILS,
 	PACKAGE_PASST,
+	PACKAGE_STORAGE,	/* qemu-storage-daemon */
 	PACKAGE_KDUMP,
 	PACKAGE_BZIP2,		/* the library */
 	PACKAGE_LZO,		/* the library */

@@ -21,6 +21,8 @@
 #define DEVICE_KINDS(K)								\
 	K(disk, 'd', "disk", 16, "IMG[,ro][,...]",				\
 	  "raw image or block device as the next disk, /dev/vda first; "	\
+	  "NAME.qcow2, or overlay=FILE, which takes what is written, by "	\
+	  "qemu-storage-daemon; "						\
 	  "iops=N, bps=N: so many requests and bytes in a second, burst=S: those of "	\
 	  "S seconds at once; full=error: no wait for room on the host")	\
 	K(net, 'n', "net", 16, "WAY[,mac=M][,bps=N]",				\

@@ -652,6 +652,7 @@ static const struct kind {
 	{ "rng", THREAD_RNG, OPEN }, { "balloon", THREAD_BALLOON, OPEN },
 	{ "watch", THREAD_WATCH, SEE | OPEN },
 	{ "door", THREAD_DOOR, CALLS | NETWORK | SEE | OPEN }, { "fs", THREAD_FS, OPEN },
+	{ "vhost", THREAD_VHOST, OPEN },
 	{ "share", THREAD_SHARE, WRITE }, { "share-ro", THREAD_SHARE_RO, 0 },
 	{ "control", THREAD_CONTROL, SEE | OPEN },
 };

@@ -22,7 +22,7 @@ tries() {
 	is "L8 AT-77 $2: ... succeeds, all of it" "$(sed -n 's/^tried //p' /tmp/out)" \
 		"$(grep -c '^did free' /tmp/out)"
 	grep '^could not' /tmp/out
-	for kind in vcpu disk net vsock rng balloon watch door fs share share-ro control; do
+	for kind in vcpu disk net vsock rng balloon watch door fs vhost share share-ro control; do
 		$1 $kind >/tmp/out 2>/tmp/err
 		is "L8 AT-77 $2: the $kind thread ends" 0 $?
 		between "L8 AT-77 $2: ... after trying" 40 100 "$(sed -n 's/^tried //p' /tmp/out)"

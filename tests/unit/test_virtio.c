@@ -1,5 +1,5 @@
-// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/disk/virtio_blk.c launcher/devices/disk/disk_file.c launcher/devices/disk/disk_uring.c launcher/devices/disk/disk_threads.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
-// LIBS: -pthread -luring -Wl,--wrap=preadv,--wrap=pwritev,--wrap=pwrite,--wrap=fallocate,--wrap=fstat,--wrap=ioctl,--wrap=open
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/disk/virtio_blk.c launcher/devices/disk/disk_file.c launcher/devices/disk/vhost_blk.c launcher/devices/disk/qcow2.c launcher/devices/vhost/vhost.c launcher/devices/vhost/vhost_message.c launcher/distribution.c launcher/jail/landlock.c launcher/devices/disk/disk_uring.c launcher/devices/disk/disk_threads.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// LIBS: -pthread -luring -ljansson -Wl,--wrap=preadv,--wrap=pwritev,--wrap=pwrite,--wrap=fallocate,--wrap=fstat,--wrap=ioctl,--wrap=open
 // SPDX-License-Identifier: GPL-2.0
 /* The registers' rules, and a disk behind them, with both engines: K7, K10, K13. */
 #include <errno.h>

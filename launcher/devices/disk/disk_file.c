@@ -40,6 +40,8 @@ static bool read_word(struct disk_option *o, const char *word, const char **why)
 		o->full_fails = word[5] == 'e';
 	else if (!strncmp(word, "full=", 5))
 		*why = "full= is error or pause; leave it out for pause";
+	else if (!strncmp(word, "overlay=", 8))
+		o->overlay = (char *)word + 8;
 	else if (limit == LIMITS_WRONG)
 		*why = LIMITS_HELP;
 	else
@@ -75,6 +77,8 @@ bool disk_check(const char *text)
 		why = errno == ENOENT ? "No such file or directory" HOW_TO_MAKE : strerror(errno);
 	else if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
 		why = no_disk;
+	else if (vhost_blk_serves(&option))
+		why = vhost_blk_wrong(&option);
 	if (why)
 		problem("cannot use the disk %s: %s", path, why);
 	free(option.path);

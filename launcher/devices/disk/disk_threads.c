@@ -3,7 +3,7 @@
  * Transfers by threads, where there is no io_uring: an old kernel, or one whose
  * owner switched it off.  The disk's own thread starts them when there is more
  * to do than there are idle ones, and they inherit its signals and confinement.
- * Read next: hardware/console.c.
+ * Read next: vhost_blk.c.
  */
 #include <errno.h>
 #include <pthread.h>

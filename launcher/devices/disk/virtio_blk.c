@@ -659,25 +659,24 @@ static struct virtio_device *forget(struct virtio_device *device, struct disk *d
 	return NULL;
 }
 
-struct virtio_device *disk_create(const char *option)
+/* A raw one, which we serve ourselves. */
+static struct virtio_device *create(const struct disk_option *option, const char *why)
 {
 	struct virtio_device *device = calloc(1, sizeof(*device));
 	struct disk *disk = calloc(1, sizeof(*disk));
-	struct disk_option asked = { .path = NULL };
-	const char *why = disk_option_read(&asked, option);
 
 	if (disk) {
 		disk->file.fd = disk->file.direct = -1;
-		disk->file.path = asked.path;
+		disk->file.path = option->path;
 		disk->requests = calloc(REQUESTS, sizeof(*disk->requests));
 	}
 	if (!device || !disk || !disk->file.path || !disk->requests) {
 		problem("cannot make a disk: out of memory; free some");
 		return forget(device, disk);
 	}
-	disk->file.read_only = asked.read_only;
-	disk->full_fails = asked.full_fails;
-	disk->limits = asked.limits;
+	disk->file.read_only = option->read_only;
+	disk->full_fails = option->full_fails;
+	disk->limits = option->limits;
 	if (!why)
 		why = open_disk(disk);
 	if (why) {
@@ -690,4 +689,12 @@ struct virtio_device *disk_create(const char *option)
 	if (limits_any(&disk->limits))
 		device->queues[0].limits = &disk->limits;
 	return device;
+}
+
+struct virtio_device *disk_create(const char *option)
+{
+	struct disk_option asked;
+	const char *why = disk_option_read(&asked, option);
+
+	return !why && vhost_blk_serves(&asked) ? vhost_blk_create(&asked) : create(&asked, why);
 }
