@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -106,12 +107,35 @@ static void test_guards(void **state)
 
 	(void)state;
 	assert_true(memory_create(&m, SIZE));
+	assert_true(deadly(m.base));	/* a child has nothing of it */
+	assert_int_equal(madvise(m.base, SIZE, MADV_DOFORK), 0);
 	assert_false(deadly(m.base));
 	assert_false(deadly(m.base + SIZE - 1));
 	assert_true(deadly(m.base - 1));
 	assert_true(deadly(m.base - MEMORY_LARGE));
 	assert_true(deadly(m.base + SIZE));
 	assert_true(deadly(m.base + SIZE + MEMORY_LARGE - 1));
+	memory_destroy(&m);
+}
+
+/* Another process may map the file, and not make it shorter. */
+static void test_shared(void **state)
+{
+	struct memory m;
+	uint8_t *other;
+
+	(void)state;
+	assert_true(memory_create_shared(&m, SIZE));
+	other = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, m.file, 0);
+	assert_true(other != MAP_FAILED);
+	m.base[SIZE - 1] = 7;
+	m.base[8192] = 8;
+	assert_int_equal(other[SIZE - 1], 7);
+	memory_discard(&m, GPA(8192), 4096);
+	assert_int_equal(other[8192], 0);
+	assert_int_equal(ftruncate(m.file, 4096), -1);
+	assert_int_equal(ftruncate(m.file, 2 * SIZE), -1);
+	munmap(other, SIZE);
 	memory_destroy(&m);
 }
 
@@ -139,7 +163,7 @@ int main(void)
 		cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_copies),
-		cmocka_unit_test(test_guards),
+		cmocka_unit_test(test_guards), cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_bad_sizes),
 	};
 
