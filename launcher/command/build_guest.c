@@ -19,7 +19,6 @@
 #include "console/output.h"
 #include "control/place.h"
 #include "devices/devices.h"
-#include "devices/vhost/vhost.h"
 #include "hardware/host.h"
 #include "lguest.h"
 #include "linker/linker.h"
@@ -174,6 +173,22 @@ static bool add_devices(struct guest *guest, const struct run_settings *set)
 	       add_device(guest, vsock_create_closed(agent));
 }
 
+/* It is private, but for a server that must have it. */
+static bool make_memory(struct guest *guest, const struct run_settings *set)
+{
+	const struct text_list *disks = &set->devices[DEVICE_disk];
+	const struct text_list *shares = &set->devices[DEVICE_share];
+	bool shared = false;
+	unsigned int i;
+
+	for (i = 0; i < disks->count; i++)
+		shared |= disk_has_server(disks->items[i]);
+	for (i = 0; i < shares->count; i++)
+		shared |= share_has_server(shares->items[i]);
+	return shared ? memory_create_shared(&guest->memory, set->memory) :
+			memory_create(&guest->memory, set->memory);
+}
+
 /* The kernel's release, which names the folder of its modules. */
 static const char *release_of(const char *linked, struct lguest_link_note *link_note)
 {
@@ -252,7 +267,7 @@ bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *ent
 		return false;
 	tell_command_line(set, linked);
 	release = release_of(linked, &link_note);
-	ok = (vhost_wanted() ? memory_create_shared : memory_create)(&guest->memory, set->memory) &&
+	ok = make_memory(guest, set) &&
 	     add_devices(guest, set) &&
 	     load_kernel(&guest->memory, linked, &kernel) &&
 	     load_initrd(set, release, &guest->memory, &kernel, &initrd) &&

@@ -25,6 +25,9 @@ static inline bool path_take_ro(char *path)
 	*comma = '\0';
 	return true;
 }
+/* Will another program serve it, which needs the guest's memory? */
+bool disk_has_server(const char *option);
+bool share_has_server(const char *option);
 /* The tag of the folder that is the guest's root, read-only. */
 #define ROOT_TAG	"lguest-root"
 /* The guest's names of the cards that get their address by DHCP, with spaces between. */

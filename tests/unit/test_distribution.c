@@ -51,6 +51,7 @@ static const struct {
 	{ "", PACKAGE_IMAGE, NULL, "install the kernel RELEASE with its modules" },
 	{ "ID", PACKAGE_PASST, NULL, "install passt" },
 	{ "ID=", PACKAGE_PASST, NULL, "install passt" },
+	{ "ID=debian", PACKAGE_STORAGE, NULL, "`apt-get install qemu-system-common`" },
 	{ "ID=arch", PACKAGE_PASST, NULL, "`pacman -S passt`" },
 	{ "ID_LIKE=arch", PACKAGE_PASST, NULL, "`pacman -S passt`" },
 };

@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "devices/devices.h"
 #include "devices/vhost/vhost.h"
 #include "disk_file.h"
 #include "distribution.h"
@@ -63,11 +64,19 @@ bool vhost_blk_serves(const struct disk_option *option)
 	return option->overlay || is_qcow2(option->path);
 }
 
+bool disk_has_server(const char *text)
+{
+	struct disk_option option;
+	bool has = !disk_option_read(&option, text) && vhost_blk_serves(&option);
+
+	free(option.path);
+	return has;
+}
+
 const char *vhost_blk_wrong(const struct disk_option *o)
 {
 	const char *why = is_qcow2(o->path) ? qcow2_wrong(o->path) : NULL;
 
-	vhost_want();
 	if (!why && (limits_any(&o->limits) || o->full_fails))
 		why = "limits and full= are for raw images without an overlay; leave them out";
 	if (!why && o->overlay && !*o->overlay)

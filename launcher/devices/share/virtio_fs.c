@@ -160,6 +160,11 @@ bool share_check(const char *option)
 	return say_why(option, why);
 }
 
+bool share_has_server(const char *option)
+{
+	return strstr(option, VIA);
+}
+
 bool rootfs_check(const char *folder)
 {
 	root_folder = folder;

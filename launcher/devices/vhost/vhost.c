@@ -22,18 +22,6 @@
 #include "lguest.h"
 #include "vhost.h"
 
-static bool wanted;
-
-void vhost_want(void)
-{
-	wanted = true;
-}
-
-bool vhost_wanted(void)
-{
-	return wanted;
-}
-
 const char *vhost_connect(struct vhost *v, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };

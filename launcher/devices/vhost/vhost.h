@@ -99,8 +99,4 @@ void vhost_start(struct virtio_device *device);
 void vhost_drain(struct virtio_queue *queue);
 bool vhost_watch(struct virtio_device *device);
 
-/* Some device will have a server: the guest's memory must be a file. */
-void vhost_want(void);
-bool vhost_wanted(void);
-
 #endif /* LGUEST_VHOST_H */
