@@ -214,6 +214,8 @@ static int stage_2(struct lg_cpu *cpu)
 {
 	int i, err = 0;
 
+	if (memcmp((void *)cpu->va, switcher_start, switcher_end - switcher_start))
+		return selftest_failed("the Switcher at %#lx is not the module's", cpu->va);
 	selftest_say(2, "one crossing, not to ring 3");
 	for (i = 0; i < CROSSINGS && !err; i++) {
 		if (i == 1)

@@ -244,6 +244,20 @@ TEST("A3 second guest in one process is ENOMEM, and works after the first")
 	CHECK_EQ(initialize(h, 0x1000), 0);
 }
 
+/* INITIALIZE takes the slot only if it is empty. */
+TEST("A3 a child of a launcher has its slot empty")
+{
+	struct guest *g = make_guest(spins);
+	int status;
+
+	run_a_while(g);
+	if (fork() == 0)
+		_exit(initialize(raw_guest(1 << 20), 0x1000) != 0);
+	CHECK(wait(&status) > 0);
+	CHECK_EQ(status, 0);
+	run_a_while(g);
+}
+
 TEST("A3 slot 256 is not readable by the launcher itself")
 {
 	struct guest *g = make_guest(spins);

@@ -66,6 +66,27 @@ TEST("I2 second INIT ends the guest")
 	calls_die("already have lguest_shared");
 }
 
+static u64 written;
+
+static void calls_and_writes(void)
+{
+	written = 1;
+	hcall(LHCALL_INIT, SHARED_GPA, UP, UP, UP);
+	written = 2;
+}
+
+TEST("C7 what stands behind a call that ends the guest is never done")
+{
+	struct guest *g = make_guest(calls_and_writes);
+	char text[200];
+
+	dies(g, "already have lguest_shared");
+	CHECK_EQ(IN_GUEST(g, written), 1);
+	for (int i = 0; i < 20; i++)
+		CHECK(read(g->fd, text, sizeof(text)) > 0 || errno == ENOENT);
+	CHECK_EQ(IN_GUEST(g, written), 1);
+}
+
 TEST("I2 AT-53 INIT with a bad shared page")
 {
 	static const u64 bad[] = { 1, 0x1001, 0x1800, GUEST_SIZE,

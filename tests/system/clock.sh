@@ -69,6 +69,21 @@ cat /tmp/marks
 of() { awk -v n="$1" -v f="$2" '$1 == n { print $f }' /tmp/marks; }
 guest=$(difference "$(of begin 2)" "$(of end 2)")
 host=$(difference "$(of begin 4)" "$(of end 4)")
+# The host's date goes an hour ahead, and two back: no timer comes earlier or later.
+lguest run -- sh -c '
+	mark() { echo "$1 $(cut -d" " -f1 /proc/uptime) 0"; }
+	mark asleep; sleep 8; mark awake' 2>/tmp/err | stamp >/tmp/steps &
+steps=$!
+wait_for 100 grep -q asleep /tmp/steps
+date -s "@$(($(date +%s) + 3600))" >/dev/null
+sleep 3
+date -s "@$(($(date +%s) - 7200))" >/dev/null
+wait $steps
+date -s "@$(($(date +%s) + 3600))" >/dev/null
+between "E8 a sleep of 8 s is one, though the host's date was changed" 7.9 9 \
+	"$(difference "$(awk '/^asleep/ { print $4 }' /tmp/steps)" "$(awk '/^awake/ { print $4 }' /tmp/steps)")"
+between "E8 ... by the guest's clock, too" 8 9 \
+	"$(difference "$(awk '/^asleep/ { print $2 }' /tmp/steps)" "$(awk '/^awake/ { print $2 }' /tmp/steps)")"
 between "E8 E9 a minute in the guest is a minute outside, within 1 %" 59.4 60.6 "$host"
 between "E9 the guest's clock says so, too" 59.9 60.6 "$guest"
 between "E9 drift (%)" -1 1 "$(awk "BEGIN { print ($guest - $host) / $host * 100 }")"

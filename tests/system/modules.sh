@@ -1,0 +1,24 @@
+#!/bin/bash
+# Modules come and go in a stock guest while fifty processes live: each address space sees
+# the kernel half that there is now. F6.
+. "$(dirname "$0")/lib/lab.sh"
+
+mkdir "$work/shared"
+module=$(ls "$built/kernels/$release/lib/modules/$release/kernel/drivers/net"/dummy.ko*)
+case $module in
+*.xz) xz -dc "$module" ;;
+*.zst) zstd -dcq "$module" ;;
+*) cat "$module" ;;
+esac >"$work/shared/dummy.ko"
+program "$(dirname "$0")/modules.c" "$work/shared/modules" || not_ok "modules.c compiles"
+
+inside "50 processes" --with "$work/shared" <<'END'
+lguest run --time-limit 150 --share shared,ro -- sh -c 'cd /mnt/share
+	./modules dummy.ko dummy /sys/class/net/dummy0/mtu 10
+	dmesg | grep -E "BUG|WARNING|Call Trace|Oops|general protection"' >/tmp/out 2>/tmp/err
+is "F6 a module comes and goes ten times, and each of fifty processes sees it, without trouble" \
+	"10 rounds of 50 processes" "$(cat /tmp/out)"
+show /tmp/err
+END
+
+finish
