@@ -5,7 +5,7 @@
  * command's output and errors) and hvc3 (what it tells the launcher: "ready", "exit N";
  * what it hears from there: "size ROWS COLUMNS", when the user's terminal has got a new
  * size).
- * Read next: boot/agent/agent.c.
+ * Read next: become.c.
  */
 #include "initramfs.h"
 

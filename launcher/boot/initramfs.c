@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "become.h"
 #include "devices/devices.h"
 #include "distribution.h"
 #include "initramfs.h"
@@ -50,9 +51,26 @@ static void quote(FILE *out, const char *word)
 	fputc('\'', out);
 }
 
-static void write_command(FILE *out, char **command)
+/*
+ * Variables by env(1): a shell knows no names but its own kind, and keeps some for
+ * itself.
+ */
+static void write_command(FILE *out, const struct session *session)
 {
+	char **command = session->command, **variable = session->variables;
+
+	if (session->start_in) {
+		fputs("cd -- ", out);
+		quote(out, session->start_in);
+		fputs(" || exit 126\n", out);
+	}
 	fputs("exec", out);
+	if (variable && *variable)
+		fputs(" env --", out);
+	for (; variable && *variable; variable++) {
+		fputc(' ', out);
+		quote(out, *variable);
+	}
 	for (; *command; command++) {
 		fputc(' ', out);
 		quote(out, *command);
@@ -87,6 +105,8 @@ static void write_settings(FILE *out, const struct session *session)
 	fprintf(out, "LG_SHARES='%s'\n", session->shares ? session->shares : "");
 	fprintf(out, "LG_AGENT=%s\n", session->agent ? "1" : "");
 	fprintf(out, "LG_DHCP='%s'\n", session->dhcp ? session->dhcp : "");
+	if (session->become)
+		fprintf(out, "LG_USER=%u\n", session->become->uid);
 	fprintf(out, "LG_ROOT=%s\n", session->rootfs ? ROOT_TAG : "");
 	if (session->report_order)
 		fprintf(out, "LG_REPORT=%u\n", session->report_order);
@@ -122,7 +142,7 @@ static bool add_session(struct archive *archive, const struct session *session)
 		return true;
 	if (!text_begin(&text))
 		return false;
-	write_command(text.stream, session->command);
+	write_command(text.stream, session);
 	return add_text(archive, "lguest/command", &text);
 }
 
@@ -170,6 +190,12 @@ bool pack_initramfs(const struct session *session, const void *busybox,
 	if (session->agent)
 		archive_file(archive, "lguest/agent", 0755, guest_agent,
 			     guest_agent_end - guest_agent);
+	if (session->become) {
+		unsigned char program[BECOME_MOST];
+		size_t bytes = become_program(session->become, program);
+
+		archive_file(archive, "lguest/become", 0755, program, bytes);
+	}
 	archive_file(archive, "etc/passwd", 0644, users, strlen(users));
 	archive_file(archive, "etc/group", 0644, groups, strlen(groups));
 	archive_file(archive, "etc/profile", 0644, profile, strlen(profile));

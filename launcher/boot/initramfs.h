@@ -10,6 +10,9 @@
 /* How the guest's /init shall behave; see there. */
 struct session {
 	char **command;		/* NULL-ended, or NULL: a shell */
+	char **variables;	/* for it, "K=V", NULL-ended; or NULL */
+	const struct become *become; /* whom it runs as; or NULL: root */
+	const char *start_in;	/* the folder that it starts in; or NULL */
 	bool terminal;		/* a person is there, on a raw terminal */
 	bool input;		/* the command gets our stdin, framed */
 	bool split_stderr;	/* stderr goes another way than stdout */

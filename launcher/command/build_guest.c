@@ -23,6 +23,7 @@
 #include "lguest.h"
 #include "linker/linker.h"
 #include "run.h"
+#include "run_as.h"
 #include "terminal.h"
 
 static void say_option(FILE *out, const char *name, const char *value)
@@ -57,6 +58,9 @@ static void tell_command_line(const struct run_settings *set, const char *kernel
 	say_option(out, "--gdb", set->gdb);
 	say_list(out, "--hide", &set->hide);
 	say_list(out, "--show", &set->show);
+	say_list(out, "--env", &set->env);
+	say_option(out, "--user", set->user);
+	say_option(out, "--cwd", set->cwd);
 	say_list(out, "-p", &set->params);
 	if (set->no_reboot)
 		fputs(" --no-reboot", out);
@@ -103,6 +107,25 @@ const char *run_agent_socket(const struct run_settings *set)
 	return path;
 }
 
+/* How the COMMAND is to be run.  False after a message. */
+static bool describe_command(const struct run_settings *set, struct session *session)
+{
+	static struct run_as as;
+
+	session->command = set->command;
+	session->start_in = set->cwd;
+	if (set->user && !run_as_read(run_rootfs(set), set->user, &as))
+		return false;
+	if (set->user)
+		session->become = &as.who;
+	if (set->user || set->env.count) {
+		session->variables = run_env(&set->env, set->user ? &as : NULL);
+		if (!session->variables)
+			problem("no memory for the command's environment; free some");
+	}
+	return session->variables || !(set->user || set->env.count);
+}
+
 static void describe_session(const struct run_settings *set, const char *release,
 			     struct session *session)
 {
@@ -117,7 +140,6 @@ static void describe_session(const struct run_settings *set, const char *release
 		session->report_order = SMALL_REPORT_ORDER;
 	session->rootfs = run_rootfs(set);
 	session->folder = run_rootfs(set) ? getcwd(NULL, 0) : NULL;
-	session->command = set->command;
 	session->terminal = set->terminal;
 	session->input = run_may_read_stdin(set) && !set->terminal;
 	session->split_stderr = !set->detach && !isatty(STDERR_FILENO);
@@ -137,6 +159,8 @@ static bool load_initrd(const struct run_settings *set, const char *release,
 	if (set->initrd)
 		return load_initrd_file(memory, kernel, set->initrd, initrd);
 	describe_session(set, release, &session);
+	if (!describe_command(set, &session))
+		return false;
 	if (!build_initramfs(&session, &archive))
 		return false;
 	ok = load_initrd_bytes(memory, kernel, archive.bytes, archive.size, initrd);

@@ -17,6 +17,8 @@ struct run_settings {
 	uint64_t memory;
 	struct text_list devices[DEVICE_OPTIONS];
 	struct text_list hide, show;	/* of the root */
+	struct text_list env;
+	const char *user, *cwd;
 	struct text_list params;
 	const char *gdb;
 	const char *name;

@@ -3,7 +3,7 @@
  * The options of `lguest run`, and what is wrong with them.  Every value is looked
  * at before anything happens: nothing is linked, made or taken for a run whose last
  * option is a mistake.
- * Read next: options.c.
+ * Read next: run_as.c.
  */
 #define _GNU_SOURCE
 #include <unistd.h>
@@ -15,6 +15,7 @@
 #include "lguest.h"
 #include "linker/versions.h"
 #include "run.h"
+#include "run_as.h"
 #include "terminal.h"
 
 /*
@@ -42,6 +43,12 @@ static const struct option run_options[] = {
 	  "file or folder below --rootfs that the guest does not see" },
 	{ 0, "show", OPTION_LIST, AT(show), "PATH",
 	  "what is hidden of --rootfs by itself (keys, passwords, tokens) at PATH or below" },
+	{ 'e', "env", OPTION_LIST, AT(env), "NAME[=VALUE]",
+	  "a variable for COMMAND; without a value that which it has here" },
+	{ 'u', "user", OPTION_TEXT, AT(user), "USER[:GROUP]",
+	  "whom COMMAND runs as: names of the guest's root, or numbers (default root)" },
+	{ 'w', "cwd", OPTION_TEXT, AT(cwd), "DIR",
+	  "folder of the guest that COMMAND starts in" },
 	{ 'p', "params", OPTION_LIST, AT(params), "PARAMS",
 	  "more parameters for the guest's kernel, separated by spaces" },
 	{ 0, "gdb", OPTION_TEXT, AT(gdb), "PATH",
@@ -90,6 +97,7 @@ static bool check_values(const struct run_settings *set)
 		DEVICE_KINDS(K)
 #undef K
 	};
+	struct run_as as;
 	unsigned int i, j, all = 0;
 
 	for (i = 0; i < DEVICE_OPTIONS; i++) {
@@ -111,6 +119,8 @@ static bool check_values(const struct run_settings *set)
 			all, DEVICES_ASKED_MOST);
 		return false;
 	}
+	if (set->user && !run_as_read(run_rootfs(set), set->user, &as))
+		return false;
 	return hiding_check(run_rootfs(set), &set->hide, &set->show) &&
 	       (!set->gdb || gdb_check(set->gdb));
 }
@@ -122,6 +132,17 @@ static bool fit_together(const struct run_settings *set)
 		problem("run: COMMAND needs the built-in initrd; leave out -i or COMMAND");
 		return false;
 	}
+	if (!set->command && (set->user || set->cwd || set->env.count)) {
+		problem("run: --user, --cwd and --env are for a COMMAND; add one, as in `lguest run ... -- sh`");
+		return false;
+	}
+	if (set->cwd && *set->cwd != '/') {
+		problem("run: --cwd: '%s' does not begin with /; give the whole name that the folder has in the guest",
+			set->cwd);
+		return false;
+	}
+	if (!run_env_check(&set->env))
+		return false;
 	if (run_rootfs(set) && set->initrd) {
 		problem("run: --rootfs needs the built-in initrd; leave out -i or --rootfs");
 		return false;

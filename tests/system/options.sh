@@ -50,6 +50,10 @@ bad 'cannot share none: No such file' --rootfs / --rw none
 bad 'cannot share plain: it does not lie below' --rootfs both --rw plain
 bad 'cannot share both: it does not lie below' --rootfs both --rw both
 bad "cannot share plain:lguest-rw-0: this tag is --rootfs' or --rw's" --share plain:lguest-rw-0
+bad "run: --user: the guest has no user 'alice'" --user alice
+bad "run: --user: the guest has no group 'none'" --rootfs / --user root:none
+bad "run: --cwd: 'tmp' does not begin with /" --cwd tmp
+bad "run: --env: '=x' has no name" --env =x
 bad 'cannot hide plain: there is no --rootfs' --hide plain
 bad 'cannot hide none: No such file' --rootfs / --hide none
 bad 'cannot hide plain: it does not lie below' --rootfs both --hide plain

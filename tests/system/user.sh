@@ -40,6 +40,24 @@ is "L9 the launcher has no capability" "CapPrm: 0000000000000000 CapEff: 0000000
 kill $pid
 wait
 check "L9 nothing is left" no_guest_left
+
+# Whom, where and with what COMMAND runs.
+echo input | FROM_HERE="a  b" lguest run -e "ODD=it's \"\$x\" *
+$(printf '\377')" --env EMPTY= -e FROM_HERE -e NOT_HERE -u 1000:5 --cwd /tmp -- sh -c '
+	echo "$(id -u) $(id -g) $(id -G) $(pwd) $HOME"
+	printf "<%s>" "$ODD" "$EMPTY" "$FROM_HERE" "${NOT_HERE-none}"; echo
+	touch mine && stat -c %u mine; touch /mine 2>/dev/null || echo no; echo again >/dev/stderr
+	cat' >/tmp/out 2>/tmp/err
+printf '1000 5 5 /tmp /\n<it'"'"'s "$x" *\n\377><><a  b><none>\n1000\nno\ninput\n' >/tmp/wanted
+check "K1 --user, --cwd and --env, byte for byte" cmp /tmp/wanted /tmp/out
+is "K1 ... and its errors are its own" again "$(cat /tmp/err)"
+su alice -c 'lguest run --rootfs / -u bob -e PATH=/bin:/usr/bin -w /tmp -- sh -c "
+	id; pwd; echo \$HOME \$USER \$PATH"' </dev/null >/tmp/out 2>/tmp/err
+is "K1 ... names are those of the root" "$(su bob -c id) /tmp $(eval echo ~bob) bob /bin:/usr/bin" "$(echo $(cat /tmp/out))"
+lguest run -w /none -- true >/tmp/out 2>/tmp/err </dev/null
+is "K1 a folder that the guest lacks has a status of its own" 126 $?
+lguest run -e A=1 -- none >/tmp/out 2>/tmp/err </dev/null
+is "K1 ... as has a program" 127 $?
 END
 
 finish

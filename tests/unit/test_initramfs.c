@@ -1,4 +1,4 @@
-// SOURCES: launcher/boot/initramfs.c launcher/boot/init.c launcher/boot/cpio.c launcher/boot/modules.c launcher/linker/unpack.c launcher/message.c launcher/terminal.c launcher/distribution.c
+// SOURCES: launcher/boot/initramfs.c launcher/boot/init.c launcher/boot/become.c launcher/boot/cpio.c launcher/boot/modules.c launcher/linker/unpack.c launcher/message.c launcher/terminal.c launcher/distribution.c
 // SPDX-License-Identifier: GPL-2.0
 /* The archive: read back entry by entry; and words that survive a shell. */
 #include <fcntl.h>
@@ -154,6 +154,51 @@ static void test_words(void **state)
 	unlink(path);
 }
 
+/* What a command of this session says, when a shell of ours runs it; or its status. */
+static size_t run_here(struct session *session, char *got, size_t room, int status)
+{
+	char path[] = "/tmp/lguest-words-XXXXXX", line[64];
+	struct archive a;
+	size_t size;
+	FILE *pipe;
+
+	close(mkstemp(path));
+	build(session, &a);
+	save(&a, "lguest/command", path);
+	archive_free(&a);
+	snprintf(line, sizeof(line), "sh %s", path);
+	pipe = popen(line, "r");
+	size = fread(got, 1, room, pipe);
+	assert_int_equal(WEXITSTATUS(pclose(pipe)), status);
+	unlink(path);
+	return size;
+}
+
+/* Variables of any name and value come out as they went in, in a folder of any name. */
+static void test_environment(void **state)
+{
+	char *show[] = { "cat", "/proc/self/environ", NULL }, *where[] = { "pwd", NULL };
+	char *variables[] = {
+		"A=a b", "B.c=it's\nnew", "E=", "\xff=\xfe", "UID=7", "-x=1", "P==", NULL,
+	};
+	char folder[] = "/tmp/lguest it's \n here XXXXXX", got[65536];
+	struct session session = { .command = show, .variables = variables };
+	size_t size, i;
+
+	(void)state;
+	size = run_here(&session, got, sizeof(got), 0);
+	for (i = 0; variables[i]; i++)
+		if (!memmem(got, size, variables[i], strlen(variables[i]) + 1))
+			fail_msg("%s is lost", variables[i]);
+	assert_non_null(mkdtemp(folder));
+	session = (struct session){ .command = where, .start_in = folder };
+	size = run_here(&session, got, sizeof(got), 0);
+	assert_int_equal(size, strlen(folder) + 1);
+	assert_memory_equal(got, folder, size - 1);
+	rmdir(folder);
+	run_here(&session, got, sizeof(got), 126);
+}
+
 static void check_settings(const struct session *session, const char *want)
 {
 	struct archive a;
@@ -234,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_archive),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_init_grammar),
 		cmocka_unit_test(test_static_program),
