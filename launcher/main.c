@@ -40,7 +40,11 @@ static const struct command version_command = {
 };
 
 /*L:010
- * Every command, in the order in which a newcomer meets them.
+ * Every command, in the order in which a newcomer meets them.  One more takes a file,
+ * as cmd_stat.c is, with its struct command and its function; both are declared in
+ * options.h and lguest.h, and the first gets its place here.  Help, man page and
+ * completion are made of it; a line of docs/CONTROL.md, if it asks the launcher for
+ * something new, and a test are by hand.
  :*/
 const struct command *const commands[] = {
 	&run_command, &list_command, &console_command, &logs_command, &wait_command, &exec_command, &cp_command,

@@ -3,6 +3,9 @@
  * Options of a command: one table says how each is spelled, what it takes,
  * where its value goes and what it means.  The parser, --help and whatever
  * else speaks of options (man page, completion) all read that table.
+ *
+ * One more option takes a field of the command's settings and a row of its table; one
+ * more kind of value a line below, its parser, and a case of set_value() in options.c.
  */
 #ifndef LGUEST_OPTIONS_H
 #define LGUEST_OPTIONS_H
