@@ -64,6 +64,21 @@ printf '%s\n' '    ok 1 - X2 this passes, too' >"$work/b"
 is "what a run has shown is told" "acceptance: 2 of 5 named tests were seen to pass
 acceptance: not seen: system/a.sh: this fails
 acceptance: not seen: system/a.sh: this is skipped
-acceptance: not seen: system/b.sh: this passes" "$(perl "$top/tests/system/lib/acceptance.pl" \
+acceptance: not seen: system/b.sh: this passes
+acceptance: a row that works has lost its test: X1: system/a.sh: this fails
+acceptance: a row that works has lost its test: X2: system/b.sh: this passes" "$(perl "$top/tests/system/lib/acceptance.pl" \
 	seen "$work/table" system/a.sh="$work/a" micro="$work/b")"
+# Of a whole run: what has passed, what was skipped, and what is not there any more.
+cat >"$work/rows" <<'END'
+| A1 | | works | unit/test_address.c: test_range; test_reads | |
+| A2 | | partly | unit/test_address.c: test_write | why |
+END
+printf 'ok 1 test_range\nok 2 test_reads # SKIP why\n' >"$work/log"
+seen() { perl "$top/tests/system/lib/acceptance.pl" seen "$work/rows" "unit/test_address.c=$work/log" >"$work/said"; }
+check "what passed, was skipped, or is of a row that works partly is no loss" seen
+printf 'ok 1 test_range\nnot ok 2 test_reads\n' >"$work/log"
+seen
+is "a row that works and has lost its test fails the run" \
+	"1 acceptance: a row that works has lost its test: A1: unit/test_address.c: test_reads" \
+	"$? $(grep lost "$work/said")"
 finish
