@@ -200,6 +200,7 @@ install: module install-program
 # What the Debian package lguest has, too; install-dkms is lguest-dkms: see debian/rules.
 install-program: launcher
 	install -D -m 755 launcher/lguest $(DESTDIR)$(PREFIX)/bin/lguest
+	install -D -m 755 packaging/lguest-oci $(DESTDIR)$(PREFIX)/bin/lguest-oci
 	install -D -m 755 packaging/link-all $(libdir)/link-all
 	for file in $(layer_sources); do \
 		install -D -m 644 $$file $(sharedir)/$$file || exit; \
@@ -225,7 +226,7 @@ install-dkms:
 
 uninstall:
 	$(if $(DESTDIR),,-[ ! -e $(dkmsdir) ] || dkms remove lguest/$(version) --all)
-	rm -f $(moddir)/lg.ko $(DESTDIR)$(PREFIX)/bin/lguest $(mandir)/man1/lguest.1 \
+	rm -f $(moddir)/lg.ko $(DESTDIR)$(PREFIX)/bin/lguest $(DESTDIR)$(PREFIX)/bin/lguest-oci $(mandir)/man1/lguest.1 \
 		$(mandir)/man4/lguest.4 $(compdir)/lguest $(udevdir)/60-lguest.rules \
 		$(sysusersdir)/lguest.conf $(hooks:%=$(hookdir)/%/lguest)
 	rm -rf $(libdir) $(sharedir) $(dkmsdir)

@@ -69,6 +69,7 @@ bool parse_number(const char *text, uint64_t *number);
 extern const struct command run_command, link_command, check_command, stat_command;
 extern const struct command list_command, stop_command, console_command;
 extern const struct command logs_command, wait_command, exec_command, cp_command;
+extern const struct command oci_command;
 extern const struct command pause_command, resume_command, report_command;
 /* That table, NULL-ended. */
 extern const struct command *const commands[];

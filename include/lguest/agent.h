@@ -43,7 +43,7 @@ struct agent_size {
 };
 
 /*
- * Behind it, each with a NUL: user ("name", "uid", with ":group" or not; empty: root),
+ * Behind it, each with a NUL: user ("name", "uid", with ":group,group..." or not; empty: root),
  * root (a folder to be in; or empty), folder (to start in; empty: the user's home, or
  * /), the words of the command, its variables ("K=V").
  */

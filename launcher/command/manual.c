@@ -109,6 +109,8 @@ static const char afterwards[] =
 	".PP\n.B lguest cp\ncopies as\n.BR \"cp \\-a\" ;\n"
 	"what comes from a guest stays in its place, whatever names it has.\n"
 	".PP\n.nf\nlguest cp site web:/srv\nlguest cp web:/var/log/messages .\n.fi\n"
+	".PP\n.B lguest oci\nis a runtime for containers, which are guests then:\n"
+	".PP\n.nf\npodman \\-\\-runtime /usr/bin/lguest\\-oci run debian uname \\-a\n.fi\n"
 	".SH USER NETWORKING\n"
 	"After\n.B \\-n user\ncome ports of this machine that lead to the guest, and rules:\n"
 	".PP\n.nf\n\\-n user,2222:22,udp:53,deny=10.0.0.0/8\n"

@@ -291,7 +291,7 @@ enum session_result session_run(struct session *s, const struct session_files *f
 	s->sinks[AGENT_ERR].fd = files->err;
 	while (!(s->ended || s->gone) || !all_written(s)) {
 		look(s, files, fds);
-		if (fds[SIGNALS].revents && !take_signal(s, files->signals))
+		if (fds[SIGNALS].revents && !take_signal(s, files->signals) && !files->patient)
 			return SESSION_LEFT;
 		if (fds[GUEST].revents & ~POLLOUT) {
 			result = hear_guest(s);

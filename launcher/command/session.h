@@ -23,6 +23,7 @@ struct session_request {
 struct session_files {
 	int in, out, err;
 	int signals;		/* a signalfd: passed on, but for SIGWINCH and SIGCONT */
+	bool patient;		/* however many come */
 };
 
 enum session_result {

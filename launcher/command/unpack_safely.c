@@ -5,7 +5,7 @@
  * their own, and with Landlock, where there is one, can write nowhere else.  Then each
  * file is moved to its place by its name in one open folder, and no link is followed:
  * neither one that came now, nor one that an earlier copy left there.
- * Read next: control/detach.c.
+ * Read next: oci/oci_config.c.
  */
 #define _GNU_SOURCE 1
 #include <dirent.h>

@@ -56,7 +56,7 @@ chmod +x "$work/bin/uname"
 is "L7 make install, for the kernel that runs" 0 $?
 is "L7 ... with no kernel, nor a package, fetched" "" "$(grep fetching "$work/log"; ls "$tree/build" | grep kernels)"
 is "L7 ... all of it for all to read" "" "$(find "$dest" ! -perm -o=r)"
-for file in usr/bin/lguest usr/share/man/man1/lguest.1 usr/share/man/man4/lguest.4 \
+for file in usr/bin/lguest usr/bin/lguest-oci usr/share/man/man1/lguest.1 usr/share/man/man4/lguest.4 \
 	usr/share/bash-completion/completions/lguest usr/lib/udev/rules.d/60-lguest.rules \
 	usr/lib/sysusers.d/lguest.conf lib/modules/"$release"/updates/lg.ko \
 	usr/lib/lguest/link-all usr/share/lguest/guest/Makefile \

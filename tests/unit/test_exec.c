@@ -95,7 +95,7 @@ static void hear_start(void)
 
 static int result(enum session_result *how)
 {
-	const struct session_files files = { in[0], out[1], err[1], -1 };
+	const struct session_files files = { in[0], out[1], err[1], -1, false };
 
 	*how = session_run(&session, &files);
 	return session_status(&session, &request, *how);
@@ -236,7 +236,7 @@ static void test_ours(void **state)
 	char *long_words[] = { NULL, NULL };
 	struct session_request too_long = { .command = "exec", .name = "one",
 					    .words = long_words };
-	struct session_files files = { -1, -1, -1, -1 };
+	struct session_files files = { -1, -1, -1, -1, false };
 	enum session_result how;
 	sigset_t set;
 	int i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Users and groups, out of the files of the root that a command gets: "name", a number,
- * or one of these with ":group".  Numbers need not be in the files.
+ * or one of these with ":group", or ":group,more,...".  Numbers need not be in the files.
  * Read next: launcher/boot/modules.c.
  */
 #include <errno.h>
@@ -183,8 +183,14 @@ int find_user(const char *text, struct user *user)
 	name = cut(&group, ':');
 	if (!find_in_passwd(name, user) && !number(name, &user->uid))
 		return -ENOENT;
-	if (*group)
-		return find_group(group, &user->gid) ? 0 : -ENOENT;
-	find_groups(user);
+	if (!*group) {
+		find_groups(user);
+		return 0;
+	}
+	if (!find_group(cut(&group, ','), &user->gid))
+		return -ENOENT;
+	while (*group && user->group_count < USER_GROUPS)
+		if (!find_group(cut(&group, ','), &user->groups[user->group_count++]))
+			return -ENOENT;
 	return 0;
 }
