@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct input in = { bytes, size };
 	struct agent_frame frame;
+	const uint8_t *from;
 	size_t part;
 	int next = 1;
 
@@ -40,12 +41,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	request.start.words = take(&in, 2);
 	request.start.variables = take(&in, 2);
 	part = take(&in, 2);
-	memcpy(request.texts, take_bytes(&in, &part), part);
+	from = take_bytes(&in, &part);
+	memcpy(request.texts, from, part);
 	if (read_texts(part))
 		check_texts();
 	while (in.left && next >= 0) {
 		part = sizeof(s.wire.in) - s.wire.in_size;
-		memcpy(s.wire.in + s.wire.in_size, take_bytes(&in, &part), part);
+		from = take_bytes(&in, &part);
+		memcpy(s.wire.in + s.wire.in_size, from, part);
 		s.wire.in_size += part;
 		while ((next = agent_next(&s.wire, &frame)) > 0) {
 			if (!obey(&frame, agent_body(&s.wire)))
