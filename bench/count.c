@@ -72,6 +72,21 @@ static struct counter *find(struct counters *c, const char *name)
 	return &c->all[c->nr++];
 }
 
+/* The launcher's child has the guest. */
+static int machine(void)
+{
+	char path[64];
+	FILE *file;
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", launcher, launcher);
+	file = fopen(path, "re");
+	if (!file || fscanf(file, "%d", &pid) != 1)
+		die(path);
+	fclose(file);
+	return pid;
+}
+
 static void read_counters(struct counters *c)
 {
 	static const struct timespec settle = { .tv_nsec = 10000000 };
@@ -80,7 +95,7 @@ static void read_counters(struct counters *c)
 	FILE *file;
 
 	nanosleep(&settle, NULL);	/* the guest falls asleep */
-	snprintf(path, sizeof(path), "/sys/kernel/debug/lguest/%d/stats", launcher);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/lguest/%d/stats", machine());
 	file = fopen(path, "re");
 	if (!file)
 		die(path);

@@ -196,6 +196,24 @@ static void add_process(struct memory *m, const char *pid)
 	fclose(file);
 }
 
+/* A machine has a session of its own: its group is that of its launcher. */
+static pid_t group_of(pid_t pid)
+{
+	char path[64], name[32] = "";
+	int parent = 0;
+	FILE *file;
+
+	if (!pid)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%*d (%31[^)]) %*c %d", name, &parent) != 2)
+		parent = 0;
+	if (file)
+		fclose(file);
+	return getpgid(parent && !strcmp(name, "lguest-machine") ? parent : pid);
+}
+
 /* All processes of the groups whose guest is up. */
 static struct memory memory_used(void)
 {
@@ -205,7 +223,7 @@ static struct memory memory_used(void)
 	int i;
 
 	while ((entry = readdir(proc))) {
-		pid_t group = atoi(entry->d_name) ? getpgid(atoi(entry->d_name)) : 0;
+		pid_t group = group_of(atoi(entry->d_name));
 
 		for (i = 0; group > 0 && i < nr_guests; i++)
 			if (guests[i].pid == group && guests[i].booted && !guests[i].ended)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define LGUEST_VERSION	"0.1"
+#define MACHINE_NAME	"lguest-machine"	/* of the process that has a guest; its parent is `lguest` */
 
 /*
  * Exit statuses.  This list is the only one: `lguest help` prints it.  A
@@ -41,8 +42,19 @@ void problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The last words of a thread that a signal ends. */
 void message_at_end(const char *text);
-/* Where both go; NULL is stderr.  The unit tests read it back. */
+/* A line as it is, without "lguest: " before it. */
+void tell_plainly(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Where they go; NULL is stderr.  The unit tests read it back. */
 extern FILE *message_stream;
+/*
+ * Who takes each line, without its end, instead; or NULL.  From any thread, and from a
+ * signal's handler.  The machine sends them to its supervisor; that one writes no more
+ * than its reader takes.
+ */
+extern void (*message_way)(const char *line, bool plain);
+#define MESSAGE_MOST	4096
+/* Words of a guest, or of what it may have broken into: nothing in them but text. */
+void make_printable(char *text);
 /* The terminal is raw: a newline needs its carriage return. */
 extern atomic_bool message_raw;
 /* From now on to the system's log, for a launcher without a terminal. */

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/restart.h"
 #include "hardware/resident.h"
 #include "lguest.h"
 #include "options.h"
@@ -160,7 +159,6 @@ int main(int argc, char **argv)
 
 	resident_limit();
 	fill_standard_files();
-	restart_remember(argv);
 	if (argc < 2) {
 		print_overview(stderr);
 		return STATUS_USAGE;

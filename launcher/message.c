@@ -18,6 +18,7 @@
 #include "lguest.h"
 
 FILE *message_stream;
+void (*message_way)(const char *line, bool plain);
 atomic_bool message_raw;
 bool verbose;
 
@@ -36,33 +37,49 @@ void message_to_log(void)
 		close(fd);
 }
 
-static void say_to_log(const char *format, va_list args)
+void make_printable(char *text)
 {
-	char text[1024];
-	int size = snprintf(text, sizeof(text), "<%d>lguest[%d]: ",
-			    LOG_USER | LOG_NOTICE, getpid());
+	size_t length = strlen(text);
 
-	size += vsnprintf(text + size, sizeof(text) - size, format, args);
-	if (size >= (int)sizeof(text))
-		size = sizeof(text) - 1;
+	while (length && (text[length - 1] == '\n' || text[length - 1] == ' '))
+		text[--length] = '\0';
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = ' ';
+}
+
+static void say_to_log(const char *line)
+{
+	char text[MESSAGE_MOST + 32];
+	int size = snprintf(text, sizeof(text), "<%d>lguest[%d]: %s",
+			    LOG_USER | LOG_NOTICE, getpid(), line);
+
 	send(log_socket, text, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void say(const char *format, va_list args)
+static void say_to_stream(const char *line, bool plain)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	FILE *out = message_stream ? message_stream : stderr;
 
-	if (log_socket >= 0) {
-		say_to_log(format, args);
-		return;
-	}
 	pthread_mutex_lock(&lock);
-	fputs("lguest: ", out);
-	vfprintf(out, format, args);
-	fputs(atomic_load(&message_raw) ? "\r\n" : "\n", out);
+	fprintf(out, "%s%s%s", plain ? "" : "lguest: ", line,
+		atomic_load(&message_raw) ? "\r\n" : "\n");
 	fflush(out);
 	pthread_mutex_unlock(&lock);
+}
+
+static void say(bool plain, const char *format, va_list args)
+{
+	char line[MESSAGE_MOST];
+
+	vsnprintf(line, sizeof(line), format, args);
+	if (message_way)
+		message_way(line, plain);
+	else if (log_socket >= 0)
+		say_to_log(line);
+	else
+		say_to_stream(line, plain);
 }
 
 /* A signal's handler is the caller: no lock, no memory, no stdio. */
@@ -74,7 +91,9 @@ void message_at_end(const char *text)
 		{ "\r\n", log_socket >= 0 ? 0 : 2 },
 	};
 
-	if (writev(log_socket >= 0 ? log_socket : STDERR_FILENO, parts, 3) < 0)
+	if (message_way)
+		message_way(text, false);
+	else if (writev(log_socket >= 0 ? log_socket : STDERR_FILENO, parts, 3) < 0)
 		return;		/* nobody hears it */
 }
 
@@ -83,7 +102,7 @@ void problem(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say(format, args);
+	say(false, format, args);
 	va_end(args);
 }
 
@@ -94,6 +113,15 @@ void note(const char *format, ...)
 	if (!verbose)
 		return;
 	va_start(args, format);
-	say(format, args);
+	say(false, format, args);
+	va_end(args);
+}
+
+void tell_plainly(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(true, format, args);
 	va_end(args);
 }

@@ -3,7 +3,7 @@
  * The user's terminal.  With a guest on it, every key belongs to the guest
  * (^C too), so it is put into raw mode; and whatever way the launcher ends,
  * the user gets it back as it was: atexit() for the ordinary ways, handlers
- * for the crashes, and watch.c for the signals that ask us to end.
+ * for the crashes, and supervisor/supervisor.c for the signals that ask us to end.
  * Read next: console/escape.c.
  */
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * Small measurements, some seconds in all.  They are not bench/'s: those need
  * a quiet machine and half an hour.  These tell whether a machine is like others.
- * Read next: debugger/gdb.c.
+ * Read next: debugger/gdb_listen.c.
  */
 #define _GNU_SOURCE 1
 #include <cpuid.h>

@@ -16,7 +16,6 @@
 #include "boot/choose_kernel.h"
 #include "boot/initramfs.h"
 #include "boot/load.h"
-#include "console/output.h"
 #include "control/place.h"
 #include "devices/devices.h"
 #include "hardware/host.h"
@@ -141,7 +140,7 @@ static void describe_session(const struct run_settings *set, const char *release
 	session->rootfs = run_rootfs(set);
 	session->folder = run_rootfs(set) ? getcwd(NULL, 0) : NULL;
 	session->terminal = set->terminal;
-	session->input = run_may_read_stdin(set) && !set->terminal;
+	session->input = set->input && !set->terminal;
 	session->split_stderr = !set->detach && !isatty(STDERR_FILENO);
 	session->term = getenv("TERM");
 	if (set->terminal && !set->detach)
@@ -305,9 +304,6 @@ bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *ent
 	     (unsigned long long)initrd.at.v,
 	     (unsigned long long)guest->memory.size >> 20);
 	console_init(&guest->console, &guest->memory);
-	guest->console.output = guest_output;
-	guest->console.owner = guest;
-	guest->command = set->command;
 	*entry = kernel.entry;
 	return true;
 }

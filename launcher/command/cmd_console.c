@@ -16,7 +16,7 @@
 
 #include "client.h"
 #include "clock.h"
-#include "console/watch.h"
+#include "console/input.h"
 #include "control/place.h"
 #include "io.h"
 #include "lguest.h"

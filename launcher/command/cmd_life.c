@@ -240,23 +240,6 @@ static const char *text(const json_t *status, const char *key)
 	return value ? value : "?";
 }
 
-/* Who answers is a thread of its own, which there is when the guest begins to run. */
-static bool has_threads(int pid)
-{
-	char path[32], line[128];
-	unsigned int threads = 2;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "Threads: %u", &threads) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return threads > 1;
-}
-
 /* What `list` knows of a guest: its launcher's status, or why there is none. */
 static json_t *look_at(const char *name)
 {
@@ -275,8 +258,6 @@ static json_t *look_at(const char *name)
 		return status;
 	}
 	json_decref(status);
-	if (silent && pid && !has_threads(pid))
-		silent = false;
 	/* Its launcher is stopped; or it may have just ended, or not have begun. */
 	return json_pack("{s:s,s:o*,s:s}", "name", name, "pid", pid ? json_integer(pid) : NULL,
 			 "state", silent ? "no answer" : "starting");

@@ -30,6 +30,7 @@ struct run_settings {
 	/* Not options: */
 	char **command;		/* NULL-ended, or NULL */
 	bool terminal;		/* a person is there */
+	bool input;		/* stdin is the guest's */
 };
 
 /* The folder that the guest has as its root, or NULL. */
@@ -41,7 +42,10 @@ static inline const char *run_rootfs(const struct run_settings *set)
 /* A status, or -1: it is good, and to be run. */
 int run_read_settings(int argc, char **argv, struct run_settings *set);
 
-/* In the background, reading from the terminal would stop us. */
+/*
+ * In the background, reading from the terminal would stop us.  For the process that the
+ * user called: the machine has no terminal.
+ */
 bool run_may_read_stdin(const struct run_settings *set);
 
 /*

@@ -9,8 +9,7 @@
 #include <unistd.h>
 
 #include "control/place.h"
-#include "control/restart.h"
-#include "debugger/gdb.h"
+#include "debugger/gdb_listen.h"
 #include "devices/devices.h"
 #include "lguest.h"
 #include "linker/versions.h"
@@ -83,8 +82,7 @@ bool run_may_read_stdin(const struct run_settings *set)
 
 /*
  * Values that are texts: what can be known without taking anything.  What is there,
- * but cannot be had now, is a matter for later, and no bad usage; and so is what has
- * changed since the guest, which reboots, was started.
+ * but cannot be had now, is a matter for later, and no bad usage.
  */
 static bool check_values(const struct run_settings *set)
 {
@@ -183,6 +181,6 @@ int run_read_settings(int argc, char **argv, struct run_settings *set)
 		set->command = argv + first;
 	if (!fit_together(set))
 		return STATUS_USAGE;
-	return restart_count() || check_values(set) ? -1 : STATUS_USAGE;
+	return check_values(set) ? -1 : STATUS_USAGE;
 }
 

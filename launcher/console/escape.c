@@ -7,7 +7,7 @@
  *
  * Read next: output.c.
  */
-#include "watch.h"
+#include "input.h"
 
 #define CTRL_A		0x01
 #define CTRL_C		0x03

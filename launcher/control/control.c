@@ -1,54 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The control thread: it answers requests at the socket of place.c, and is the
- * other end of `lguest console`.  Clients are the guest's own user, but may be
+ * The supervisor's clients: requests at the socket of place.c are answered, and the
+ * other end of `lguest console` is here.  Clients are the guest's own user, but may be
  * broken: each has a small buffer, none is waited for, and one that falls
- * behind loses what it did not read.
+ * behind loses what it did not read.  What only the machine knows it is asked, one
+ * question at a time; whose question that is gets the answer, and others wait.
  *
  * A connection is for requests until one makes it a console: then bytes go to
  * the guest and come from it as they are, until either end closes.
  * Read next: command/client.c.
  */
 #define _GNU_SOURCE 1
+#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "control.h"
-#include "devices/devices.h"
-#include "hardware/counters.h"
-#include "hardware/host.h"
+#include "hardware/guest.h"
 #include "hardware/resident.h"
-#include "jail/confine.h"
 #include "lguest.h"
 #include "place.h"
-#include "restart.h"
 
-#define CLIENTS_MOST	12
 #define STAYING_MOST	8		/* consoles and stoppers: others find a place, always */
 #define DEEPEST		8		/* brackets in a request */
 #define KEPT		16384		/* bytes of output, for consoles */
 #define SHOWN		2048		/* of these, to a new one */
-#define RETRY		50		/* ms, for input and sizes */
-#define PARK_TRIES	200		/* times 10 ms */
 #define SECOND		1000000000ULL
-#define HANDED_DOWN	"LGUEST_CONTROL"
+#define YOUNG		(SECOND / 2)	/* so long it may take to ask */
 
 enum role { REQUESTS, STOPPER, WAITER, CONSOLE };
 
 struct client {
 	int fd;			/* -1: none */
 	enum role role;
+	bool asks;		/* its question is with the machine */
 	uint64_t heard;		/* when it last said something */
 	uint64_t seen;		/* console: bytes of output it was sent */
 	size_t size;
@@ -58,22 +51,19 @@ struct client {
 static struct control {
 	struct control_settings settings;
 	struct place place;
-	bool opened, started;
-	struct guest *guest;
-	pthread_t thread;
-	int wake;		/* eventfd: output, or stop */
-	atomic_bool stop;
-	FILE *counters, *smaps;
+	bool opened;
+	struct link *link;
+	json_t *counters;	/* of the answer that comes */
+	bool later;		/* the line that was served must wait for it */
 	uint64_t born;
 	uint64_t deadline;	/* of a shutdown that was asked for, 0: none */
-	atomic_bool stopping;
-	unsigned int rows, columns;	/* that the guest shall learn, 0: none */
+	bool stopping, paused;
+	unsigned int restarts;
 	struct client clients[CLIENTS_MOST];
 
-	pthread_mutex_t lock;	/* of what follows */
 	uint64_t total;		/* bytes of output ever */
 	uint8_t kept[KEPT];
-} control = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} control;
 
 static void drop(struct client *client)
 {
@@ -83,22 +73,19 @@ static void drop(struct client *client)
 }
 
 /*L:350
- * Output, on the vCPU's thread: kept in a ring, whether or not someone listens,
- * so that a console begins with the last lines.
+ * Output is kept in a ring, whether or not someone listens, so that a console begins
+ * with the last lines.
  :*/
-static void overhear(unsigned int port, const uint8_t *bytes, size_t size)
+void control_overhear(unsigned int port, const uint8_t *bytes, size_t size)
 {
 	struct control *c = &control;
 	size_t i;
 
-	if (port != c->settings.port &&
-	    !(port == LGUEST_PORT_STDERR && c->settings.port == LGUEST_PORT_STDOUT))
+	if (!c->opened || (port != c->settings.port &&
+	    !(port == LGUEST_PORT_STDERR && c->settings.port == LGUEST_PORT_STDOUT)))
 		return;
-	pthread_mutex_lock(&c->lock);
 	for (i = 0; i < size; i++)
 		c->kept[c->total++ % KEPT] = bytes[i];
-	pthread_mutex_unlock(&c->lock);
-	eventfd_write(c->wake, 1);
 }
 
 /* The next bytes for a console; it may have missed some. */
@@ -106,25 +93,18 @@ static size_t next_output(struct control *c, struct client *client, uint8_t *to,
 {
 	size_t size = 0;
 
-	pthread_mutex_lock(&c->lock);
 	if (c->total - client->seen > KEPT)
 		client->seen = c->total - KEPT;
 	while (size < room && client->seen + size < c->total) {
 		to[size] = c->kept[(client->seen + size) % KEPT];
 		size++;
 	}
-	pthread_mutex_unlock(&c->lock);
 	return size;
 }
 
 static bool behind(struct control *c, const struct client *client)
 {
-	bool more;
-
-	pthread_mutex_lock(&c->lock);
-	more = client->seen < c->total;
-	pthread_mutex_unlock(&c->lock);
-	return more;
+	return client->seen < c->total;
 }
 
 static void send_output(struct control *c, struct client *client)
@@ -172,6 +152,8 @@ static void send_kept(struct control *c, struct client *client)
 		drop(client);
 }
 
+static void serve_lines(struct control *c, struct client *client);
+
 static json_t *done(void)
 {
 	return json_pack("{s:b}", "ok", 1);
@@ -184,86 +166,137 @@ static json_t *failed(const char *why)
 
 static const char *state_of(const struct control *c)
 {
-	if (c->guest->paused)
+	if (!c->link->built)
+		return "starting";
+	if (c->paused)
 		return "paused";
+	if (c->link->stands)
+		return "host full";
 	if (guest_held())
 		return "host full";
 	return c->stopping ? "stopping" : "running";
 }
 
-static json_t *tell_status(struct control *c)
+static json_t *tell_status(const struct control *c, const uint64_t numbers[2])
 {
-	struct resident resident;
+	static const struct memory none;
+	FILE *smaps = resident_open();
+	struct resident own;
+	bool ok = resident_read(smaps, &none, &own);
 
-	if (!resident_read(c->smaps, &c->guest->memory, &resident))
+	if (smaps)
+		fclose(smaps);
+	if (!ok)
 		return failed("cannot read /proc/self/smaps");
 	return json_pack("{s:b,s:s,s:i,s:s,s:I,s:I,s:I,s:I,s:i,s:b,s:s*}", "ok", 1,
 			 "name", c->settings.name, "pid", (int)getpid(),
 			 "state", state_of(c),
-			 "memory", (json_int_t)c->guest->memory.size,
-			 "touched", (json_int_t)resident.guest,
-			 "launcher", (json_int_t)resident.launcher,
+			 "memory", (json_int_t)c->settings.memory,
+			 "touched", (json_int_t)numbers[0],
+			 "launcher", (json_int_t)(numbers[1] + own.launcher),
 			 "seconds", (json_int_t)((now_ns() - c->born) / SECOND),
-			 "restarts", (int)restart_count(),
-			 "ready", (int)atomic_load(&c->guest->console.ready),
+			 "restarts", (int)c->restarts,
+			 "ready", (int)c->link->ready,
 			 "exec", c->settings.exec);
 }
 
-static json_t *balloon_of(void)
+/* The Host's counters are root's: for others there are none. */
+static json_t *tell_statistics(struct control *c, const uint64_t numbers[4])
 {
-	struct balloon_stats stats;
+	json_t *list = c->counters;
 
-	devices_balloon_stats(&stats);
-	return json_pack("{s:I,s:I,s:I,s:I}", "target", (json_int_t)stats.target,
-			 "actual", (json_int_t)stats.actual,
-			 "free", (json_int_t)stats.free,
-			 "available", (json_int_t)stats.available);
+	c->counters = NULL;
+	return json_pack("{s:b,s:{s:I,s:I,s:I,s:I},s:o*}", "ok", 1, "balloon",
+			 "target", (json_int_t)numbers[0], "actual", (json_int_t)numbers[1],
+			 "free", (json_int_t)numbers[2], "available", (json_int_t)numbers[3],
+			 "counters", list);
 }
 
-/* The Host's counters are root's. */
-static json_t *tell_statistics(struct control *c)
+void control_counter(const struct wire_message *message, size_t size)
 {
-	static struct counters counters;
-	json_t *list = NULL;
-	unsigned int i;
+	struct control *c = &control;
+	char name[WIRE_BYTES + 1];
+	size_t i;
 
-	if (c->counters && !counters_again(c->counters, &counters)) {
-		list = json_object();
-		for (i = 0; i < counters.count; i++)
-			json_object_set_new(list, counters.list[i].name,
-					    json_integer(counters.list[i].value));
-	}
-	return json_pack("{s:b,s:o,s:o*}", "ok", 1, "balloon", balloon_of(), "counters", list);
+	for (i = 0; i < size; i++)
+		if (!isalnum(message->bytes[i]) && message->bytes[i] != '_')
+			return;
+	memcpy(name, message->bytes, size);
+	name[size] = '\0';
+	if (!c->counters)
+		c->counters = json_object();
+	json_object_set_new(c->counters, name, json_integer(message->number));
 }
 
-/* A kick just before the vCPU enters the Host is lost; the next one is not. */
-static bool wait_parked(struct guest *guest, bool wanted)
+static json_t *answer_of(struct control *c, const struct wire_message *message,
+			 const uint64_t *numbers)
 {
-	int i;
-
-	for (i = 0; i < PARK_TRIES && guest->parked != wanted && !guest->end; i++) {
-		kick_vcpu(guest);
-		usleep(10000);
-	}
-	return guest->parked == wanted;
-}
-
-static json_t *pause_guest(struct control *c)
-{
-	atomic_store(&c->guest->paused, true);
-	if (wait_parked(c->guest, true))
+	switch (message->kind) {
+	case WIRE_ASK_STATUS:
+		return message->value ? tell_status(c, numbers) :
+					failed("cannot read /proc/self/smaps");
+	case WIRE_ASK_STATISTICS:
+		return tell_statistics(c, numbers);
+	case WIRE_ASK_PAUSE:
+		c->paused = message->value;
+		return message->value ? done() :
+		       failed("the guest cannot be paused now: it waits for somebody to take its output");
+	case WIRE_ASK_RESUME:
+		c->paused = false;
 		return done();
-	atomic_store(&c->guest->paused, false);
-	return failed("the guest cannot be paused now: it waits for somebody to take its output");
+	default:
+		return message->value ? done() : failed("the guest has less memory than that");
+	}
 }
 
-/* What waits for room on the host is tried again; as the last time, if it is to end. */
-static void resume_guest(struct control *c, bool to_end)
+/* Whoever asked may be gone, and is not asked whether he is. */
+static void give_answer(struct control *c, json_t *reply)
 {
-	devices_retry(to_end);
-	atomic_store(&c->guest->paused, false);
-	if (to_end || !guest_held())
-		wait_parked(c->guest, false);
+	size_t i;
+
+	for (i = 0; i < CLIENTS_MOST; i++) {
+		struct client *client = &c->clients[i];
+
+		if (client->fd < 0 || !client->asks)
+			continue;
+		client->asks = false;
+		answer(client, json_incref(reply));
+	}
+	json_decref(reply);
+	for (i = 0; i < CLIENTS_MOST; i++)
+		if (c->clients[i].fd >= 0)
+			serve_lines(c, &c->clients[i]);
+}
+
+void control_answer(const struct wire_message *message, size_t size)
+{
+	uint64_t numbers[4] = { 0 };
+
+	if (!control.opened)
+		return;
+	memcpy(numbers, message->bytes, size < sizeof(numbers) ? size : sizeof(numbers));
+	give_answer(&control, answer_of(&control, message, numbers));
+}
+
+/* NULL: the machine will answer, or has to answer somebody else before. */
+static json_t *ask(struct control *c, struct client *client, enum wire_kind question,
+		   uint64_t number)
+{
+	static const uint64_t none[4];
+
+	/* What another has just asked is answered to both. */
+	if (c->link->asked) {
+		client->asks = question == c->link->question && question <= WIRE_ASK_STATISTICS;
+		c->later = !client->asks;
+		return NULL;
+	}
+	if (link_ask(c->link, question, number)) {
+		client->asks = true;
+		return NULL;
+	}
+	if (question == WIRE_ASK_STATUS)
+		return tell_status(c, none);
+	return failed("the guest has not begun, or has ended");
 }
 
 /* Its own shutdown first; deadline says when patience ends. */
@@ -275,11 +308,11 @@ static json_t *stop_guest(struct control *c, const json_t *request)
 	if (json_unpack((json_t *)request, "{s?F,s?b}", "limit", &limit, "force", &force) ||
 	    !(limit >= 0 && limit <= 315360000))
 		return failed("limit is a number of seconds, force is true or false");
-	resume_guest(c, true);
-	atomic_store(&c->stopping, true);
+	c->stopping = true;
+	c->paused = false;
 	c->deadline = now_ns() + (force ? 0 : (uint64_t)(limit * SECOND));
-	if (!force)
-		host_irq(c->guest->fd, LGUEST_IRQ_POWER);
+	if (!force && c->link->built)
+		wire_say(c->link->talk, WIRE_POWER, 0, 0);
 	return done();
 }
 
@@ -307,15 +340,13 @@ static json_t *stop_by(struct control *c, struct client *client, const json_t *r
 	return failed("it is asked to stop, but too many wait for that already");
 }
 
-static json_t *set_balloon(const json_t *request)
+static json_t *set_balloon(struct control *c, struct client *client, const json_t *request)
 {
 	json_int_t bytes = -1;
 
 	if (json_unpack((json_t *)request, "{s:I}", "bytes", &bytes) || bytes < 0)
 		return failed("bytes is missing, or no number");
-	if (!devices_balloon(bytes))
-		return failed("the guest has less memory than that");
-	return done();
+	return ask(c, client, WIRE_ASK_BALLOON, bytes);
 }
 
 static bool take_size(struct control *c, const json_t *request)
@@ -324,33 +355,20 @@ static bool take_size(struct control *c, const json_t *request)
 
 	if (json_unpack((json_t *)request, "{s?i,s?i}", "rows", &rows, "columns", &columns))
 		return false;
-	if (rows > 0 && rows < 10000 && columns > 0 && columns < 10000) {
-		c->rows = rows;
-		c->columns = columns;
-	}
+	if (rows > 0 && rows < 10000 && columns > 0 && columns < 10000)
+		c->settings.resize(rows, columns);
 	return true;
-}
-
-/* /init reads it once it has said that it is ready. */
-static void pass_size_on(struct control *c)
-{
-	if (!c->rows || !atomic_load(&c->guest->console.ready))
-		return;
-	guest_tell_size(c->guest, c->rows, c->columns);
-	c->rows = 0;
 }
 
 static void become_console(struct control *c, struct client *client)
 {
 	client->role = CONSOLE;
-	pthread_mutex_lock(&c->lock);
 	client->seen = c->total > SHOWN ? c->total - SHOWN : 0;
-	pthread_mutex_unlock(&c->lock);
 }
 
 /*L:355
  * The commands.  Fields that nobody knows are passed over: a newer client may
- * say more than we understand.  NULL: it is answered already.
+ * say more than we understand.  NULL: it is answered already, or will be.
  :*/
 static json_t *obey(struct control *c, struct client *client, const json_t *request)
 {
@@ -359,17 +377,15 @@ static json_t *obey(struct control *c, struct client *client, const json_t *requ
 	if (!command)
 		return failed("a request is an object with a command");
 	if (!strcmp(command, "status"))
-		return tell_status(c);
+		return ask(c, client, WIRE_ASK_STATUS, 0);
 	if (!strcmp(command, "statistics"))
-		return tell_statistics(c);
+		return ask(c, client, WIRE_ASK_STATISTICS, 0);
 	if (!strcmp(command, "pause"))
-		return pause_guest(c);
-	if (!strcmp(command, "resume")) {
-		resume_guest(c, false);
-		return done();
-	}
+		return ask(c, client, WIRE_ASK_PAUSE, 0);
+	if (!strcmp(command, "resume"))
+		return ask(c, client, WIRE_ASK_RESUME, 0);
 	if (!strcmp(command, "balloon"))
-		return set_balloon(request);
+		return set_balloon(c, client, request);
 	if (!strcmp(command, "wait")) {
 		if (!may_stay(c))
 			return failed("as many wait for it as can");
@@ -424,19 +440,28 @@ static void forget(struct client *client, size_t size)
 	memmove(client->bytes, client->bytes + size, client->size);
 }
 
-/* All whole lines; a line that fills the buffer never ends. */
+/*
+ * All whole lines, but none after a question that is not answered yet; and a question
+ * waits for that of another.  What needs no machine, as `stop`, never does.
+ */
 static void serve_lines(struct control *c, struct client *client)
 {
-	char *end;
+	char *end = NULL;
 
-	while (client->fd >= 0 && client->role != CONSOLE &&
+	while (client->fd >= 0 && client->role != CONSOLE && !client->asks &&
 	       (end = memchr(client->bytes, '\n', client->size))) {
 		size_t size = end - client->bytes;
 
 		serve(c, client, client->bytes, size);
+		if (c->later) {
+			c->later = false;
+			return;
+		}
 		forget(client, size + 1);
 	}
-	if (client->fd >= 0 && client->role != CONSOLE && client->size == sizeof(client->bytes)) {
+	/* A line that fills the buffer never ends. */
+	if (client->fd >= 0 && client->role != CONSOLE && !client->asks && !end &&
+	    client->size == sizeof(client->bytes)) {
 		answer(client, failed("the line is too long"));
 		drop(client);
 	}
@@ -444,15 +469,7 @@ static void serve_lines(struct control *c, struct client *client)
 
 static void push_keys(struct control *c, struct client *client)
 {
-	size_t taken;
-
-	if (!client->size)
-		return;
-	taken = console_input(&c->guest->console, c->settings.port,
-			      (uint8_t *)client->bytes, client->size);
-	forget(client, taken);
-	if (taken)
-		host_irq(c->guest->fd, LGUEST_IRQ_CONSOLE);
+	forget(client, link_input(c->link, c->settings.port, client->bytes, client->size));
 }
 
 static void hear(struct control *c, struct client *client)
@@ -469,8 +486,15 @@ static void hear(struct control *c, struct client *client)
 	serve_lines(c, client);
 }
 
-/* A free place, or that of the one which has been silent the longest. */
-static struct client *make_room(struct control *c)
+/* Its question is with the machine, or waits for another's, or may be on its way. */
+static bool waits(const struct client *client)
+{
+	return client->asks || memchr(client->bytes, '\n', client->size) ||
+	       now_ns() - client->heard < YOUNG;
+}
+
+/* A free place, or that of the one which has been silent the longest; or NULL. */
+static struct client *find_room(struct control *c)
 {
 	struct client *oldest = NULL;
 	size_t i;
@@ -480,22 +504,22 @@ static struct client *make_room(struct control *c)
 
 		if (client->fd < 0)
 			return client;
-		if (client->role == REQUESTS && (!oldest || client->heard < oldest->heard))
+		if (client->role == REQUESTS && !waits(client) &&
+		    (!oldest || client->heard < oldest->heard))
 			oldest = client;
 	}
-	if (oldest)
-		drop(oldest);
 	return oldest;
 }
 
 static void add_client(struct control *c, int fd, enum role role)
 {
-	struct client *client = make_room(c);
+	struct client *client = find_room(c);
 
 	if (!client) {
 		close(fd);
 		return;
 	}
+	drop(client);
 	memset(client, 0, sizeof(*client));
 	client->fd = fd;
 	client->role = role;
@@ -519,34 +543,15 @@ static void use_force(struct control *c)
 	for (i = 0; i < CLIENTS_MOST; i++)
 		if (c->clients[i].fd >= 0 && c->clients[i].role == STOPPER)
 			answer(&c->clients[i], json_pack("{s:b}", "forced", 1));
-	request_end(c->guest, END_STOP);
-	tell_watch(c->guest);
-}
-
-static int patience(const struct control *c)
-{
-	uint64_t now = now_ns(), least = UINT64_MAX;
-	size_t i;
-
-	if (c->rows)
-		least = RETRY;
-	for (i = 0; i < CLIENTS_MOST; i++)
-		if (c->clients[i].fd >= 0 && c->clients[i].role == CONSOLE &&
-		    c->clients[i].size)
-			least = RETRY;
-	if (c->deadline) {
-		uint64_t left = c->deadline > now ? (c->deadline - now) / 1000000 + 1 : 0;
-
-		if (left < least)
-			least = left;
-	}
-	return least == UINT64_MAX ? -1 : least > 1000000 ? 1000000 : (int)least;
+	c->settings.end(END_STOP);
 }
 
 /* A console whose last keys the guest has not taken waits with the next. */
 static short events_of(struct control *c, const struct client *client)
 {
-	short events = client->role != CONSOLE || !client->size ? POLLIN : 0;
+	bool full = client->role == CONSOLE ? client->size :
+					      client->size == sizeof(client->bytes);
+	short events = full ? 0 : POLLIN;
 
 	if (client->role == CONSOLE && behind(c, client))
 		events |= POLLOUT;
@@ -567,60 +572,43 @@ static void attend(struct control *c, struct client *client, short events)
 	}
 }
 
-static void *control_thread(void *argument)
+uint64_t control_deadline(void)
 {
-	struct control *c = argument;
-	struct pollfd fds[CLIENTS_MOST + 2];
-	uint64_t count;
+	uint64_t look = control.opened && !find_room(&control) ? now_ns() + YOUNG : 0;
+
+	return look && (!control.deadline || look < control.deadline) ? look : control.deadline;
+}
+
+void control_poll(struct pollfd fds[CONTROL_FDS])
+{
+	struct control *c = &control;
 	size_t i;
 
-	if (!confine_thread(THREAD_CONTROL)) {
-		request_end(c->guest, END_CONFINE);
-		tell_watch(c->guest);
-		return NULL;
-	}
-	resident_give_back();
-	while (!c->stop) {
-		fds[CLIENTS_MOST] = (struct pollfd){ c->wake, POLLIN, 0 };
-		fds[CLIENTS_MOST + 1] = (struct pollfd){ c->place.socket, POLLIN, 0 };
-		for (i = 0; i < CLIENTS_MOST; i++)
-			fds[i] = (struct pollfd){ c->clients[i].fd,
-						  events_of(c, &c->clients[i]), 0 };
-		if (poll(fds, CLIENTS_MOST + 2, patience(c)) < 0)
-			continue;
-		if (fds[CLIENTS_MOST].revents && read(c->wake, &count, sizeof(count)) < 0)
-			continue;
-		for (i = 0; i < CLIENTS_MOST; i++)
-			if (c->clients[i].fd >= 0)
-				attend(c, &c->clients[i], fds[i].revents);
-		pass_size_on(c);
-		if (c->deadline && now_ns() >= c->deadline)
-			use_force(c);
-		if (fds[CLIENTS_MOST + 1].revents)
-			welcome(c);
-	}
-	return NULL;
+	/* Who finds no place waits before the door. */
+	fds[CLIENTS_MOST] = (struct pollfd){ c->opened && find_room(c) ? c->place.socket : -1,
+					     POLLIN, 0 };
+	for (i = 0; i < CLIENTS_MOST; i++)
+		fds[i] = (struct pollfd){ c->opened ? c->clients[i].fd : -1,
+					  c->opened ? events_of(c, &c->clients[i]) : 0, 0 };
 }
 
-/* "LOCK SOCKET CLIENT...": descriptors; those of who waits for the end are negative. */
-static bool take_over(struct control *c)
+void control_attend(const struct pollfd fds[CONTROL_FDS])
 {
-	const char *text = restart_count() ? getenv(HANDED_DOWN) : NULL;
-	int lock, socket, fd, used;
+	struct control *c = &control;
+	size_t i;
 
-	if (!text || sscanf(text, "%d %d%n", &lock, &socket, &used) != 2)
-		return false;
-	fcntl(lock, F_SETFD, FD_CLOEXEC);
-	fcntl(socket, F_SETFD, FD_CLOEXEC);
-	for (text += used; sscanf(text, "%d%n", &fd, &used) == 1; text += used) {
-		fcntl(abs(fd), F_SETFD, FD_CLOEXEC);
-		add_client(c, abs(fd), fd < 0 ? WAITER : CONSOLE);
-	}
-	unsetenv(HANDED_DOWN);
-	return place_take_again(&c->place, c->settings.name, lock, socket);
+	if (!c->opened)
+		return;
+	for (i = 0; i < CLIENTS_MOST; i++)
+		if (c->clients[i].fd >= 0)
+			attend(c, &c->clients[i], fds[i].revents);
+	if (c->deadline && now_ns() >= c->deadline)
+		use_force(c);
+	if (fds[CLIENTS_MOST].revents && find_room(c))
+		welcome(c);
 }
 
-bool control_open(const struct control_settings *settings)
+bool control_open(const struct control_settings *settings, struct link *link)
 {
 	struct control *c = &control;
 	unsigned int seed = 1;
@@ -634,73 +622,35 @@ bool control_open(const struct control_settings *settings)
 		seed = 1;
 	json_object_seed(seed);
 	c->born = now_ns();
-	c->opened = take_over(c) || place_take(&c->place, settings->name);
+	c->link = link;
+	c->opened = place_take(&c->place, settings->name);
 	return c->opened;
 }
 
-bool control_start(struct guest *guest)
+void control_built(void)
 {
-	struct control *c = &control;
-	int error;
-
-	if (!c->opened)
-		return true;
-	c->guest = guest;
-	c->counters = counters_open(getpid());
-	c->smaps = resident_open();
-	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	guest->overhear = overhear;
-	error = c->wake < 0 ? errno : pthread_create(&c->thread, NULL, control_thread, c);
-	if (error)
-		problem("cannot start the control thread: %s; check `ulimit -u -n`",
-			strerror(error));
-	c->started = !error;
-	return c->started;
+	/* It was asked to stop before it could hear of it. */
+	if (control.stopping)
+		wire_say(control.link->talk, WIRE_POWER, 0, 0);
 }
 
-void control_stop(void)
+/* Whose question went to a machine that is no more. */
+void control_machine_gone(bool restarts)
 {
 	struct control *c = &control;
-	size_t i;
 
-	if (!c->started)
+	if (!c->opened)
 		return;
-	c->started = false;
-	atomic_store(&c->stop, true);
-	eventfd_write(c->wake, 1);
-	pthread_join(c->thread, NULL);
-	/* The last words. */
-	for (i = 0; i < CLIENTS_MOST; i++)
-		if (c->clients[i].fd >= 0 && c->clients[i].role == CONSOLE)
-			send_output(c, &c->clients[i]);
+	c->restarts += restarts;
+	c->paused = false;
+	json_decref(c->counters);
+	c->counters = NULL;
+	give_answer(c, failed("the guest has ended, or restarts"));
 }
 
 bool control_stopping(void)
 {
 	return control.stopping;
-}
-
-void control_hand_down(void)
-{
-	struct control *c = &control;
-	char text[16 * (CLIENTS_MOST + 2)];
-	size_t used, i;
-
-	if (!c->opened)
-		return;
-	fcntl(c->place.lock, F_SETFD, 0);
-	fcntl(c->place.socket, F_SETFD, 0);
-	used = sprintf(text, "%d %d", c->place.lock, c->place.socket);
-	for (i = 0; i < CLIENTS_MOST; i++) {
-		const struct client *client = &c->clients[i];
-
-		if (client->fd < 0 || (client->role != CONSOLE && client->role != WAITER))
-			continue;
-		fcntl(client->fd, F_SETFD, 0);
-		used += sprintf(text + used, " %d", client->role == WAITER ? -client->fd :
-								     client->fd);
-	}
-	setenv(HANDED_DOWN, text, 1);
 }
 
 void control_close(int status)
@@ -710,6 +660,9 @@ void control_close(int status)
 
 	if (!c->opened)
 		return;
+	for (i = 0; i < CLIENTS_MOST; i++)	/* the last words */
+		if (c->clients[i].fd >= 0 && c->clients[i].role == CONSOLE)
+			send_output(c, &c->clients[i]);
 	for (i = 0; i < CLIENTS_MOST && status >= 0; i++)
 		if (c->clients[i].fd >= 0 && c->clients[i].role == WAITER)
 			answer(&c->clients[i], json_pack("{s:i}", "status", status));

@@ -6,26 +6,44 @@
 #ifndef LGUEST_CONTROL_H
 #define LGUEST_CONTROL_H
 
-#include "hardware/guest.h"
+#include <poll.h>
+
+#include "link.h"
 
 #define CONTROL_LINE	1024	/* bytes of a request at most */
+#define CLIENTS_MOST	12
+#define CONTROL_FDS	(CLIENTS_MOST + 1)
 
 struct control_settings {
 	const char *name;
+	uint64_t memory;	/* bytes of the guest */
 	unsigned int port;	/* that a console is connected to */
 	const char *exec;	/* the socket for `lguest exec`, or NULL */
 	bool keep;		/* the status that it ends with, for `lguest wait` */
+	void (*end)(int why);	/* let the guest end: END_* of guest.h */
+	void (*resize)(unsigned int rows, unsigned int columns);
 };
 
-/* Take the name; before there are threads.  False after a message. */
-bool control_open(const struct control_settings *settings);
-/* Answer on a thread of its own; call on the vCPU's.  False after a message. */
-bool control_start(struct guest *guest);
-void control_stop(void);
+/*
+ * Take the name.  False after a message.  Without it nothing below does anything.
+ */
+bool control_open(const struct control_settings *settings, struct link *link);
+/* What is to be polled, and what came of it. */
+void control_poll(struct pollfd fds[CONTROL_FDS]);
+void control_attend(const struct pollfd fds[CONTROL_FDS]);
+/* When to come without being told, 0: never. */
+uint64_t control_deadline(void);
+
+/* From the machine: it runs; output; the answer to the question; a part of it. */
+void control_built(void);
+void control_overhear(unsigned int port, const uint8_t *bytes, size_t size);
+void control_answer(const struct wire_message *message, size_t size);
+void control_counter(const struct wire_message *message, size_t size);
+/* It is gone; another one comes, or none. */
+void control_machine_gone(bool restarts);
+
 /* The guest is to end: a restart is no answer to that. */
 bool control_stopping(void);
-/* For the launcher that takes over after a restart: consoles stay connected. */
-void control_hand_down(void);
 /* Tell who waits the status, if it is not negative, and give the name back. */
 void control_close(int status);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Detaching.  The launcher goes on in a child, in a session of its own, while
+ * Detaching.  The supervisor goes on in a child, in a session of its own, while
  * the process that was called waits for one byte: the guest is ready.  Until then
  * messages are the caller's; after that they go to the system's log, and
  * nothing of the caller's is held open, but by passt its stderr.
- * Read next: restart.c.
+ * Read next: hardware/resident.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -16,7 +16,6 @@
 
 #include "detach.h"
 #include "lguest.h"
-#include "restart.h"
 
 static int report = -1;
 
@@ -56,10 +55,6 @@ bool detach(int *status)
 	int ends[2];
 	pid_t child;
 
-	if (restart_count()) {
-		message_to_log();
-		return true;
-	}
 	child = pipe2(ends, O_CLOEXEC) ? -1 : fork();
 	if (child < 0) {
 		problem("run: cannot detach: %s; check `ulimit -u -n`", strerror(errno));

@@ -265,13 +265,6 @@ bool place_take(struct place *place, const char *name)
 	return false;
 }
 
-bool place_take_again(struct place *place, const char *name, int lock, int socket)
-{
-	place->lock = lock;
-	place->socket = socket;
-	return find_place(name, place->folder, sizeof(place->folder));
-}
-
 bool place_vsock(const char *name, char *path, size_t size)
 {
 	char folder[sizeof(((struct place *)0)->folder)];

@@ -26,8 +26,6 @@ struct place {
 
 /* Be the only launcher of this name, and listen.  False after a message. */
 bool place_take(struct place *place, const char *name);
-/* The same after a restart, with the files of before. */
-bool place_take_again(struct place *place, const char *name, int lock, int socket);
 /* Remove it all; a status that is not negative is kept for place_status(). */
 void place_leave(struct place *place, int status);
 /* What the last guest of this name ended with, if its launcher kept it; or -1. */

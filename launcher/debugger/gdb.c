@@ -2,31 +2,25 @@
 /*
  * The debugger's connection.  While the guest stands, the vCPU's thread answers
  * packets, for only it may ask the Host for registers; while it runs, the
- * watching thread (watch.c) looks after the socket, and calls.
+ * line's thread (machine/line.c) looks after the socket, and calls.  It also hears of a
+ * debugger that has come (gdb_listen.c).
  * Next: gdb_packet.c, then gdb_commands.c, gdb_memory.c.
  * Read next: gdb_packet.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/user.h>
 #include <unistd.h>
 
-#include "control/restart.h"
 #include "gdb.h"
 #include "gdb_commands.h"
 #include "hardware/host.h"
-#include "jail/confine.h"
 #include "lguest.h"
 
-#define HANDED_DOWN	"LGUEST_GDB"	/* "LISTENER CONNECTION NO_ACK" */
 #define LOOK_AGAIN	1000		/* ms */
 /* As signals of gdb's protocol, which numbers them as Linux does. */
 #define STOP_ASKED	SIGINT
@@ -35,10 +29,9 @@
 static struct gdb {
 	struct guest *guest;
 	struct gdb_memory memory;
-	struct sockaddr_un address;
-	struct stat socket;	/* as we made it */
-	int listener, connection;	/* or -1 */
-	bool opened;
+	void (*gone)(void);
+	int connection;		/* or -1 */
+	bool expected;		/* with --gdb */
 	bool first_stop;	/* the guest stands before its first instruction */
 	bool awaited;		/* the debugger waits for a stop */
 	bool stepping, hit;	/* the next record is a stop; the last was a breakpoint */
@@ -47,154 +40,49 @@ static struct gdb {
 	char last[GDB_FRAME_MOST];	/* the last reply */
 	size_t last_size;
 	/* Between the two threads. */
-	atomic_int source;	/* to be polled by the watching one, or -1 */
+	atomic_int source;	/* to be polled by the line's, or -1 */
+	atomic_int coming;	/* a connection that has come, or -1 */
+	unsigned int agreed;	/* on it: GDB_* */
 	atomic_bool called;
-} gdb = { .listener = -1, .connection = -1, .source = -1 };
+} gdb = { .connection = -1, .source = -1, .coming = -1 };
 
-static int say_why(const char *path, const char *why)
+void gdb_expect(bool first_stop, void (*gone)(void))
 {
-	problem("run: cannot listen for a debugger at %s: %s; give --gdb another path",
-		path, why);
-	return -1;
+	gdb.expected = true;
+	gdb.first_stop = first_stop;
+	gdb.gone = gone;
 }
 
-/* A socket that nobody listens at any more was left behind. */
-static bool path_is_free(const struct sockaddr_un *address)
-{
-	const char *path = address->sun_path;
-	struct stat status;
-	bool in_use;
-	int fd;
-
-	if (lstat(path, &status))
-		return true;
-	if (!S_ISSOCK(status.st_mode)) {
-		say_why(path, "there is a file, and it is no socket");
-		return false;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	in_use = fd < 0 || !connect(fd, (const void *)address, sizeof(*address)) ||
-		 errno != ECONNREFUSED;
-	if (fd >= 0)
-		close(fd);
-	if (in_use)
-		say_why(path, "somebody listens there");
-	return !in_use && !unlink(path);
-}
-
-/*L:460
- * Who may connect reads and writes all of the guest: a socket with the rights of
- * its file, not a port, so that it is the user who started the guest and no other.
- :*/
-static int listen_at(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask = umask(0177);
-	int error = fd < 0 || bind(fd, (const void *)address, sizeof(*address)) ||
-		    listen(fd, 1) ? errno : 0;
-
-	umask(mask);
-	if (!error)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return say_why(address->sun_path, strerror(error));
-}
-
-/* A debugger that was there when the guest restarted stays connected. */
-static bool take_over(struct gdb *g)
-{
-	const char *text = restart_count() ? getenv(HANDED_DOWN) : NULL;
-	int no_ack;
-
-	if (!text || sscanf(text, "%d %d %d", &g->listener, &g->connection, &no_ack) != 3)
-		return false;
-	unsetenv(HANDED_DOWN);
-	fcntl(g->listener, F_SETFD, FD_CLOEXEC);
-	if (g->connection >= 0)
-		fcntl(g->connection, F_SETFD, FD_CLOEXEC);
-	g->no_ack = no_ack;
-	g->first_stop = g->awaited = g->connection >= 0;
-	return true;
-}
-
-bool gdb_check(const char *path)
-{
-	if (*path && strlen(path) < sizeof(gdb.address.sun_path))
-		return true;
-	say_why(path, "the path is missing or too long");
-	return false;
-}
-
-bool gdb_open(const char *path)
-{
-	struct gdb *g = &gdb;
-
-	if (!gdb_check(path))
-		return false;
-	g->address.sun_family = AF_UNIX;
-	strcpy(g->address.sun_path, path);
-	if (!take_over(g)) {
-		if (!path_is_free(&g->address))
-			return false;
-		g->listener = listen_at(&g->address);
-		g->first_stop = true;
-		if (g->listener >= 0)
-			problem("the guest waits for a debugger: gdb vmlinux -ex 'target remote %s'",
-				path);
-	}
-	g->opened = g->listener >= 0;
-	if (g->opened) {
-		confine_allow_accept();
-		stat(path, &g->socket);
-	}
-	return g->opened;
-}
-
-void gdb_close(void)
-{
-	struct gdb *g = &gdb;
-	struct stat now;
-
-	if (!g->opened)
-		return;
-	if (!lstat(g->address.sun_path, &now) && now.st_ino == g->socket.st_ino &&
-	    now.st_dev == g->socket.st_dev)
-		unlink(g->address.sun_path);
-	close(g->listener);
-	g->opened = false;
-}
-
-void gdb_hand_down(void)
-{
-	struct gdb *g = &gdb;
-	char text[64];
-
-	if (!g->opened)
-		return;
-	fcntl(g->listener, F_SETFD, 0);
-	if (g->connection >= 0)
-		fcntl(g->connection, F_SETFD, 0);
-	snprintf(text, sizeof(text), "%d %d %d", g->listener, g->connection, g->no_ack);
-	setenv(HANDED_DOWN, text, 1);
-}
-
-/* ---- The watching thread's ---- */
+/* ---- The line's thread ---- */
 
 int gdb_source(void)
 {
 	return gdb.called ? -1 : gdb.source;
 }
 
+/* The vCPU's thread may not have come so far that it can hear it. */
 void gdb_call(void)
 {
 	atomic_store(&gdb.called, true);
-	kick_vcpu(gdb.guest);
+	if (gdb.guest)
+		kick_vcpu(gdb.guest);
 }
 
 bool gdb_calling(void)
 {
-	return gdb.called && gdb.source >= 0;
+	return gdb.coming >= 0 || (gdb.called && gdb.source >= 0);
+}
+
+/* There is one at a time. */
+void gdb_bring(int connection, unsigned int agreed)
+{
+	int before;
+
+	gdb.agreed = agreed;
+	before = atomic_exchange(&gdb.coming, connection);
+	if (before >= 0)
+		close(before);
+	gdb_call();
 }
 
 /* ---- The vCPU's ---- */
@@ -209,11 +97,7 @@ static void lose(struct gdb *g)
 	g->connection = -1;
 	g->in.size = g->last_size = 0;
 	g->no_ack = g->awaited = g->stepping = false;
-}
-
-static void greet(struct gdb *g)
-{
-	g->connection = accept4(g->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	g->gone();
 }
 
 /* While the guest stands it counts as paused, if it shall be; kicks wake us. */
@@ -270,6 +154,17 @@ static void tell_stop(struct gdb *g, int why)
 	send_reply(g, text, snprintf(text, sizeof(text), "T%02xthread:1;", why));
 }
 
+static void greet(struct gdb *g)
+{
+	g->connection = atomic_exchange(&g->coming, -1);
+	if (g->connection < 0)
+		return;
+	g->no_ack = g->agreed & GDB_NO_ACKS;
+	g->awaited = g->agreed & GDB_AWAITS;
+	if (g->awaited)
+		tell_stop(g, STOP_TRAP);
+}
+
 /* True if the guest shall go on. */
 static bool obey(struct gdb *g, const char *packet, size_t size)
 {
@@ -290,7 +185,7 @@ static bool obey(struct gdb *g, const char *packet, size_t size)
 		return true;
 	case GDB_KILL:
 		request_end(g->guest, END_DEBUGGER);
-		tell_watch(g->guest);
+		tell_line(g->guest);
 		return true;
 	default:
 		send_reply(g, reply.text, reply.size);
@@ -343,13 +238,13 @@ static void stand(struct gdb *g)
 	while (!go && !g->guest->end) {
 		if (g->connection >= 0)
 			go = take(g);
-		else if (wait_for(g, g->listener, POLLIN))
+		else if (g->coming >= 0 || !wait_for(g, -1, 0))
 			greet(g);
 	}
 	g->first_stop = false;
 	atomic_store(&g->guest->parked, false);
-	atomic_store(&g->source, g->connection >= 0 ? g->connection : g->listener);
-	tell_watch(g->guest);
+	atomic_store(&g->source, g->connection);
+	tell_line(g->guest);
 }
 
 static void stop(struct gdb *g, int why)
@@ -366,18 +261,13 @@ void gdb_start(struct guest *guest)
 {
 	struct gdb *g = &gdb;
 
-	if (!g->opened)
+	if (!g->expected)
 		return;
-	g->guest = guest;
 	g->memory.fd = guest->fd;
 	g->memory.memory = &guest->memory;
-	if (!g->first_stop) {
-		atomic_store(&g->source, g->listener);
-		tell_watch(g->guest);
-		return;
-	}
-	tell_stop(g, STOP_TRAP);
-	stand(g);
+	g->guest = guest;
+	if (g->first_stop)
+		stand(g);
 }
 
 /* A guest that runs is asked to stop by 0x03, or by a debugger that comes. */
@@ -410,8 +300,8 @@ void gdb_attend(void)
 		if (g->connection >= 0)
 			stand(g);
 	}
-	atomic_store(&g->source, g->connection >= 0 ? g->connection : g->listener);
-	tell_watch(g->guest);
+	atomic_store(&g->source, g->connection);
+	tell_line(g->guest);
 }
 
 bool gdb_trapped(void)
@@ -437,20 +327,25 @@ void gdb_handled(void)
 }
 
 /* "The program exited with status 0", or by a signal.  Nobody waits if it is lost. */
-void gdb_ended(int status)
+void gdb_ended(int signal)
 {
 	struct gdb *g = &gdb;
 	const char *how = "W00";
 	char frame[GDB_FRAME_MOST];
 	size_t size;
 
-	if (!g->awaited || status == RUN_RESTART)
+	if (!g->awaited)
 		return;
-	if (status == RUN_ENDED)
+	if (signal == SIGKILL)
 		how = "X09";
-	else if (status == STATUS_PANIC || status == STATUS_KILLED)
+	else if (signal)
 		how = "X06";
 	size = gdb_frame(how, strlen(how), frame);
 	if (send(g->connection, frame, size, MSG_NOSIGNAL) < 0)
 		lose(g);
+}
+
+unsigned int gdb_agreed(void)
+{
+	return gdb.no_ack ? GDB_NO_ACKS : 0;
 }

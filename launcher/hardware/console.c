@@ -5,7 +5,7 @@
  * each piece of output.  Everything in the page is hostile: each counter is
  * read once, and bytes are copied out before anyone looks at them.
  *
- * Where the bytes go is decided in output.c; where input comes from, watch.c.
+ * Bytes go to the supervisor and come from it: machine/machine.c, machine/line.c.
  * Read next: devices/net/virtio_net.c.
  */
 #include <stdlib.h>
@@ -187,20 +187,4 @@ void console_control(struct console *console, const uint8_t *bytes, size_t size)
 		console->line_size = 0;
 		obey(console);
 	}
-}
-
-void console_keep(struct console *console, const uint8_t *bytes, size_t size)
-{
-	for (; size; size--, bytes++)
-		console->log[console->logged++ % CONSOLE_LOG] = *bytes;
-}
-
-size_t console_log(const struct console *console, uint8_t *to)
-{
-	size_t size = console->logged < CONSOLE_LOG ? console->logged : CONSOLE_LOG;
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		to[i] = console->log[(console->logged - size + i) % CONSOLE_LOG];
-	return size;
 }

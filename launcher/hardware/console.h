@@ -12,8 +12,6 @@
 
 #include "memory.h"
 
-#define CONSOLE_LOG	65536
-
 /*
  * Our own copies of the counters that we move: what the guest writes over
  * them in its page is nobody's concern but its own.
@@ -42,10 +40,6 @@ struct console {
 	size_t line_size;
 	int status;			/* "exit N", or -1 */
 	atomic_bool ready;		/* "ready" came: input is wanted */
-
-	/* The last output of port 0, when it is not shown. */
-	uint8_t log[CONSOLE_LOG];
-	uint64_t logged;		/* bytes ever */
 };
 
 void console_init(struct console *console, const struct memory *memory);
@@ -63,10 +57,7 @@ void console_drain(struct console *console);
 size_t console_input(struct console *console, unsigned int port,
 		     const uint8_t *bytes, size_t size);
 
-/* For output(): what the control port said; the log of port 0. */
+/* For output(): what the control port said. */
 void console_control(struct console *console, const uint8_t *bytes, size_t size);
-void console_keep(struct console *console, const uint8_t *bytes, size_t size);
-/* Copies the log's end to a buffer of CONSOLE_LOG bytes; gives the size. */
-size_t console_log(const struct console *console, uint8_t *to);
 
 #endif /* LGUEST_CONSOLE_DEVICE_H */

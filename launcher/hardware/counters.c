@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The Host keeps counters in debugfs: a folder per launcher process, for as
+ * The Host keeps counters in debugfs: a folder per process with a guest, for as
  * long as its /dev/lguest is open, with a file of lines "name value".  A line
  * "vcpu N" begins each vCPU's; here they are added up.
  * Read next: machine/stats.c.
@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "counters.h"
+#include "lguest.h"
 
 static void add(struct counters *counters, const char *name, uint64_t value)
 {
@@ -54,6 +55,21 @@ int counters_again(FILE *file, struct counters *counters)
 	return counters->count ? 0 : -ENOENT;
 }
 
+pid_t launcher_of(pid_t machine)
+{
+	char path[64], name[32] = "";
+	int parent = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)machine);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%*d (%31[^)]) %*c %d", name, &parent) != 2)
+		parent = 0;
+	if (file)
+		fclose(file);
+	return parent && !strcmp(name, MACHINE_NAME) ? parent : machine;
+}
+
 int read_counters(pid_t pid, struct counters *counters)
 {
 	FILE *file = counters_open(pid);
@@ -61,7 +77,7 @@ int read_counters(pid_t pid, struct counters *counters)
 
 	if (!file)
 		return -errno;
-	counters->pid = pid;
+	counters->pid = launcher_of(pid);
 	error = counters_again(file, counters);
 	fclose(file);
 	return error;

@@ -29,7 +29,9 @@ FILE *counters_open(pid_t pid);
 int counters_again(FILE *file, struct counters *counters);
 /* Of that name; 0 if it never counted. */
 uint64_t counter_value(const struct counters *counters, const char *name);
-/* Launchers of the guests that live: how many, or a negative errno. */
+/* The process that the user called; that of other programs is their own. */
+pid_t launcher_of(pid_t machine);
+/* Processes with a guest: how many, or a negative errno. */
 int list_guests(pid_t *pids, unsigned int most);
 
 #endif /* LGUEST_COUNTERS_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two threads of a running guest: the vCPU's sleeps in read() of /dev/lguest, the
- * watching one in poll().  Here is how anybody wakes either.
+ * Two threads of a running guest: the vCPU's sleeps in read() of /dev/lguest, that of
+ * the line to the supervisor in poll().  Here is how anybody wakes either.
  * Read next: hold.c.
  */
 #include <lguest/guest.h>
@@ -11,7 +11,7 @@
 #include "guest.h"
 #include "host.h"
 
-void tell_watch(const struct guest *guest)
+void tell_line(const struct guest *guest)
 {
 	uint64_t one = 1;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What stands between a guest and the host that has no room for it: see guest.h.
- * Read next: machine/vcpu.c.
+ * Read next: machine/machine.c.
  */
 #include "guest.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Resident memory, from smaps of this process: for each mapping a line with its
- * addresses and one "Rss: N kB".  The guest's RAM is one stretch of addresses;
- * everything else, shared libraries too, is the launcher's.
+ * addresses, one "Rss: N kB", and one "Pss: N kB", where a page that two processes have
+ * counts half.  The guest's RAM is one stretch of addresses; everything else, shared
+ * libraries too, is the launcher's: what supervisor and machine share is there once.
  * Read next: command/cmd_stat.c.
  */
 #define _GNU_SOURCE 1
@@ -74,11 +75,9 @@ bool resident_read(FILE *file, const struct memory *memory, struct resident *res
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
 			continue;
-		if (sscanf(line, "Rss: %" SCNu64 " kB", &size) != 1)
-			continue;
-		if (is_guest(memory, start))
+		if (sscanf(line, "Rss: %" SCNu64 " kB", &size) == 1 && is_guest(memory, start))
 			resident->guest += size << 10;
-		else
+		if (sscanf(line, "Pss: %" SCNu64 " kB", &size) == 1 && !is_guest(memory, start))
 			resident->launcher += size << 10;
 	}
 	return !ferror(file);

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Confinement.  A guest that finds a hole in a device is a process of its user,
- * and shall be less: each thread that touches the guest's bytes has a list of
- * the system calls it needs (filter.c), and any other ends the launcher; it has
- * no capability, should root have started us, and reaches no file by name.  The
- * first thread has none of these bounds, because a restart is an exec and opens
- * everything anew; it sleeps from before the guest's first instruction until
- * after its last, but for the moment when a detached guest says that it is ready:
- * then it gives the caller's output back, for /dev/null and the system's log.  Limits
- * of files and memory are for all.
+ * and shall be less: the machine is confined as a whole.  Each of its threads, the
+ * first one too, has a list of the system calls it needs (filter.c), and any other
+ * ends the machine; it has no capability, should root have started us, and reaches no
+ * file by name.  Its supervisor (supervisor/) has its user's rights, and meets nothing
+ * of the guest but the messages of control/wire.h, and the bytes that the guest prints.
+ * Limits of files and memory are for all threads.
  * Read next: filter.c.
  */
 #define _GNU_SOURCE 1
@@ -33,12 +31,8 @@
  * What a guest could use up by way of its launcher ends in an error here, not in
  * the host's OOM killer.  A share, which needs more descriptors, asks for them
  * itself; address space beyond the guest's memory is for threads and buffers.
- * These are soft limits: no thread that meets the guest may change them, and the
- * first one lifts them for a restart.
  :*/
 #define FILES_MOST	1024
-
-static struct rlimit address_space;	/* as it was */
 
 void confine_files(void)
 {
@@ -55,22 +49,16 @@ static int limit_memory(void)
 	FILE *file = fopen("/proc/self/statm", "re");
 	struct rlimit limit;
 	unsigned long pages;
-	int error = getrlimit(RLIMIT_AS, &address_space) ||
+	int error = getrlimit(RLIMIT_AS, &limit) ||
 		    !file || fscanf(file, "%lu", &pages) != 1;
 
 	if (file)
 		fclose(file);
 	if (error)
 		return -1;
-	limit = address_space;
 	if (limit.rlim_cur > pages * MEMORY_PAGE + OWN_MEMORY)
 		limit.rlim_cur = pages * MEMORY_PAGE + OWN_MEMORY;
 	return setrlimit(RLIMIT_AS, &limit);
-}
-
-void confine_lift_limits(void)
-{
-	setrlimit(RLIMIT_AS, &address_space);
 }
 
 /* Without -v, too: half of the bounds are missing then.  Once, not at each restart. */
@@ -80,8 +68,8 @@ void confine_warn(void)
 		problem("this kernel has no Landlock: nothing but a list of system calls keeps a guest that breaks into its launcher from the user's files; it takes Linux 5.13, and landlock among lsm= of the kernel's parameters");
 }
 
-/* Whoever started us left them open.  Ours are all closed by an exec, as a restart needs. */
-static void close_inherited_files(void)
+/* Whoever started us left them open.  Ours would all be closed by an exec. */
+void confine_close_inherited(void)
 {
 	DIR *list = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -100,7 +88,7 @@ void confine_process(void)
 {
 	struct rlimit none = { 0, 0 };
 
-	close_inherited_files();
+	confine_close_inherited();
 	if (limit_memory() || setrlimit(RLIMIT_CORE, &none) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		note("cannot give up privileges: %s", strerror(errno));

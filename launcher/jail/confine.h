@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the launcher's threads may ask of the kernel once the guest is set up. */
+/* What the machine's threads, and its small processes, may ask of the kernel once the guest is set up. */
 #ifndef LGUEST_CONFINE_H
 #define LGUEST_CONFINE_H
 
@@ -12,13 +12,12 @@ enum thread_kind {
 	THREAD_VSOCK,
 	THREAD_RNG,
 	THREAD_BALLOON,
-	THREAD_WATCH,
+	THREAD_LINE,	/* to the supervisor: machine/line.c */
 	THREAD_DOOR,	/* a process: vsock_door.c */
 	THREAD_FS,	/* which asks the server of a share */
 	THREAD_SHARE,	/* a process, that server: devices/share/share_process.c */
 	THREAD_SHARE_RO, /* ... which cannot change any file */
 	THREAD_VHOST,	/* which looks after a device's server */
-	THREAD_CONTROL,
 	THREAD_KINDS
 };
 
@@ -31,16 +30,14 @@ void confine_warn(void);
  * new privileges, no core, nobody may look into it, little more memory.
  */
 void confine_process(void);
-/* As it was, before a restart. */
-void confine_lift_limits(void);
+/* A part of that, for the supervisor: files that we were started with. */
+void confine_close_inherited(void);
 /*
  * Threads of that kind will list PATH, which must stay valid, and remove files
  * from it; false if there are too many such folders.
  */
 bool confine_allow_folder(enum thread_kind kind, const char *path);
-/* The vCPU's thread will accept connections: a debugger's. */
-void confine_allow_accept(void);
-/* It will send descriptors, to the servers of devices. */
+/* The vCPU's thread will send descriptors, to the servers of devices. */
 void confine_allow_sending(void);
 /* The calling thread, and those it starts; false after a message. */
 bool confine_thread(enum thread_kind kind);

@@ -3,7 +3,7 @@
  * Landlock: an ordinary process may tell the kernel which folders it will need,
  * and has none but those from then on.  Each thread can do so for itself; it
  * takes no privilege, no namespace and no empty folder to be locked into.
- * Read next: console/watch.c.
+ * Read next: console/input.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

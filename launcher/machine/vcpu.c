@@ -10,60 +10,31 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "console/output.h"
 #include "debugger/gdb.h"
 #include "hardware/emulate.h"
 #include "hardware/host.h"
 #include "lguest.h"
 #include "vcpu.h"
 
-/* The guest's words go to a terminal: nothing in them but text. */
-static void make_printable(char *text)
-{
-	size_t length = strlen(text);
-
-	while (length && (text[length - 1] == '\n' || text[length - 1] == ' '))
-		text[--length] = '\0';
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = ' ';
-}
-
-static int powered_off(struct guest *guest)
-{
-	if (!guest->command)
-		return STATUS_DONE;
-	if (guest->console.status >= 0)
-		return guest->console.status;
-	show_log(&guest->console);
-	problem("the guest powered off before the command ended: no status came; see its messages with -v");
-	return STATUS_NO_STATUS;
-}
-
 /*L:410
  * A dead guest leaves a sentence.  Two kinds begin with a word of the ABI and
  * hold the guest's own text; any other is what the Host has against it.
  :*/
-static int dead(struct guest *guest)
+static void dead(struct guest *guest, struct run_end *end)
 {
-	char reason[512];
+	char reason[512], *text = reason;
 
 	console_drain(&guest->console);
 	host_reason(guest->fd, reason, sizeof(reason));
-	make_printable(reason);
+	end->how = WIRE_END_KILLED;
 	if (!strncmp(reason, "POWEROFF", 8)) {
-		note("the guest powered off");
-		return powered_off(guest);
+		end->how = WIRE_END_POWEROFF;
+		end->number = guest->console.status < 0 ? WIRE_NO_STATUS : guest->console.status;
+	} else if (!strncmp(reason, "CRASH: ", 7)) {
+		end->how = WIRE_END_CRASH;
+		text += 7;
 	}
-	show_log(&guest->console);
-	if (!strncmp(reason, "CRASH: ", 7)) {
-		problem("the guest's kernel panicked: %s; its last messages tell more",
-			reason + 7);
-		return STATUS_PANIC;
-	}
-	problem("the guest was killed: %s; the Host's log may tell more (dmesg)",
-		reason);
-	return STATUS_KILLED;
+	snprintf(end->said, sizeof(end->said), "%.*s", (int)sizeof(end->said) - 1, text);
 }
 
 static int handle(struct guest *guest, const struct lguest_exit *exit)
@@ -102,37 +73,59 @@ static bool must_stand(const struct guest *guest)
 	return guest->paused || guest_held();
 }
 
-/* Who sits at its console would wonder. */
-static void tell_held(const struct guest *guest)
-{
-	static const char text[] =
-		"\r\n[lguest: this host has no room for what the guest writes; it stands until there is]\r\n";
-
-	if (!guest_held() || !guest->overhear)
-		return;
-	guest->overhear(LGUEST_PORT_CONSOLE, (const uint8_t *)text, sizeof(text) - 1);
-	guest->overhear(LGUEST_PORT_STDOUT, (const uint8_t *)text, sizeof(text) - 1);
-}
-
 static void stay_paused(struct guest *guest)
 {
-	tell_held(guest);
+	bool held = guest_held();
+
+	if (held)
+		guest->stands(true);
 	atomic_store(&guest->parked, true);
 	while (must_stand(guest) && !guest->end && !gdb_calling())
 		poll(NULL, 0, 1000);
 	atomic_store(&guest->parked, false);
+	if (held)
+		guest->stands(false);
+}
+
+/* False: it is over, and *end says how. */
+static bool go_on(struct guest *guest, int error, struct run_end *end)
+{
+	switch (-error) {
+	case 0:
+		gdb_handled();
+		return true;
+	case EINTR:
+		return true;
+	case EAGAIN:
+		wait_a_little();
+		return true;
+	case ERESTART:
+		console_drain(&guest->console);
+		end->how = WIRE_END_RESTART;
+		return false;
+	case ENOENT:
+		/* Also a request that found the guest dead. */
+		dead(guest, end);
+		return false;
+	default:
+		problem("cannot run the guest: %s: %s; does lg.ko fit this lguest (%s)?",
+			HOST_DEVICE, strerror(-error), LGUEST_VERSION);
+		end->how = WIRE_END_HOST;
+		return false;
+	}
 }
 
 /*L:400
- * The life of a guest, as its launcher sees it: let the Host run it until that
+ * The life of a guest, as its machine sees it: let the Host run it until that
  * wants something of us, do it, and again.  The Host's half of this loop is its own
  * run_guest(), in host/core.c.
  *
- * EINTR means that a signal came: watch.c kicks us that way when the guest
+ * EINTR means that a signal came: line.c kicks us that way when the guest
  * shall end, and guest->end then says why.
  :*/
-int run_guest(struct guest *guest)
+void run_guest(struct guest *guest, struct run_end *end)
 {
+	memset(end, 0, sizeof(*end));
 	gdb_start(guest);
 	while (!guest->end) {
 		struct lguest_exit exit;
@@ -146,27 +139,10 @@ int run_guest(struct guest *guest)
 		error = host_run(guest->fd, &exit);
 		if (!error)
 			error = handle(guest, &exit);
-		switch (-error) {
-		case 0:
-			gdb_handled();
-			break;
-		case EINTR:
-			break;
-		case EAGAIN:
-			wait_a_little();
-			break;
-		case ERESTART:
-			console_drain(&guest->console);
-			return RUN_RESTART;
-		case ENOENT:
-			/* Also a request that found the guest dead. */
-			return dead(guest);
-		default:
-			problem("cannot run the guest: %s: %s; does lg.ko fit this lguest (%s)?",
-				HOST_DEVICE, strerror(-error), LGUEST_VERSION);
-			return STATUS_HOST;
-		}
+		if (!go_on(guest, error, end))
+			return;
 	}
 	console_drain(&guest->console);
-	return RUN_ENDED;
+	end->how = WIRE_END_WISH;
+	end->number = guest->end;
 }

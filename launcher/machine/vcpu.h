@@ -2,15 +2,17 @@
 #ifndef LGUEST_VCPU_H
 #define LGUEST_VCPU_H
 
+#include "control/wire.h"
 #include "hardware/guest.h"
 
-/*
- * Run until the guest ends, on the thread that initialised it.  Gives an exit
- * status, or RUN_RESTART or RUN_ENDED.
- */
-int run_guest(struct guest *guest);
+/* How a guest ended, for the supervisor. */
+struct run_end {
+	enum wire_end how;
+	unsigned int number;
+	char said[256];		/* by the guest, or by the Host of it */
+};
 
-/* stats.c: print the Host's counters of this guest, while fd is open. */
-void print_stats(void);
+/* Run until the guest ends, on the thread that initialised it. */
+void run_guest(struct guest *guest, struct run_end *end);
 
 #endif /* LGUEST_VCPU_H */

@@ -3,37 +3,36 @@
  * What a program says to the control socket: any bytes, in pieces of any size.
  * The code is included, because its parser is nobody else's business.
  */
-#define kick_vcpu park
 #include "../../launcher/control/control.c"
 
-#include "../unit/no_gdb.h"
 #include "fuzz.h"
 
-static struct guest guest = { .fd = -1, .news = -1, .memory = { .size = 16 << 20 } };
-
-/* The guest's side: it parks when it is told to, and does nothing else. */
-void park(const struct guest *whose)
+static void end(int why)
 {
-	must(whose == &guest);
-	guest.parked = guest.paused;
+	must(why == END_STOP);
 }
 
-int host_irq(int fd, unsigned int line)
+static void resize(unsigned int rows, unsigned int columns)
 {
-	must(fd == guest.fd);
-	(void)line;
-	return 0;
+	must(rows && columns && rows < 10000 && columns < 10000);
 }
 
-bool devices_balloon(uint64_t bytes)
+/* The machine's side: it answers at once, and has no secrets. */
+static void be_machine(struct link *link, int socket)
 {
-	return bytes < guest.memory.size;
-}
+	static struct wire_message message;
+	int size;
 
-bool devices_balloon_stats(struct balloon_stats *stats)
-{
-	memset(stats, 0, sizeof(*stats));
-	return true;
+	while ((size = wire_hear(socket, &message, false, NULL)) != -EAGAIN) {
+		must(size >= 0);
+		if (message.kind < WIRE_ASK_STATUS || message.kind > WIRE_ASK_BALLOON)
+			continue;
+		must(link->asked && message.kind == link->question);
+		message.value = message.kind != WIRE_ASK_BALLOON || message.number < 1000;
+		must(link_note(link, &message));
+		memset(message.bytes, 1, 32);
+		control_answer(&message, 32);
+	}
 }
 
 void devices_retry(bool last)
@@ -46,15 +45,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	static char answers[65536];
 	struct input in = { bytes, size };
 	struct client *client = &control.clients[0];
+	static struct link link;
 	unsigned int i;
-	int pair[2];
+	int pair[2], wire[2];
 
 	be_silent();
-	control.guest = &guest;
-	control.settings.name = "fuzz";
-	if (!control.smaps)
-		control.smaps = fopen("/proc/self/smaps", "r");
-	control.stopping = guest.paused = guest.parked = false;
+	must(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire));
+	link = (struct link){ .talk = wire[0], .built = true };
+	control.link = &link;
+	control.opened = true;
+	control.settings = (struct control_settings){ .name = "fuzz", .end = end, .resize = resize };
+	control.stopping = control.paused = false;
 	for (i = 0; i < CLIENTS_MOST; i++)
 		control.clients[i].fd = -1;
 	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair));
@@ -69,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		memcpy(client->bytes + client->size, from, part);
 		client->size += part;
 		serve_lines(&control, client);
+		be_machine(&link, wire[1]);
 		must(client->size < sizeof(client->bytes) || client->fd < 0 ||
 		     client->role != REQUESTS);
 		while (read(pair[1], answers, sizeof(answers)) > 0)
@@ -77,5 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (client->fd >= 0)
 		close(client->fd);
 	close(pair[1]);
+	close(wire[0]);
+	close(wire[1]);
 	return 0;
 }

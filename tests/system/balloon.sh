@@ -34,7 +34,7 @@ END
 
 program "$(dirname "$0")/talk.c" "$work/talk" || { not_ok "talk.c compiles"; finish; exit; }
 inside "one CPU" --with "$work/fill-and-free" --with "$work/read-disk" --with "$work/talk" <<'END'
-rss() { awk '/^VmRSS/ { print int($2 / 1024) }' /proc/$pid/status; }
+rss() { awk '/^VmRSS/ { print int($2 / 1024) }' /proc/$(machine $pid)/status; }
 start() {	# SCRIPT WORD OPTIONS...: until the guest says WORD
 	local script=$1 word=$2
 	shift 2

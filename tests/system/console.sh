@@ -49,6 +49,10 @@ played "K5 a COMMAND hears of the terminal's new size" "pty: status 4" \
 played "K5 a COMMAND on a terminal gets its keys" "pty: status 3" \
 	'expect:name?' 'send:Rusty\r' 'expect:hello Rusty' \
 	-- lguest run -- sh -c 'echo "name?"; read name; echo "hello $name"; exit 3'
+# Not a person: the output is a file, the keys come line by line.
+played "K5 a terminal's lines for a COMMAND whose output is a file" "pty: status 0" \
+	sleep:1 'send:first\r' 'send:second\r' 'send:^D' -- sh -c 'exec lguest run -- cat >/tmp/keys'
+is "K5 ... all of them" "first second" "$(echo $(cat /tmp/keys))"
 END
 
 head -c 200000 /dev/urandom | base64 -w 76 >"$work/text"

@@ -30,7 +30,7 @@ is "K1 ... and no place is left" "" "$(ls /run/lguest)"
 # The pipe ends: nobody holds it open.
 out=$(lguest run --detach --name one 2>&1)
 is "K1 --detach returns when the guest runs, and is silent" "0 " "$? $out"
-pid=$(lguest list --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+pid=$(launchers)
 is "K1 its place is its user's alone" "drwx------ drwx------" "$(echo $(stat -c %A /run/lguest /run/lguest/one))"
 is "K1 it belongs to no terminal, and no session but its own" "$pid $pid" \
 	"$(awk '{ print $5, $6 }' /proc/$pid/stat)"
@@ -96,7 +96,8 @@ is "K1 a line that is too long ends the connection" '{"ok":false,"error":"the li
 ./talk $socket hostile
 ./talk $socket '{"command":"status"}' >/tmp/out
 has "K1 after many broken clients the launcher answers as before" '^."ok":true,"name":"one"' /tmp/out
-is "K1 ... and holds no connection of theirs" 3 "$(ls -l /proc/$pid/fd | grep -c socket)"
+# For the log, its own socket, and two to its machine.
+is "K1 ... and holds no connection of theirs" 4 "$(ls -l /proc/$pid/fd | grep -c socket)"
 
 # A guest whose watchdog is short, and a pause that is longer.
 said=0
@@ -119,7 +120,7 @@ is "K1 pause" 0 $?
 lguest pause one
 is "K1 ... twice is no harm" 0 $?
 is "K1 ... is listed" paused "$(lguest list | awk '$1 == "one" { print $3 }')"
-stats() { grep -E '^ *(exit_|launcher_visits)' /sys/kernel/debug/lguest/$pid/stats | md5sum; }
+stats() { grep -E '^ *(exit_|launcher_visits)' /sys/kernel/debug/lguest/$(machine $pid)/stats | md5sum; }
 first=$(stats)
 sleep 12
 is "K1 nothing of a paused guest runs" "$first" "$(stats)"
@@ -203,15 +204,24 @@ wait_for 5 grep -q 'was ended by' /tmp/log
 has "K1 what a detached launcher has to say is in the system's log" \
 	'lguest\[[0-9]*\]: the guest was ended by `lguest stop`' /tmp/log
 
+# A machine that hears nothing more: its launcher does.
+lguest run --detach --name seven
+kill -STOP $(machine $(launchers))
+is "K1 a guest whose machine stands still does not answer" "no answer" "$(lguest list | awk 'NR == 2 { print $3, $4 }')"
+lguest stop --force seven 2>/tmp/err
+is "J15 ... but can be stopped" "0 " "$? $(cat /tmp/err)"
+has "J15 ... by SIGKILL, which the log tells" "lguest.[0-9]*.: the guest's machine does not end: it is killed" /tmp/log
+check "J15 ... and nothing is left of it" no_guest_left
+
 lguest run --detach --name five
-kill -KILL $(pidof lguest)
+kill -KILL $(launchers)
 wait_for 5 nothing_alive
 check "H8 a killed launcher leaves its place" test -S /run/lguest/five/control
 lguest stop five 2>/tmp/err
 is "H8 ... where nobody is" 1 $?
 lguest run --detach --name five
 is "H8 ... and the next guest of that name moves in" 0 $?
-kill -KILL $(pidof lguest)
+kill -KILL $(launchers)
 wait_for 5 nothing_alive
 is "H8 ... or list clears it away" 1 "$(lguest list | wc -l)"
 is "H8 nothing is left of the place" "" "$(ls /run/lguest)"

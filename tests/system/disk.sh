@@ -233,7 +233,7 @@ kill $holder
 hold nbd2 read 1048576 -1 -1
 lguest run -v --name moderate -d /dev/nbd2 -- sh -c "$(words one-read)" >/tmp/out 2>/tmp/err &
 pid=$!
-ended() { [ "$(echo $(cat /sys/block/nbd2/inflight))" = "0 0" ] && ! grep -q ') R ' /proc/$pid/task/*/stat; }
+ended() { [ "$(echo $(cat /sys/block/nbd2/inflight))" = "0 0" ] && ! grep -q ') R ' /proc/$(machine $pid)/task/*/stat; }
 check "K7 32 requests of one read are on their way" wait_for 100 grep -q '^131072 ' /tmp/held
 lguest pause moderate
 kill -USR1 $holder

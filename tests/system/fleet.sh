@@ -12,12 +12,12 @@ echo "fair server: $(cat runtime)"
 sleep 1000
 END
 inside "five guests" --with "$work/fleet_guest" <<'END'
-# KiB of a launcher: "GUEST OTHERS", its Pss in the guest's memory and besides.
+# KiB of a launcher, both of its processes: "GUEST OTHERS", its Pss in the guest's memory and besides.
 memory() {
 	awk -v of_guest=$((size * 1024)) '/^[0-9a-f]+-[0-9a-f]+ / { size = 0 }
 		/^Size:/ { size = $2 }
 		/^Pss:/ { if (size == of_guest) guest += $2; else others += $2 }
-		END { print guest + 0, others + 0 }' /proc/$1/smaps
+		END { print guest + 0, others + 0 }' /proc/$1/smaps /proc/$(machine $1)/smaps
 }
 all() {	# COUNTER: of all guests
 	local pid

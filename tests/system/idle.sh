@@ -4,7 +4,7 @@
 
 inside "idle" <<'END'
 # What the launcher and its guest have used, in ticks of 10 ms.
-used() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' /proc/$1/stat; }
+used() { awk '{ sub(/.*\) /, ""); sum += $12 + $13 } END { print sum }' /proc/$1/stat /proc/$(machine $1)/stat; }
 
 mkfifo /tmp/in
 lguest run -- sh -c 'echo up; read -r line; sleep 3; echo down; exit 4' </tmp/in >/tmp/out 2>/tmp/err &

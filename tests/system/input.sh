@@ -42,7 +42,7 @@ rm -f /tmp/out
 yes | timeout 200 lguest run -- sh -c 'echo up; sleep 15' >/tmp/out & pid=$!
 wait_for 60 grep -q up /tmp/out
 sleep 2
-lguest=$(pidof lguest | cut -d' ' -f1)
+lguest=$(launchers)
 between "K5 input that waits costs nothing: it runs in so many of 20 looks" 0 10 $(busy_looks $lguest 20)
 wait $pid
 check "K5 nothing is left" no_guest_left

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A thread that a guest has broken into, of each kind that meets a guest: linked
+ * A thread that a guest has broken into, of each kind that meets a guest, and a machine
+ * as a whole, with all of its threads in one hand: linked
  * with the launcher's own confinement, it tries what would hurt the host.  Each
  * call that is refused has no effect, but lets it go on, as it would for whoever
  * has the thread in his hand.  What counts is what is seen from outside: a file's
@@ -650,12 +651,19 @@ static const struct kind {
 	{ "vcpu", THREAD_VCPU, SEE | OPEN }, { "disk", THREAD_DISK, SEE | OPEN },
 	{ "net", THREAD_NET, SEE | OPEN }, { "vsock", THREAD_VSOCK, OPEN },
 	{ "rng", THREAD_RNG, OPEN }, { "balloon", THREAD_BALLOON, OPEN },
-	{ "watch", THREAD_WATCH, SEE | OPEN },
+	{ "line", THREAD_LINE, SEE | OPEN },
 	{ "door", THREAD_DOOR, CALLS | NETWORK | SEE | OPEN }, { "fs", THREAD_FS, OPEN },
 	{ "vhost", THREAD_VHOST, OPEN },
 	{ "share", THREAD_SHARE, WRITE }, { "share-ro", THREAD_SHARE_RO, 0 },
-	{ "control", THREAD_CONTROL, SEE | OPEN },
+	/* All of a machine's threads in one hand, with one memory: the first is the vCPU's. */
+	{ "machine", THREAD_VCPU, SEE | OPEN },
 };
+
+static const enum thread_kind helpers[] = {
+	THREAD_DISK, THREAD_NET, THREAD_VSOCK, THREAD_RNG, THREAD_BALLOON, THREAD_LINE, THREAD_FS,
+	THREAD_VHOST,
+};
+#define HELPERS	(sizeof(helpers) / sizeof(helpers[0]))
 
 static const struct kind *kind;
 
@@ -744,6 +752,64 @@ static void refused(int signal, siginfo_t *info, void *context)
 static int orders;		/* a socket: the number of an attempt, and back */
 static bool by_itself;		/* the launcher's own handler stays */
 
+static void break_bounds(void)
+{
+	if (!by_itself)
+		sigaction(SIGSYS, &(struct sigaction){ .sa_sigaction = refused,
+						       .sa_flags = SA_SIGINFO }, NULL);
+}
+
+/* What the first thread tries, its helpers try before it. */
+static struct helper {
+	enum thread_kind kind;
+	int order[2], done[2];
+} crew[HELPERS];
+
+static void *help(void *argument)
+{
+	struct helper *h = argument;
+	int i;
+
+	if (!confine_thread(h->kind))
+		_exit(3);
+	break_bounds();
+	while (read(h->order[0], &i, sizeof(i)) == sizeof(i)) {
+		if (i >= 0)
+			attempts[i].act();
+		if (write(h->done[1], &i, sizeof(i)) < 0)
+			break;
+	}
+	return NULL;
+}
+
+static void let_help(int i)
+{
+	struct helper *h;
+	int back;
+
+	for (h = crew; h < crew + HELPERS && h->order[1]; h++)
+		if (write(h->order[1], &i, sizeof(i)) < 0 ||
+		    read(h->done[0], &back, sizeof(back)) < 0)
+			_exit(4);
+}
+
+static void start_helpers(void)
+{
+	pthread_attr_t small;
+	pthread_t thread;
+	unsigned int i;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 256 << 10);	/* as the launcher's */
+	for (i = 0; i < HELPERS; i++) {
+		crew[i].kind = helpers[i];
+		must(pipe2(crew[i].order, O_CLOEXEC), "pipe");
+		must(pipe2(crew[i].done, O_CLOEXEC), "pipe");
+		must(-pthread_create(&thread, &small, help, &crew[i]), "thread");
+	}
+	let_help(-1);		/* all are confined */
+}
+
 static void *break_in(void *unused)
 {
 	int i;
@@ -751,15 +817,19 @@ static void *break_in(void *unused)
 	(void)unused;
 	if (kind->kind != THREAD_KINDS && !share.root && !confine_thread(kind->kind))
 		_exit(3);
-	if (!by_itself)
-		sigaction(SIGSYS, &(struct sigaction){ .sa_sigaction = refused,
-						       .sa_flags = SA_SIGINFO }, NULL);
+	break_bounds();
 	while (read(orders, &i, sizeof(i)) == sizeof(i)) {
+		let_help(i);
 		attempts[i].act();
 		if (kind->kind == THREAD_KINDS || write(orders, &i, sizeof(i)) < 0)
 			break;
 	}
 	return NULL;
+}
+
+static bool is(const char *name)
+{
+	return !strcmp(kind->name, name);
 }
 
 /*
@@ -781,10 +851,15 @@ static void be_broken(void)
 		break_in(NULL);
 		_exit(0);
 	}
-	if (kind->kind == THREAD_DISK)
+	if (kind->kind == THREAD_DISK || is("machine"))
 		must(-labs(engine_uring.open(&engine)), "io_uring");
 	if (kind->kind != THREAD_KINDS)
 		confine_process();
+	if (is("machine")) {
+		start_helpers();
+		break_in(NULL);		/* there is no other thread */
+		_exit(0);
+	}
 	must(-pthread_create(&thread, NULL, break_in, NULL), "thread");
 	pthread_join(thread, NULL);
 	_exit(0);

@@ -1,6 +1,7 @@
 #!/bin/bash
-# A guest that has broken into its launcher: each kind of thread, with the
-# launcher's own confinement, tries what would hurt the host (jail.c).
+# A guest that has broken into its launcher: each kind of thread, and all of a machine's in
+# one hand, with the launcher's own confinement, tries what would hurt the host (jail.c).
+# Which there are is said by the table of docs/SECURITY.md.
 . "$(dirname "$0")/lib/lab.sh"
 
 mkdir "$work/jail"
@@ -13,7 +14,14 @@ sources+=("$top"/launcher/devices/share/{share*,hidden}.c)
 gcc -std=gnu11 -O1 -Wall -Wextra -Werror -pthread -I"$top/include" -I"$top/launcher" \
 	-o "$work/jail/jail" "${sources[@]}" -lseccomp -luring || exit 1
 
-cat >"$work/tries" <<'END'
+# The kinds of thread, as the table has them, and as the filters do.
+kinds=$(sed -n '/^| process | thread/,/^$/s/^|[^|]*| `\([a-z-]*\)`.*/\1/p' "$top/docs/SECURITY.md")
+is "L8 the table of processes has every kind of thread that there is" \
+	"$(sed -n 's/^\t\[THREAD_[A-Z_]*\] = { "\([a-z-]*\)".*/\1/p' "$top/launcher/jail/filter.c" | sort)" \
+	"$(sort <<<"$kinds")"
+
+echo "kinds=\"$(echo $kinds)\"" >"$work/tries"
+cat >>"$work/tries" <<'END'
 # tries USER: as each kind of thread; without bounds all of it must succeed.
 tries() {
 	$1 free >/tmp/out 2>/tmp/err
@@ -22,11 +30,12 @@ tries() {
 	is "L8 AT-77 $2: ... succeeds, all of it" "$(sed -n 's/^tried //p' /tmp/out)" \
 		"$(grep -c '^did free' /tmp/out)"
 	grep '^could not' /tmp/out
-	for kind in vcpu disk net vsock rng balloon watch door fs vhost share share-ro control; do
+	for kind in $kinds machine; do
 		$1 $kind >/tmp/out 2>/tmp/err
 		is "L8 AT-77 $2: the $kind thread ends" 0 $?
 		between "L8 AT-77 $2: ... after trying" 40 100 "$(sed -n 's/^tried //p' /tmp/out)"
 		is "L8 AT-77 $2: ... and has done nothing" "" "$(grep -v '^tried' /tmp/out)"
+		[ $kind = machine ] && continue
 		$1 "$kind first" >/tmp/out 2>&1
 		# A share's server is silent: its machine says that it ended.
 		case $kind in

@@ -50,13 +50,14 @@ exec 9>/tmp/in
 booted() { [ "$(grep -c 'Booting paravirtualized' /tmp/out)" -ge $1 ]; }
 for n in 1 2 3 4; do
 	wait_for 30 booted $((2 * n - 1))	# as it comes, and the shell's greeting
-	[ $n != 1 ] || files=$(ls /proc/$pid/fd | wc -l)
+	[ $n != 1 ] || files="$(ls /proc/$pid/fd | wc -l) $(ls /proc/$(machine $pid)/fd | wc -l)" first=$(machine $pid)
 	[ $n != 4 ] || break
 	echo "echo \"boot: \$(cat /proc/cmdline)\"; reboot -f; sleep 60" >&9
 done
 is "I4 K12 a restart keeps the launcher's process" lguest "$(cat /proc/$pid/comm)"
-is "I4 K12 a restart leaves no file open" "$files" "$(ls /proc/$pid/fd | wc -l)"
-is "I4 one guest of one process" $pid "$(ls /sys/kernel/debug/lguest)"
+is "I4 K12 a restart leaves no file open" "$files" "$(ls /proc/$pid/fd | wc -l) $(ls /proc/$(machine $pid)/fd | wc -l)"
+is "I4 one guest of one process" $(machine $pid) "$(ls /sys/kernel/debug/lguest)"
+check "I4 ... which is another one: nothing of the old guest's is left" sh -c "[ $first != $(machine $pid) ] && [ ! -e /proc/$first ]"
 echo "echo \"boot: \$(cat /proc/cmdline)\"; poweroff -f; sleep 60" >&9
 exec 9>&-
 wait $pid

@@ -29,8 +29,8 @@ uses() {
 is "K15 no room of the launcher uses one below it" "" "$(uses "$top")"
 cp -r --parents "$top/launcher" "$work"
 copy=$work$top
-echo '#include "console/watch.h"' >>"$copy/launcher/hardware/host.c"
-is "K15 ... and one that does is found" "./hardware/host.c uses console, console/watch.h" "$(uses "$copy")"
+echo '#include "console/input.h"' >>"$copy/launcher/hardware/host.c"
+is "K15 ... and one that does is found" "./hardware/host.c uses console, console/input.h" "$(uses "$copy")"
 sed -i '/^| `jail/d' "$copy/launcher/README.md"
 check "K15 ... as is one without a row" sh -c 'grep -q "no row for jail" <<X
 $1

@@ -37,7 +37,7 @@ check "K14 the sum is that of the guests" awk '
 	$1 ~ /^[0-9]+$/ { s += $2 } $1 == "all" { if (s - $2 > 2 || $2 - s > 2) exit 1; s = 0 }' /tmp/out
 
 # What has not happened yet has no line, and may happen between two looks.
-lines() { grep -cv '^vcpu' /sys/kernel/debug/lguest/$one/stats; }
+lines() { grep -cv '^vcpu' /sys/kernel/debug/lguest/$(machine $one)/stats; }
 before=$(lines)
 lguest stat -n 1 $one >/tmp/out 2>/tmp/err
 is "K14 stat PID has status 0" 0 $?

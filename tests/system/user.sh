@@ -34,9 +34,9 @@ has "L9 ... and says so" '^lguest: stat: cannot read .*: Permission denied; only
 
 su alice -c 'lguest run -- sleep 100' </dev/null >/tmp/out 2>/tmp/err &
 wait_for 20 test -d /sys/kernel/debug/lguest/[0-9]*
-pid=$(pidof lguest)
+pid=$(launchers)
 is "L9 the launcher has no capability" "CapPrm: 0000000000000000 CapEff: 0000000000000000" \
-	"$(echo $(grep -E '^Cap(Prm|Eff)' /proc/$pid/status))"
+	"$(echo $(grep -hE '^Cap(Prm|Eff)' /proc/$pid/status /proc/$(machine $pid)/status | sort -ru))"
 kill $pid
 wait
 check "L9 nothing is left" no_guest_left

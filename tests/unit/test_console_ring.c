@@ -11,7 +11,7 @@
 
 #include "hardware/console.h"
 #include "lguest.h"
-#include "console/watch.h"
+#include "console/input.h"
 
 #define RAM (16ULL << 20)
 
@@ -234,22 +234,6 @@ static void test_control(void **state)
 	assert_int_equal(console.status, 255);
 }
 
-static void test_log(void **state)
-{
-	static uint8_t log[CONSOLE_LOG];
-	int i;
-
-	(void)state;
-	console_keep(&console, (const uint8_t *)"abc", 3);
-	assert_int_equal(console_log(&console, log), 3);
-	assert_memory_equal(log, "abc", 3);
-	for (i = 0; i < 20000; i++)
-		console_keep(&console, (const uint8_t *)"12345", 5);
-	assert_int_equal(console_log(&console, log), CONSOLE_LOG);
-	assert_memory_equal(log + CONSOLE_LOG - 5, "12345", 5);
-	assert_int_equal(log[0], '5');
-}
-
 static struct escape escape;
 static bool ended;
 
@@ -296,7 +280,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_control, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_log, setup, teardown),
 		cmocka_unit_test(test_escape),
 	};
 

@@ -1,8 +1,8 @@
-// SOURCES: launcher/terminal.c launcher/console/watch.c launcher/console/escape.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/hardware/hold.c launcher/console/output.c launcher/io.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c
+// SOURCES: launcher/supervisor/supervisor.c launcher/supervisor/birth.c launcher/supervisor/hear.c launcher/supervisor/ending.c launcher/console/input.c launcher/console/escape.c launcher/console/output.c launcher/control/wire.c launcher/control/link.c launcher/machine/machine.c launcher/machine/line.c launcher/machine/stats.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/hardware/hold.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The terminal is raw while a guest runs, and as it was after every way out.
- * Each test starts a launcher of ours on a pseudo-terminal, with a guest that
+ * Each test starts a supervisor of ours on a pseudo-terminal, with a guest that
  * never ends by itself, then types or kills.
  */
 #include <errno.h>
@@ -23,20 +23,9 @@
 #include <cmocka.h>
 
 #include "hardware/guest.h"
-#include "hardware/host.h"
 #include "lguest.h"
-#include "no_gdb.h"
-#include "console/output.h"
 #include "terminal.h"
-#include "console/watch.h"
-#include "devices/virtio/virtio.h"
-#include "machine/vcpu.h"
-
-/* No device is there. */
-const char *virtio_waits_for(void)
-{
-	return NULL;
-}
+#include "two_processes.h"
 
 static int crash_with;
 static volatile int *crash_now;		/* shared with the child */
@@ -48,6 +37,7 @@ int host_run(int fd, struct lguest_exit *exit)
 	if (crash_with) {
 		while (!*crash_now)
 			usleep(1000);
+		signal(crash_with, SIG_DFL);	/* a sanitizer has its own idea */
 		raise(crash_with);
 	}
 	return nanosleep(&(struct timespec){ .tv_sec = 60 }, NULL) ? -EINTR : -EIO;
@@ -93,23 +83,36 @@ int host_set_register(int fd, size_t offset, uint64_t value)
 static int master, slave;
 static pid_t child;
 
+static void be_machine(const void *with, const struct birth *birth)
+{
+	const struct machine_wires wires = { birth->talk, birth->output };
+	static struct machine machine;
+
+	(void)with;
+	machine_begin(&machine, &wires);
+	if (!memory_create(&machine.guest.memory, 16 << 20))
+		_exit(99);
+	console_init(&machine.guest.console, &machine.guest.memory);
+	machine_live(&machine);
+}
+
 static void run_child(void)
 {
-	static struct guest guest;
-	struct watch_settings settings = { .input = true, .raw = true };
+	const struct supervisor_settings settings = {
+		.input = { .input = true, .raw = true }, .machine = be_machine,
+	};
+	int by_signal, status;
 
 	setsid();
 	ioctl(slave, TIOCSCTTY, 0);
 	dup2(slave, 0);
-	if (!terminal_is_ours(0) || !memory_create(&guest.memory, 16 << 20))
+	if (!terminal_is_ours(0))
 		_exit(99);
-	console_init(&guest.console, &guest.memory);
-	guest.console.output = guest_output;
-	guest.console.owner = &guest;
-	if (!watch_start(&guest, &settings) || run_guest(&guest) != RUN_ENDED)
-		_exit(98);
-	watch_stop();
-	_exit(guest.end >= END_SIGNAL ? 10 + guest.end - END_SIGNAL : guest.end);
+	status = supervise(&settings, NULL, &by_signal);
+	if (by_signal == NO_SIGNAL)
+		_exit(status);
+	signal(by_signal, SIG_DFL);
+	raise(by_signal);
 }
 
 static bool is_raw(void)
@@ -180,10 +183,10 @@ static void test_keys(void **state)
 	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
 	for (i = 0; i < 100 && !has_ended(); i++)	/* a second may have gone by */
 		type("\3");
-	assert_int_equal(finish(), END_ESCAPE);
+	assert_int_equal(finish(), STATUS_ESCAPE);
 	start(0);
 	type("\1x");
-	assert_int_equal(finish(), END_ESCAPE);
+	assert_int_equal(finish(), STATUS_ESCAPE);
 }
 
 static void test_signals(void **state)
@@ -195,10 +198,25 @@ static void test_signals(void **state)
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		start(0);
 		kill(child, numbers[i]);
-		assert_int_equal(finish(), 10 + numbers[i]);
+		assert_int_equal(finish(), -numbers[i]);
 	}
 }
 
+/* The supervisor itself. */
+static void test_own_crashes(void **state)
+{
+	static const int numbers[] = { SIGSEGV, SIGABRT };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		start(0);
+		kill(child, numbers[i]);
+		assert_int_equal(finish(), -numbers[i]);
+	}
+}
+
+/* Its machine. */
 static void test_crashes(void **state)
 {
 	static const int numbers[] = { SIGSEGV, SIGABRT, SIGBUS, SIGILL };
@@ -217,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_crashes),
+		cmocka_unit_test(test_own_crashes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

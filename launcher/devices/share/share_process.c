@@ -20,12 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lguest.h"
 #include "retry.h"
 #include "share.h"
 
 #define SOCKET	3	/* the server's */
 
-/* Messages are the machine's to show; the test of its bounds wants stdout until here. */
+/* Messages are the machine's to show; the test of its bounds wants stderr until here. */
 static bool drop_output(int null)
 {
 	int fd;
@@ -45,6 +46,7 @@ static void be_server(const struct share_settings *settings, int end,
 	sigset_t all;
 	int null;
 
+	message_way = NULL;		/* of the machine's, whose line is closed here */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	prctl(PR_SET_NAME, "share-server");

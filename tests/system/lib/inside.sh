@@ -9,6 +9,8 @@
 #	between NAME LOW HIGH GOT	a number
 #	wait_for SECONDS COMMAND...	until it succeeds
 #	in_real_root FILE [PROGRAM...]	run a script with a root that can be changed
+#	launchers		those processes `lguest` that were called, without their machines
+#	machine PID		the process that has its guest; PID is the one that was called
 #	busy_looks PID N	of N looks, four a second, so many find it running
 #	quiet PID		its guest has hardly any work, for two seconds
 #	split_lock TRAP [OPTION...]	what becomes of one of a guest's process (TRAP: tests/system/trap.c)
@@ -68,11 +70,22 @@ wait_for() {
 	done
 }
 
+launchers() {
+	local pid
+	for pid in $(pidof lguest); do
+		! grep -qx lguest /proc/$pid/comm || echo $pid
+	done
+}
+machine() {
+	local children=$(cat /proc/$1/task/$1/children 2>/dev/null)
+	echo ${children%% *}
+}
+
 # Who waits is asleep nearly always, at any speed; who is busy never.
 busy_looks() {
 	local n=0 i=0
 	while [ $i -lt $2 ]; do
-		! grep -q ') R ' /proc/$1/task/*/stat || n=$((n + 1))
+		! grep -q ') R ' /proc/$1/task/*/stat /proc/$(machine $1)/task/*/stat || n=$((n + 1))
 		i=$((i + 1))
 		sleep 0.25
 	done
@@ -153,7 +166,7 @@ least_memory() {
 # COUNTER [PID]: of that launcher's guest, or of $pid's
 counter() {
 	awk -v n="$1" '$1 == n { sum += $2 } END { print sum + 0 }' \
-		/sys/kernel/debug/lguest/${2:-$pid}/stats
+		/sys/kernel/debug/lguest/$(machine ${2:-$pid})/stats
 }
 
 # A split lock, as the Host tells a guest of one: exception 17, of a process that has not

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The packets between supervisor and machine: see wire.h.
+ * Read next: link.c.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "wire.h"
+
+enum { S = 1, M = 2, SM = S | M };
+
+static const struct {
+	unsigned int who;
+	uint32_t value;
+	size_t least, most;
+} kinds[WIRE_KINDS_COUNT] = {
+#define K(kind, who, value, least, most) { who, value, least, most },
+	WIRE_KINDS(K)
+#undef K
+};
+
+bool wire_is_good(const struct wire_message *message, size_t size, bool from_machine)
+{
+	if (size < WIRE_HEADER || message->kind >= WIRE_KINDS_COUNT)
+		return false;
+	size -= WIRE_HEADER;
+	return (kinds[message->kind].who & (from_machine ? M : S)) &&
+	       message->value <= kinds[message->kind].value &&
+	       size >= kinds[message->kind].least && size <= kinds[message->kind].most;
+}
+
+bool wire_send(int fd, const struct wire_message *message, size_t bytes,
+	       bool (*wait)(void *with), void *with)
+{
+	do {
+		if (send(fd, message, WIRE_HEADER + bytes, MSG_NOSIGNAL) >= 0)
+			return true;
+	} while (errno == EINTR && (!wait || wait(with)));
+	return false;
+}
+
+bool wire_say(int fd, enum wire_kind kind, uint32_t value, uint64_t number)
+{
+	struct wire_message message;
+
+	message.kind = kind;
+	message.value = value;
+	message.number = number;
+	return wire_send(fd, &message, 0, NULL, NULL);
+}
+
+union hand {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+bool wire_hand(int fd, enum wire_kind kind, uint32_t value, int descriptor)
+{
+	struct wire_message message = { .kind = kind, .value = value };
+	struct iovec part = { &message, WIRE_HEADER };
+	union hand hand = { .room = "" };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1,
+				 .msg_control = &hand, .msg_controllen = sizeof(hand) };
+
+	hand.header.cmsg_level = SOL_SOCKET;
+	hand.header.cmsg_type = SCM_RIGHTS;
+	hand.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&hand.header), &descriptor, sizeof(int));
+	return sendmsg(fd, &header, MSG_NOSIGNAL) >= 0;
+}
+
+int wire_hear(int fd, struct wire_message *message, bool from_machine, int *descriptor)
+{
+	struct iovec part = { message, sizeof(*message) };
+	union hand hand;
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *passed;
+	ssize_t got;
+
+	if (descriptor) {
+		*descriptor = -1;
+		header.msg_control = &hand;
+		header.msg_controllen = sizeof(hand);
+	}
+	do {
+		got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return got < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
+	passed = descriptor ? CMSG_FIRSTHDR(&header) : NULL;
+	if (passed && passed->cmsg_type == SCM_RIGHTS &&
+	    passed->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(descriptor, CMSG_DATA(passed), sizeof(int));
+	/* MSG_TRUNC: more than any message has. */
+	if ((header.msg_flags & MSG_TRUNC) || !wire_is_good(message, got, from_machine))
+		return -EPROTO;
+	return got - WIRE_HEADER;
+}

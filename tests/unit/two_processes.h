@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * For tests of the supervisor with a machine whose Host is the test's: what is neither's
+ * stays away, and so do the machine's bounds.
+ */
+#ifndef LGUEST_TWO_PROCESSES_H
+#define LGUEST_TWO_PROCESSES_H
+
+#include <errno.h>
+
+#include "control/control.h"
+#include "control/detach.h"
+#include "debugger/gdb_listen.h"
+#include "devices/devices.h"
+#include "devices/virtio/virtio.h"
+#include "hardware/counters.h"
+#include "hardware/host.h"
+#include "hardware/resident.h"
+#include "jail/confine.h"
+#include "machine/machine.h"
+#include "no_gdb.h"
+#include "supervisor/supervisor.h"
+
+bool control_open(const struct control_settings *settings, struct link *link)
+{
+	(void)settings, (void)link;
+	return true;
+}
+
+void control_poll(struct pollfd fds[CONTROL_FDS])
+{
+	unsigned int i;
+
+	for (i = 0; i < CONTROL_FDS; i++)
+		fds[i].fd = -1;
+}
+
+void control_attend(const struct pollfd fds[CONTROL_FDS]) { (void)fds; }
+uint64_t control_deadline(void) { return 0; }
+void control_built(void) { }
+void control_overhear(unsigned int port, const uint8_t *bytes, size_t size)
+{
+	(void)port, (void)bytes, (void)size;
+}
+void control_answer(const struct wire_message *message, size_t size)
+{
+	(void)message, (void)size;
+}
+void control_counter(const struct wire_message *message, size_t size)
+{
+	(void)message, (void)size;
+}
+void control_machine_gone(bool restarts) { (void)restarts; }
+bool control_stopping(void) { return false; }
+void control_close(int status) { (void)status; }
+
+bool detach_awaited(void) { return false; }
+void detach_done(void) { }
+
+int gdb_listener(void) { return -1; }
+int gdb_connection(void) { return -1; }
+bool gdb_accept(void) { return false; }
+bool gdb_listen(const char *path) { (void)path; return true; }
+void gdb_drop(void) { }
+void gdb_close(void) { }
+
+const char *virtio_waits_for(void) { return NULL; }
+bool devices_connect(void) { return true; }
+void devices_stop(void) { }
+void devices_report(void) { }
+void devices_retry(bool last) { (void)last; }
+bool devices_balloon(uint64_t bytes) { return bytes < 1000; }
+bool devices_balloon_stats(struct balloon_stats *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	return true;
+}
+
+FILE *counters_open(pid_t pid) { (void)pid; return NULL; }
+int counters_again(FILE *file, struct counters *counters)
+{
+	(void)file, (void)counters;
+	return -ENOENT;
+}
+
+FILE *resident_open(void) { return NULL; }
+void resident_give_back(void) { }
+bool resident_read(FILE *file, const struct memory *memory, struct resident *resident)
+{
+	(void)file, (void)memory;
+	memset(resident, 0, sizeof(*resident));
+	return false;
+}
+
+void confine_process(void) { }
+void confine_close_inherited(void) { }
+bool confine_thread(enum thread_kind kind) { (void)kind; return true; }
+
+int host_initialize(int fd, const struct memory *memory, gpa_t start, uint64_t limit)
+{
+	(void)fd, (void)memory, (void)start, (void)limit;
+	return 0;
+}
+
+#endif /* LGUEST_TWO_PROCESSES_H */
