@@ -15,6 +15,7 @@
 #include "linker/kernel.h"
 
 #define VA	0xffffffff81000000ULL
+#define PA	0x1000000
 #define BANNER	0x200		/* in the image, and from VA on */
 #define TABLES	0x1000
 #define IMAGE	0x10000
@@ -182,8 +183,9 @@ static struct blob make(enum encoding encoding, bool before)
 		.e_phoff = sizeof(header), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2,
 	};
 	Elf64_Phdr segments[2] = {
-		{ .p_type = PT_LOAD, .p_vaddr = VA, .p_filesz = IMAGE, .p_memsz = IMAGE },
-		{ .p_type = PT_LOAD, .p_memsz = 0x2000 },
+		{ .p_type = PT_LOAD, .p_vaddr = VA, .p_paddr = PA, .p_filesz = IMAGE,
+		  .p_memsz = IMAGE },
+		{ .p_type = PT_LOAD, .p_paddr = PA + IMAGE, .p_memsz = 0x2000 },
 	};
 
 	qsort(names, nr, sizeof(*names), compare);
