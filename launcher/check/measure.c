@@ -141,13 +141,19 @@ static pid_t start(char *const argv[], int *output)
 	return pid;
 }
 
-/* The folder of counters goes with the guest, so the last look is what stays. */
-static void look_at_counters(pid_t pid, struct counters *last)
+/*
+ * The folder of counters goes with the guest, so the last look is what stays.  It has
+ * the number of the launcher's machine.
+ */
+static void look_at_counters(pid_t launcher, struct counters *last)
 {
+	pid_t machines[GUESTS_MOST];
+	int count = list_guests(machines, GUESTS_MOST), i;
 	struct counters now;
 
-	if (!read_counters(pid, &now))
-		*last = now;
+	for (i = 0; i < count; i++)
+		if (launcher_of(machines[i]) == launcher && !read_counters(machines[i], &now))
+			*last = now;
 }
 
 static void follow(pid_t pid, int output, struct script_result *result)

@@ -14,7 +14,6 @@
 #include "lguest.h"
 #include "options.h"
 
-#define GUESTS_MOST	512
 #define SECOND		1000000000ULL
 
 struct stat_settings {

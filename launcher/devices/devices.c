@@ -63,6 +63,8 @@ void devices_stop(void)
 	for (i = 0; i < count; i++)
 		for (j = 0; j < devices[i]->kind->queues && devices[i]->kind->drain; j++)
 			virtio_stop_queue(&devices[i]->queues[j]);
+	for (i = 0; i < count; i++)
+		virtio_leave(devices[i]);
 }
 
 void devices_retry(bool last)

@@ -9,6 +9,7 @@
 
 #define COUNTERS_PLACE	"/sys/kernel/debug/lguest"
 #define COUNTERS_MOST	192
+#define GUESTS_MOST	512		/* that are looked at */
 
 struct counter {
 	char name[32];

@@ -107,6 +107,7 @@ void machine_fail(struct machine *machine)
 {
 	const struct run_end end = { .how = WIRE_END_HOST };
 
+	devices_stop();
 	say_end(machine, &end);
 }
 

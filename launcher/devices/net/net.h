@@ -48,6 +48,8 @@ struct net_way {
 	size_t (*receive)(struct net *net, struct iovec *parts, unsigned int n);
 	/* The driver accepted these features; may be NULL. */
 	void (*start)(struct net *net, uint64_t features);
+	/* The guest has ended, and others shall not find it there; may be NULL. */
+	void (*leave)(struct net *net);
 };
 
 /* Buffers that the driver gave and no frame has taken yet, in the ring's order. */

@@ -86,22 +86,11 @@ static const char *bind_socket(int fd, const struct seat *seat)
 }
 
 /* At a normal end; after any other, the next one to send removes the socket. */
-static struct sockaddr_un bound[16];
-static unsigned int bound_count;
-
-static void remove_sockets(void)
+static void leave_switch(struct net *net)
 {
-	while (bound_count)
-		unlink(bound[--bound_count].sun_path);
-}
+	const struct seat *seat = net->state;
 
-static void remember(const struct seat *seat)
-{
-	if (bound_count == sizeof(bound) / sizeof(bound[0]))
-		return;
-	if (!bound_count)
-		atexit(remove_sockets);
-	bound[bound_count++] = address_of(seat, seat->own);
+	unlink(address_of(seat, seat->own).sun_path);
 }
 
 static const char *check_switch(char *folder)
@@ -145,7 +134,6 @@ static const char *open_switch(struct net *net, char *folder)
 	}
 	setsockopt(net->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	net->state = seat;
-	remember(seat);
 	return NULL;
 }
 
@@ -234,4 +222,5 @@ const struct net_way net_switch = {
 	.send = send_to_switch,
 	.receive = receive_from_switch,
 	.start = start_switch,
+	.leave = leave_switch,
 };

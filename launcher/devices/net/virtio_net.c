@@ -214,6 +214,14 @@ static void start(struct virtio_device *device)
 		net->way->start(net, device->accepted);
 }
 
+static void leave(struct virtio_device *device)
+{
+	struct net *net = device->state;
+
+	if (net->way->leave)
+		net->way->leave(net);
+}
+
 #define KIND(is_patient) {		\
 	.id = VIRTIO_ID_NET,		\
 	.driver = "virtio_net",		\
@@ -223,12 +231,13 @@ static void start(struct virtio_device *device)
 	.serve = serve,			\
 	.drain = forget,		\
 	.start = start,			\
+	.leave = leave,			\
 }
 static const struct virtio_kind hasty = KIND(false), patient = KIND(true);
 
 /*
  * An address that is ours to give, different for each guest of a host, and the
- * same after a restart, which keeps the process.
+ * same after a restart, through which the machine's parent lives.
  */
 static void make_address(uint8_t *mac)
 {
@@ -240,7 +249,7 @@ static void make_address(uint8_t *mac)
 	int i;
 
 	gethostname(host, sizeof(host) - 1);
-	snprintf(text, sizeof(text), "%s %ld %u", host, (long)getpid(), cards++);
+	snprintf(text, sizeof(text), "%s %ld %u", host, (long)getppid(), cards++);
 	for (at = text; *at; at++)
 		hash = (hash ^ (uint8_t)*at) * 1099511628211ULL;
 	mac[0] = 0x52;

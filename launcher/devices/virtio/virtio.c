@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -48,6 +49,7 @@ bool virtio_init(struct virtio_device *device, const struct virtio_kind *kind,
 	device->registers.read = virtio_mmio_read;
 	device->registers.write = virtio_mmio_write;
 	pthread_mutex_init(&device->lock, NULL);
+	sem_init(&device->left, 0, 0);
 	for (i = 0; i < kind->queues; i++) {
 		struct virtio_queue *q = &device->queues[i];
 
@@ -260,6 +262,10 @@ static void *queue_thread(void *argument)
 		if (fds[0].revents && read(q->kick, &count, sizeof(count)) < 0 &&
 		    errno != EAGAIN)
 			return NULL;
+		if (atomic_exchange(&q->device->leaving, false)) {
+			q->device->kind->leave(q->device);
+			sem_post(&q->device->left);
+		}
 		pthread_mutex_lock(&q->lock);
 		q->counts.notifications += count;
 		if ((q->ring.running || q->device->kind->one_thread) && is_ready(q->device)) {
@@ -315,6 +321,23 @@ bool virtio_start_threads(struct virtio_device *device)
 		if (!start_thread(device->queues[i].server))
 			return false;
 	return true;
+}
+
+void virtio_leave(struct virtio_device *device)
+{
+	struct virtio_queue *q = device->queues[0].server;
+	struct timespec end;
+
+	if (!device->kind->leave)
+		return;
+	if (!q->started)	/* nor confined */
+		return device->kind->leave(device);
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec++;
+	atomic_store(&device->leaving, true);
+	eventfd_write(q->kick, 1);
+	while (sem_timedwait(&device->left, &end) && errno == EINTR)
+		;
 }
 
 static _Atomic(const char *) waits_for;

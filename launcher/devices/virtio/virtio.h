@@ -11,6 +11,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -92,6 +93,8 @@ struct virtio_kind {
 	/* The driver writes to the configuration: NULL, or the rule it broke. */
 	const char *(*configure)(struct virtio_device *device, uint64_t offset,
 				 unsigned int width, uint64_t value);
+	/* The guest has ended, and nobody shall find the device: on the first queue's thread. */
+	void (*leave)(struct virtio_device *device);
 	/* What its threads may do.  They start before the guest does. */
 	enum thread_kind thread;
 	/* Instead, if it is not the same for all such devices; or NULL. */
@@ -116,6 +119,8 @@ struct virtio_device {
 	unsigned int config_size;
 	unsigned int complaints;
 
+	atomic_bool leaving;		/* virtio_leave() waits for it ... */
+	sem_t left;			/* ... here */
 	atomic_uint status;		/* VIRTIO_CONFIG_S_* */
 	int interrupt;			/* eventfd: raises the line */
 	struct virtio_queue queues[VIRTIO_QUEUES_MOST];
@@ -149,6 +154,8 @@ static inline bool virtio_failed(struct virtio_device *device)
 void virtio_set_interrupt(struct virtio_device *device, unsigned int why);
 /* Before the guest starts: they confine themselves. */
 bool virtio_start_threads(struct virtio_device *device);
+/* The guest has ended: have the kind's leave() done, by who may; for a second at most. */
+void virtio_leave(struct virtio_device *device);
 /* Begin and end of work on all queues; with device->lock. */
 void virtio_start(struct virtio_device *device);
 void virtio_stop_queue(struct virtio_queue *queue);

@@ -180,7 +180,7 @@ split_lock() {
 			echo ready; wait $child; echo "status $?"; dmesg' >/tmp/out 2>/tmp/err </dev/null &
 		pid=$!
 		wait_for 60 grep -q ready /tmp/out
-		$trap $pid 17
+		$trap $(machine $pid) 17
 		wait_for 30 grep -q 'status\|panicked' /tmp/out /tmp/err || kill $pid
 		wait $pid
 		status=$?
