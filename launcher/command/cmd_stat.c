@@ -155,6 +155,11 @@ static bool cannot_read(int error)
 	return false;
 }
 
+static int by_launcher(const void *a, const void *b)
+{
+	return ((const struct counters *)a)->pid - ((const struct counters *)b)->pid;
+}
+
 static bool look(struct look *look)
 {
 	static pid_t pids[GUESTS_MOST];
@@ -170,6 +175,7 @@ static bool look(struct look *look)
 		else if (error != -ENOENT)
 			return cannot_read(error);
 	}
+	qsort(look->guests, look->count, sizeof(look->guests[0]), by_launcher);
 	return true;
 }
 

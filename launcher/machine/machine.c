@@ -228,8 +228,12 @@ static void open_files(struct machine *machine)
 {
 	machine->smaps = resident_open();
 	machine->counters = counters_open(getpid());
-	if (verbose && !machine->counters)
-		note("no counters: %s: %s; only root may read them, in a debugfs that is mounted",
+	if (!verbose || machine->counters)
+		return;
+	if (errno == EACCES)
+		note("no counters: only root may read them");
+	else
+		note("no counters: %s: %s; try `mount -t debugfs debugfs /sys/kernel/debug` as root",
 		     COUNTERS_PLACE, strerror(errno));
 }
 
