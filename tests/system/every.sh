@@ -90,8 +90,11 @@ strike() {	# KIND LG.KO LAB-OPTIONS...
 	is "AT-12 A17 ($kind) the host is well" 0 $?
 	is "AT-12 A17 ($kind) ... and the guest" alive "$(grep alive "$work/out")"
 	is "AT-12 A17 ($kind) each strike is as it must be" 0 "$status"
-	[ "$share" != 1 ] ||
+	if [ "$share" = 1 ]; then
 		is "AT-12 A17 ($kind) no instruction is left out" "" "$(left_out "$kind")"
+	else
+		skip "AT-12 A17 ($kind) no instruction is left out" "in the long run, which strikes all"
+	fi
 	read -r nmis mces < <(sed -n 's/^every: \([0-9]*\) NMIs, \([0-9]*\) machine.*/\1 \2/p' "$work/said")
 	is "AT-12 A17 ($kind) NMIs seen by the host are NMIs sent" "$nmis" "$(counted NMI)"
 	is "AT-12 A17 ($kind) machine checks seen are those sent" "$mces" "$(counted MCE)"
