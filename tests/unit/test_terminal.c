@@ -144,7 +144,12 @@ static void start(int crash)
 
 static void type(const char *keys)
 {
+	int waiting, i;
+
 	assert_int_equal(write(master, keys, strlen(keys)), strlen(keys));
+	/* However busy the machine is: when they are read counts. */
+	for (i = 0; i < 6000 && !ioctl(slave, FIONREAD, &waiting) && waiting; i++)
+		usleep(10000);
 	usleep(50000);
 }
 
