@@ -34,7 +34,7 @@
 #define KEPT		16384		/* bytes of output, for consoles */
 #define SHOWN		2048		/* of these, to a new one */
 #define SECOND		1000000000ULL
-#define YOUNG		(SECOND / 2)	/* so long it may take to ask */
+#define YOUNG		(2 * SECOND)	/* so long it may take to ask */
 
 enum role { REQUESTS, STOPPER, WAITER, CONSOLE };
 
