@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
 
 /*
  * Write all of it: 0 or errno.  Where the descriptor does not wait, this does.
@@ -11,5 +13,23 @@
  * ends it, with EINTR.
  */
 int write_all(int fd, const void *bytes, size_t size, bool (*stop)(void *with), void *with);
+
+/* Room for a descriptor that goes with a message. */
+union descriptor_room {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* Have sendmsg() give fd to the other side, too. */
+static inline void carry_descriptor(struct msghdr *message, union descriptor_room *room, int fd)
+{
+	memset(room, 0, sizeof(*room));
+	room->header.cmsg_level = SOL_SOCKET;
+	room->header.cmsg_type = SCM_RIGHTS;
+	room->header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&room->header), &fd, sizeof(int));
+	message->msg_control = room;
+	message->msg_controllen = sizeof(*room);
+}
 
 #endif /* LGUEST_IO_H */

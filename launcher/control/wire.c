@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "io.h"
 #include "wire.h"
 
 enum { S = 1, M = 2, SM = S | M };
@@ -53,30 +54,21 @@ bool wire_say(int fd, enum wire_kind kind, uint32_t value, uint64_t number)
 	return wire_send(fd, &message, 0, NULL, NULL);
 }
 
-union hand {
-	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
-};
-
 bool wire_hand(int fd, enum wire_kind kind, uint32_t value, int descriptor)
 {
 	struct wire_message message = { .kind = kind, .value = value };
 	struct iovec part = { &message, WIRE_HEADER };
-	union hand hand = { .room = "" };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1,
-				 .msg_control = &hand, .msg_controllen = sizeof(hand) };
+	union descriptor_room room;
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	hand.header.cmsg_level = SOL_SOCKET;
-	hand.header.cmsg_type = SCM_RIGHTS;
-	hand.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&hand.header), &descriptor, sizeof(int));
+	carry_descriptor(&header, &room, descriptor);
 	return sendmsg(fd, &header, MSG_NOSIGNAL) >= 0;
 }
 
 int wire_hear(int fd, struct wire_message *message, bool from_machine, int *descriptor)
 {
 	struct iovec part = { message, sizeof(*message) };
-	union hand hand;
+	union descriptor_room hand;
 	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
 	struct cmsghdr *passed;
 	ssize_t got;

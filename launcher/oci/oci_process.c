@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "command/session.h"
+#include "io.h"
 #include "lguest.h"
 #include "oci.h"
 #include "terminal.h"
@@ -29,16 +30,12 @@ static bool send_terminal(const char *path, int master)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	char name[] = "/dev/ptmx";
 	struct iovec part = { name, sizeof(name) };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+	union descriptor_room room;
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool ok;
 
-	memcpy(CMSG_DATA(&control.header), &master, sizeof(master));
+	carry_descriptor(&message, &room, master);
 	if (strlen(path) >= sizeof(address.sun_path))
 		return false;
 	strcpy(address.sun_path, path);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "retry.h"
 #include "vhost.h"
 
@@ -19,21 +20,12 @@ int vhost_patience = 20000;
 
 static bool send_all(int socket, struct iovec *parts, int fd)
 {
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .room = "" };
+	union descriptor_room room;
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 	ssize_t wanted = parts[0].iov_len + parts[1].iov_len;
 
-	if (fd >= 0) {
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-	}
+	if (fd >= 0)
+		carry_descriptor(&message, &room, fd);
 	/* They are small, and few: one that does not fit at once is not read. */
 	return RETRY(sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT)) == wanted;
 }

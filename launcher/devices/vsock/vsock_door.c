@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "jail/confine.h"
 #include "retry.h"
 #include "vsock.h"
@@ -42,20 +43,11 @@ static struct sockaddr_un address_of(const char *path, const char *suffix)
 static bool send_note(int to, const struct door_note *note, int fd)
 {
 	struct iovec part = { (void *)note, sizeof(*note) };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .room = "" };
+	union descriptor_room room;
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	if (fd >= 0) {
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-	}
+	if (fd >= 0)
+		carry_descriptor(&message, &room, fd);
 	return RETRY(sendmsg(to, &message, MSG_NOSIGNAL)) == sizeof(*note);
 }
 
