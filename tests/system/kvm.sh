@@ -27,7 +27,7 @@ kvms 1
 both "ours was first" 1
 # The module goes amid KVM's work, and a task that may hold its MSRs dies in the kernel.
 kill -9 $(pidof lguest)
-wait_for 10 sh -c '! pidof lguest'
+wait_for 10 nothing_alive
 check "AT-83 the module goes" rmmod lg
 check "AT-83 KVM's guest goes on without it" more /tmp/kvms1 8
 check "AT-83 it comes back" insmod /lib/modules/lg.ko
