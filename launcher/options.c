@@ -255,6 +255,63 @@ int parse_options(const struct command *command, int argc, char **argv,
 	return words_last(argv, words, i);
 }
 
+/* As a shell reads it again. */
+static void print_quoted(const char *text, FILE *out)
+{
+	fputc('\'', out);
+	for (; *text; text++)
+		if (*text == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*text, out);
+	fputc('\'', out);
+}
+
+static void print_text(const struct option *o, const char *text, FILE *out)
+{
+	if (!text)
+		return;
+	fprintf(out, " --%s ", o->name);
+	print_quoted(text, out);
+}
+
+static void print_set(const struct option *o, const void *field, FILE *out)
+{
+	const struct text_list *list = field;
+	unsigned long long number;
+	unsigned int i;
+
+	switch (o->kind) {
+	case OPTION_FLAG:
+		if (*(const bool *)field)
+			fprintf(out, " --%s", o->name);
+		return;
+	case OPTION_TEXT:
+		print_text(o, *(const char *const *)field, out);
+		return;
+	case OPTION_LIST:
+		for (i = 0; i < list->count; i++)
+			print_text(o, list->items[i], out);
+		return;
+	default:
+		number = *(const uint64_t *)field;
+	}
+	if (number && o->kind == OPTION_SIZE)
+		fprintf(out, " --%s %lluK", o->name, number >> 10);
+	else if (number && o->kind == OPTION_SECONDS)
+		fprintf(out, " --%s %llu.%09llu", o->name, number / 1000000000, number % 1000000000);
+	else if (number)
+		fprintf(out, " --%s %llu", o->name, number);
+}
+
+void print_options(const struct command *command, const void *settings, FILE *out)
+{
+	const struct option *o;
+
+	for (o = command->options; o->name; o++)
+		print_set(o, (const char *)settings + o->offset, out);
+}
+
 static void print_option(char letter, const char *name, const char *argument,
 			 const char *help, FILE *out)
 {

@@ -5,7 +5,8 @@
  * else speaks of options (man page, completion) all read that table.
  *
  * One more option takes a field of the command's settings and a row of its table; one
- * more kind of value a line below, its parser, and a case of set_value() in options.c.
+ * more kind of value a line below, its parser, and a case of set_value() and print_set()
+ * in options.c.
  */
 #ifndef LGUEST_OPTIONS_H
 #define LGUEST_OPTIONS_H
@@ -59,6 +60,8 @@ struct command {
 int parse_options(const struct command *command, int argc, char **argv,
 		  void *settings, bool *dashes);
 void print_command_help(const struct command *command, FILE *out);
+/* What parse_options() reads again as *settings, for a shell; a space before each. */
+void print_options(const struct command *command, const void *settings, FILE *out);
 
 /* "512M" -> bytes, "1.5" -> nanoseconds; false if the text is no such thing. */
 bool parse_size(const char *text, uint64_t *bytes);

@@ -25,46 +25,21 @@
 #include "run_as.h"
 #include "terminal.h"
 
-static void say_option(FILE *out, const char *name, const char *value)
-{
-	if (value)
-		fprintf(out, " %s '%s'", name, value);
-}
-
-static void say_list(FILE *out, const char *name, const struct text_list *list)
-{
-	unsigned int i;
-
-	for (i = 0; i < list->count; i++)
-		say_option(out, name, list->items[i]);
-}
-
+/* With the kernel that was chosen; what -v adds is not the guest's. */
 static void tell_command_line(const struct run_settings *set, const char *kernel)
 {
+	struct run_settings told = *set;
 	char *line = NULL;
 	size_t size;
 	FILE *out = verbose ? open_memstream(&line, &size) : NULL;
 
 	if (!out)
 		return;
-	fprintf(out, "-m %lluK", (unsigned long long)set->memory >> 10);
-	say_option(out, "-k", kernel);
-	say_option(out, "-i", set->initrd);
-#define K(kind, letter, name, most, value, help) \
-	say_list(out, "--" name, &set->devices[DEVICE_##kind]);
-	DEVICE_KINDS(K)
-#undef K
-	say_option(out, "--gdb", set->gdb);
-	say_list(out, "--hide", &set->hide);
-	say_list(out, "--show", &set->show);
-	say_list(out, "--env", &set->env);
-	say_option(out, "--user", set->user);
-	say_option(out, "--cwd", set->cwd);
-	say_list(out, "-p", &set->params);
-	if (set->no_reboot)
-		fputs(" --no-reboot", out);
+	told.kernel = kernel;
+	told.verbose = false;
+	print_options(&run_command, &told, out);
 	fclose(out);
-	note("same again: lguest run %s%s", line, set->command ? " -- COMMAND" : "");
+	note("same again: lguest run%s%s", line, set->command ? " -- COMMAND" : "");
 	free(line);
 }
 

@@ -18,9 +18,8 @@
 #include "terminal.h"
 
 /*
- * One more option takes a field above, a row below, and whoever acts on it; help, man
- * page and completion are made of the table.  If a guest is not the same without it,
- * tell_command_line() tells it, too.
+ * One more option takes a field in run.h, a row below, and whoever acts on it; help, man
+ * page, completion and what -v tells are made of the table.
  */
 #define DEFAULT_MEMORY	(256ULL << 20)
 

@@ -16,7 +16,9 @@ struct set {
 	const char *text;
 	uint64_t size;
 	uint64_t time;
+	uint64_t number;
 	bool flag, other;
+	struct text_list list;
 };
 
 static const struct option options[] = {
@@ -25,6 +27,8 @@ static const struct option options[] = {
 	{ 0, "time-limit", OPTION_SECONDS, offsetof(struct set, time), "S", "a time" },
 	{ 'v', "verbose", OPTION_FLAG, offsetof(struct set, flag), NULL, "a flag" },
 	{ 'o', "other", OPTION_FLAG, offsetof(struct set, other), NULL, "a flag" },
+	{ 'n', "number", OPTION_NUMBER, offsetof(struct set, number), "N", "a number" },
+	{ 0, "list", OPTION_LIST, offsetof(struct set, list), "WORD", "a list" },
 	{ .name = NULL },
 };
 
@@ -165,6 +169,51 @@ static void test_help_lists_all(void **state)
 	free(text);
 }
 
+/* What is printed of settings is, to a shell and to the parser, the same settings. */
+static void test_printed_again(void **state)
+{
+	static const char wanted[] =
+		" --kernel 'it'\\''s a \"$(b)\"' --memory 1536K --time-limit 1.500000000 --verbose"
+		" --number 7 --list '' --list '-x'";
+	char *text, *words[16] = { "test" };
+	size_t size;
+	FILE *out, *shell;
+	int count = 1;
+
+	(void)state;
+	assert_int_equal(PARSE("-k", "it's a \"$(b)\"", "-m", "1536K", "--time-limit", "1.5", "-v",
+			       "-n", "7", "--list", "", "--list", "-x"), 14);
+	out = open_memstream(&text, &size);
+	print_options(&command, &set, out);
+	fclose(out);
+	assert_string_equal(text, wanted);
+	setenv("WORDS", text, 1);
+	shell = popen("eval \"printf '%s\\n'$WORDS\"", "r");
+	assert_non_null(shell);
+	for (size = 0; count < 15 && getline(&words[count], &size, shell) > 0; size = 0)
+		words[count][strcspn(words[count], "\n")] = 0, count++;
+	assert_int_equal(pclose(shell), 0);
+	assert_int_equal(count, 14);
+	free(words[14]);	/* the line that was none */
+	words[14] = NULL;
+	memset(&set, 0, sizeof(set));
+	assert_int_equal(parse_options(&command, count, words, &set, NULL), count);
+	free(text);
+	out = open_memstream(&text, &size);
+	print_options(&command, &set, out);
+	fclose(out);
+	assert_string_equal(text, wanted);
+	free(text);
+	while (--count)
+		free(words[count]);
+	PARSE("-o");
+	out = open_memstream(&text, &size);
+	print_options(&command, &set, out);
+	fclose(out);
+	assert_string_equal(text, " --other");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +222,7 @@ int main(void)
 		cmocka_unit_test(test_options_behind_arguments),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_help_lists_all),
+		cmocka_unit_test(test_printed_again),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
