@@ -9,18 +9,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "gdb_listen.h"
 #include "lguest.h"
-
-static struct listener {
-	struct sockaddr_un address;
-	struct stat socket;	/* as we made it */
-	int listener, connection;	/* or -1 */
-} gdb = { .listener = -1, .connection = -1 };
 
 static int say_why(const char *path, const char *why)
 {
@@ -74,62 +66,54 @@ static int listen_at(const struct sockaddr_un *address)
 
 bool gdb_check(const char *path)
 {
-	if (*path && strlen(path) < sizeof(gdb.address.sun_path))
+	if (*path && strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return true;
 	say_why(path, "the path is missing or too long");
 	return false;
 }
 
-bool gdb_listen(const char *path)
+bool gdb_listen(struct gdb_listener *gdb, const char *path)
 {
-	struct listener *g = &gdb;
-
-	g->address.sun_family = AF_UNIX;
-	strcpy(g->address.sun_path, path);
-	if (!path_is_free(&g->address))
+	gdb->address.sun_family = AF_UNIX;
+	strcpy(gdb->address.sun_path, path);
+	if (!path_is_free(&gdb->address))
 		return false;
-	g->listener = listen_at(&g->address);
-	if (g->listener < 0)
+	gdb->listener = listen_at(&gdb->address);
+	if (gdb->listener < 0)
 		return false;
-	stat(path, &g->socket);
+	stat(path, &gdb->made);
 	problem("the guest waits for a debugger: gdb vmlinux -ex 'target remote %s'", path);
 	return true;
 }
 
-int gdb_listener(void)
+int gdb_awaited(const struct gdb_listener *gdb)
 {
-	return gdb.connection >= 0 ? -1 : gdb.listener;
+	return gdb->connection >= 0 ? -1 : gdb->listener;
 }
 
-int gdb_connection(void)
+bool gdb_accept(struct gdb_listener *gdb)
 {
-	return gdb.connection;
+	gdb->connection = accept4(gdb->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	return gdb->connection >= 0;
 }
 
-bool gdb_accept(void)
+void gdb_drop(struct gdb_listener *gdb)
 {
-	gdb.connection = accept4(gdb.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	return gdb.connection >= 0;
+	if (gdb->connection >= 0)
+		close(gdb->connection);
+	gdb->connection = -1;
 }
 
-void gdb_drop(void)
+void gdb_close(struct gdb_listener *gdb)
 {
-	if (gdb.connection >= 0)
-		close(gdb.connection);
-	gdb.connection = -1;
-}
-
-void gdb_close(void)
-{
-	struct listener *g = &gdb;
 	struct stat now;
 
-	if (g->listener < 0)
+	if (gdb->listener < 0)
 		return;
-	gdb_drop();
-	if (!lstat(g->address.sun_path, &now) && now.st_ino == g->socket.st_ino &&
-	    now.st_dev == g->socket.st_dev)
-		unlink(g->address.sun_path);
-	close(g->listener);
-	g->listener = -1;
+	gdb_drop(gdb);
+	if (!lstat(gdb->address.sun_path, &now) && now.st_ino == gdb->made.st_ino &&
+	    now.st_dev == gdb->made.st_dev)
+		unlink(gdb->address.sun_path);
+	close(gdb->listener);
+	gdb->listener = -1;
 }

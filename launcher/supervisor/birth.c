@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "debugger/gdb_listen.h"
 #include "inside.h"
 #include "lguest.h"
 
@@ -83,7 +82,7 @@ static bool bear(struct supervisor *s)
 
 	if (!make_sockets(talk, output))
 		return false;
-	birth = (struct birth){ talk[1], output[1], !s->restarts || gdb_connection() >= 0 };
+	birth = (struct birth){ talk[1], output[1], !s->restarts || s->gdb.connection >= 0 };
 	s->link = (struct link){ .talk = talk[0], .output = output[0] };
 	s->link.machine = fork();
 	error = errno;
@@ -106,8 +105,8 @@ bool start_machine(struct supervisor *s)
 	s->patience = 0;
 	memset(&s->last, 0, WIRE_HEADER);
 	/* One that was there when the guest restarted stays connected. */
-	if (gdb_connection() >= 0)
+	if (s->gdb.connection >= 0)
 		s->link.debugger = wire_hand(s->link.talk, WIRE_DEBUGGER, s->agreed,
-					     gdb_connection());
+					     s->gdb.connection);
 	return true;
 }

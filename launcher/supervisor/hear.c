@@ -9,7 +9,6 @@
 
 #include "clock.h"
 #include "control/detach.h"
-#include "debugger/gdb_listen.h"
 #include "hardware/guest.h"
 #include "hardware/resident.h"
 #include "inside.h"
@@ -51,7 +50,7 @@ static void begin(struct supervisor *s)
 		confine_close_inherited();
 		if (set->time_limit)
 			s->deadline = now_ns() + set->time_limit;
-		if (set->gdb && !gdb_listen(set->gdb))
+		if (set->gdb && !gdb_listen(&s->gdb, set->gdb))
 			s->failed = STATUS_HOST;
 	}
 	if (!s->failed && set->input.raw && !terminal_raw())
@@ -124,7 +123,7 @@ static void act(struct supervisor *s, const struct wire_message *message, int si
 		control_counter(message, size);
 		break;
 	case WIRE_ALONE:
-		gdb_drop();
+		gdb_drop(&s->gdb);
 		break;
 	case WIRE_HELD:
 		tell_what_holds(s, message, size);

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "console/output.h"
+#include "debugger/gdb_listen.h"
 #include "supervisor.h"
 
 struct supervisor {
@@ -32,6 +33,7 @@ struct supervisor {
 	unsigned int rows, columns;	/* the same, of a console; 0: nothing new */
 	struct keys input;
 	struct output output;
+	struct gdb_listener gdb;
 };
 
 /* Let the guest end, for a reason; the first one counts. */

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "debugger/gdb_listen.h"
 #include "hardware/guest.h"
 #include "inside.h"
 #include "lguest.h"
@@ -180,11 +179,11 @@ static void push_input(struct supervisor *s)
 /* A debugger has come: its connection is the machine's to talk by, ours to keep. */
 static void welcome_debugger(struct supervisor *s)
 {
-	if (!gdb_accept())
+	if (!gdb_accept(&s->gdb))
 		return;
-	s->link.debugger = wire_hand(s->link.talk, WIRE_DEBUGGER, 0, gdb_connection());
+	s->link.debugger = wire_hand(s->link.talk, WIRE_DEBUGGER, 0, s->gdb.connection);
 	if (!s->link.debugger)
-		gdb_drop();
+		gdb_drop(&s->gdb);
 }
 
 enum { SIGNALS, TALK, OUTPUT, STDIN, STDOUT, STDERR, DEBUGGER, CLIENTS,
@@ -204,7 +203,7 @@ static void prepare(struct supervisor *s, struct pollfd fds[FDS])
 	fds[STDIN].fd = keys ? STDIN_FILENO : -1;
 	output_waits(&s->output, &fds[STDOUT].fd, &fds[STDERR].fd);
 	fds[STDOUT].events = fds[STDERR].events = POLLOUT;
-	fds[DEBUGGER].fd = s->link.built ? gdb_listener() : -1;
+	fds[DEBUGGER].fd = s->link.built ? gdb_awaited(&s->gdb) : -1;
 	control_poll(fds + CLIENTS);
 }
 
@@ -322,7 +321,7 @@ static bool take_signals(struct supervisor *s)
 int supervise(const struct supervisor_settings *settings, const struct control_settings *control,
 	      int *by_signal)
 {
-	static struct supervisor s;
+	static struct supervisor s = { .gdb = GDB_NO_LISTENER };
 	struct control_settings of_control;
 	int status;
 
@@ -347,7 +346,7 @@ int supervise(const struct supervisor_settings *settings, const struct control_s
 		note("restarted %u times", s.restarts);
 	status = tell_end(&s, by_signal);
 	bury(&s, false);
-	gdb_close();
+	gdb_close(&s.gdb);
 	say_last_words(&s);
 	control_close(status);
 	sigprocmask(SIG_SETMASK, &s.before, NULL);

@@ -57,12 +57,15 @@ void control_close(int status) { (void)status; }
 bool detach_awaited(void) { return false; }
 void detach_done(void) { }
 
-int gdb_listener(void) { return -1; }
-int gdb_connection(void) { return -1; }
-bool gdb_accept(void) { return false; }
-bool gdb_listen(const char *path) { (void)path; return true; }
-void gdb_drop(void) { }
-void gdb_close(void) { }
+int gdb_awaited(const struct gdb_listener *gdb) { (void)gdb; return -1; }
+bool gdb_accept(struct gdb_listener *gdb) { (void)gdb; return false; }
+bool gdb_listen(struct gdb_listener *gdb, const char *path)
+{
+	(void)gdb, (void)path;
+	return true;
+}
+void gdb_drop(struct gdb_listener *gdb) { (void)gdb; }
+void gdb_close(struct gdb_listener *gdb) { (void)gdb; }
 
 const char *virtio_waits_for(void) { return NULL; }
 bool devices_connect(void) { return true; }
