@@ -48,10 +48,9 @@ struct client {
 	char bytes[CONTROL_LINE];	/* of a line, or for the guest */
 };
 
-static struct control {
+struct control {
 	struct control_settings settings;
 	struct place place;
-	bool opened;
 	struct link *link;
 	json_t *counters;	/* of the answer that comes */
 	bool later;		/* the line that was served must wait for it */
@@ -63,7 +62,7 @@ static struct control {
 
 	uint64_t total;		/* bytes of output ever */
 	uint8_t kept[KEPT];
-} control;
+};
 
 static void drop(struct client *client)
 {
@@ -76,12 +75,11 @@ static void drop(struct client *client)
  * Output is kept in a ring, whether or not someone listens, so that a console begins
  * with the last lines.
  :*/
-void control_overhear(unsigned int port, const uint8_t *bytes, size_t size)
+void control_overhear(struct control *c, unsigned int port, const uint8_t *bytes, size_t size)
 {
-	struct control *c = &control;
 	size_t i;
 
-	if (!c->opened || (port != c->settings.port &&
+	if (!c || (port != c->settings.port &&
 	    !(port == LGUEST_PORT_STDERR && c->settings.port == LGUEST_PORT_STDOUT)))
 		return;
 	for (i = 0; i < size; i++)
@@ -212,12 +210,13 @@ static json_t *tell_statistics(struct control *c, const uint64_t numbers[4])
 			 "counters", list);
 }
 
-void control_counter(const struct wire_message *message, size_t size)
+void control_counter(struct control *c, const struct wire_message *message, size_t size)
 {
-	struct control *c = &control;
 	char name[WIRE_BYTES + 1];
 	size_t i;
 
+	if (!c)
+		return;
 	for (i = 0; i < size; i++)
 		if (!isalnum(message->bytes[i]) && message->bytes[i] != '_')
 			return;
@@ -268,14 +267,14 @@ static void give_answer(struct control *c, json_t *reply)
 			serve_lines(c, &c->clients[i]);
 }
 
-void control_answer(const struct wire_message *message, size_t size)
+void control_answer(struct control *c, const struct wire_message *message, size_t size)
 {
 	uint64_t numbers[4] = { 0 };
 
-	if (!control.opened)
+	if (!c)
 		return;
 	memcpy(numbers, message->bytes, size < sizeof(numbers) ? size : sizeof(numbers));
-	give_answer(&control, answer_of(&control, message, numbers));
+	give_answer(c, answer_of(c, message, numbers));
 }
 
 /* NULL: the machine will answer, or has to answer somebody else before. */
@@ -572,32 +571,31 @@ static void attend(struct control *c, struct client *client, short events)
 	}
 }
 
-uint64_t control_deadline(void)
+uint64_t control_deadline(struct control *c)
 {
-	uint64_t look = control.opened && !find_room(&control) ? now_ns() + YOUNG : 0;
+	uint64_t look = c && !find_room(c) ? now_ns() + YOUNG : 0;
 
-	return look && (!control.deadline || look < control.deadline) ? look : control.deadline;
+	if (!c)
+		return 0;
+	return look && (!c->deadline || look < c->deadline) ? look : c->deadline;
 }
 
-void control_poll(struct pollfd fds[CONTROL_FDS])
+void control_poll(struct control *c, struct pollfd fds[CONTROL_FDS])
 {
-	struct control *c = &control;
 	size_t i;
 
 	/* Who finds no place waits before the door. */
-	fds[CLIENTS_MOST] = (struct pollfd){ c->opened && find_room(c) ? c->place.socket : -1,
-					     POLLIN, 0 };
+	fds[CLIENTS_MOST] = (struct pollfd){ c && find_room(c) ? c->place.socket : -1, POLLIN, 0 };
 	for (i = 0; i < CLIENTS_MOST; i++)
-		fds[i] = (struct pollfd){ c->opened ? c->clients[i].fd : -1,
-					  c->opened ? events_of(c, &c->clients[i]) : 0, 0 };
+		fds[i] = (struct pollfd){ c ? c->clients[i].fd : -1,
+					  c ? events_of(c, &c->clients[i]) : 0, 0 };
 }
 
-void control_attend(const struct pollfd fds[CONTROL_FDS])
+void control_attend(struct control *c, const struct pollfd fds[CONTROL_FDS])
 {
-	struct control *c = &control;
 	size_t i;
 
-	if (!c->opened)
+	if (!c)
 		return;
 	for (i = 0; i < CLIENTS_MOST; i++)
 		if (c->clients[i].fd >= 0)
@@ -608,12 +606,16 @@ void control_attend(const struct pollfd fds[CONTROL_FDS])
 		welcome(c);
 }
 
-bool control_open(const struct control_settings *settings, struct link *link)
+struct control *control_open(const struct control_settings *settings, struct link *link)
 {
-	struct control *c = &control;
+	struct control *c = calloc(1, sizeof(*c));
 	unsigned int seed = 1;
 	size_t i;
 
+	if (!c) {
+		problem("no memory for the guest's name");
+		return NULL;
+	}
 	c->settings = *settings;
 	for (i = 0; i < CLIENTS_MOST; i++)
 		c->clients[i].fd = -1;
@@ -623,23 +625,23 @@ bool control_open(const struct control_settings *settings, struct link *link)
 	json_object_seed(seed);
 	c->born = now_ns();
 	c->link = link;
-	c->opened = place_take(&c->place, settings->name);
-	return c->opened;
+	if (place_take(&c->place, settings->name))
+		return c;
+	free(c);
+	return NULL;
 }
 
-void control_built(void)
+void control_built(struct control *c)
 {
 	/* It was asked to stop before it could hear of it. */
-	if (control.stopping)
-		wire_say(control.link->talk, WIRE_POWER, 0, 0);
+	if (c && c->stopping)
+		wire_say(c->link->talk, WIRE_POWER, 0, 0);
 }
 
 /* Whose question went to a machine that is no more. */
-void control_machine_gone(bool restarts)
+void control_machine_gone(struct control *c, bool restarts)
 {
-	struct control *c = &control;
-
-	if (!c->opened)
+	if (!c)
 		return;
 	c->restarts += restarts;
 	c->paused = false;
@@ -648,17 +650,16 @@ void control_machine_gone(bool restarts)
 	give_answer(c, failed("the guest has ended, or restarts"));
 }
 
-bool control_stopping(void)
+bool control_stopping(const struct control *c)
 {
-	return control.stopping;
+	return c && c->stopping;
 }
 
-void control_close(int status)
+void control_close(struct control *c, int status)
 {
-	struct control *c = &control;
 	size_t i;
 
-	if (!c->opened)
+	if (!c)
 		return;
 	for (i = 0; i < CLIENTS_MOST; i++)	/* the last words */
 		if (c->clients[i].fd >= 0 && c->clients[i].role == CONSOLE)
@@ -667,5 +668,6 @@ void control_close(int status)
 		if (c->clients[i].fd >= 0 && c->clients[i].role == WAITER)
 			answer(&c->clients[i], json_pack("{s:i}", "status", status));
 	place_leave(&c->place, c->settings.keep ? status : -1);
-	c->opened = false;
+	json_decref(c->counters);
+	free(c);
 }

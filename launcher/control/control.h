@@ -25,26 +25,27 @@ struct control_settings {
 };
 
 /*
- * Take the name.  False after a message.  Without it nothing below does anything.
+ * Take the name.  NULL after a message.  A guest that has none has no control either:
+ * with NULL nothing below does anything.
  */
-bool control_open(const struct control_settings *settings, struct link *link);
+struct control *control_open(const struct control_settings *settings, struct link *link);
 /* What is to be polled, and what came of it. */
-void control_poll(struct pollfd fds[CONTROL_FDS]);
-void control_attend(const struct pollfd fds[CONTROL_FDS]);
+void control_poll(struct control *c, struct pollfd fds[CONTROL_FDS]);
+void control_attend(struct control *c, const struct pollfd fds[CONTROL_FDS]);
 /* When to come without being told, 0: never. */
-uint64_t control_deadline(void);
+uint64_t control_deadline(struct control *c);
 
 /* From the machine: it runs; output; the answer to the question; a part of it. */
-void control_built(void);
-void control_overhear(unsigned int port, const uint8_t *bytes, size_t size);
-void control_answer(const struct wire_message *message, size_t size);
-void control_counter(const struct wire_message *message, size_t size);
+void control_built(struct control *c);
+void control_overhear(struct control *c, unsigned int port, const uint8_t *bytes, size_t size);
+void control_answer(struct control *c, const struct wire_message *message, size_t size);
+void control_counter(struct control *c, const struct wire_message *message, size_t size);
 /* It is gone; another one comes, or none. */
-void control_machine_gone(bool restarts);
+void control_machine_gone(struct control *c, bool restarts);
 
 /* The guest is to end: a restart is no answer to that. */
-bool control_stopping(void);
+bool control_stopping(const struct control *c);
 /* Tell who waits the status, if it is not negative, and give the name back. */
-void control_close(int status);
+void control_close(struct control *c, int status);
 
 #endif /* LGUEST_CONTROL_H */

@@ -98,7 +98,7 @@ static int by_itself(struct supervisor *s)
 bool shall_restart(const struct supervisor *s)
 {
 	return s->link.ended && s->last.value == WIRE_END_RESTART && !s->end && !s->failed &&
-	       !s->settings->no_reboot && !control_stopping();
+	       !s->settings->no_reboot && !control_stopping(s->control);
 }
 
 int tell_end(struct supervisor *s, int *by_signal)

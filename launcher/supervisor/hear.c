@@ -59,7 +59,7 @@ static void begin(struct supervisor *s)
 		kill_machine(s);
 		return;
 	}
-	control_built();
+	control_built(s->control);
 	resident_give_back();
 	if (set->ready_at_start)
 		is_ready(s);
@@ -98,13 +98,15 @@ static void tell_what_holds(struct supervisor *s, const struct wire_message *mes
 }
 
 /* Who sits at its console would wonder. */
-static void tell_console(void)
+static void tell_console(struct supervisor *s)
 {
 	static const char text[] =
 		"\r\n[lguest: this host has no room for what the guest writes; it stands until there is]\r\n";
 
-	control_overhear(LGUEST_PORT_CONSOLE, (const uint8_t *)text, sizeof(text) - 1);
-	control_overhear(LGUEST_PORT_STDOUT, (const uint8_t *)text, sizeof(text) - 1);
+	static const uint8_t *const bytes = (const uint8_t *)text;
+
+	control_overhear(s->control, LGUEST_PORT_CONSOLE, bytes, sizeof(text) - 1);
+	control_overhear(s->control, LGUEST_PORT_STDOUT, bytes, sizeof(text) - 1);
 }
 
 static void act(struct supervisor *s, const struct wire_message *message, int size)
@@ -120,7 +122,7 @@ static void act(struct supervisor *s, const struct wire_message *message, int si
 		show_line(message, size);
 		break;
 	case WIRE_COUNTER:
-		control_counter(message, size);
+		control_counter(s->control, message, size);
 		break;
 	case WIRE_ALONE:
 		gdb_drop(&s->gdb);
@@ -134,12 +136,12 @@ static void act(struct supervisor *s, const struct wire_message *message, int si
 		break;
 	case WIRE_STANDS:
 		if (message->value)
-			tell_console();
+			tell_console(s);
 		break;
 	case WIRE_TAKEN:
 		break;
 	default:
-		control_answer(message, size);
+		control_answer(s->control, message, size);
 	}
 }
 
@@ -195,7 +197,7 @@ void hear_output(struct supervisor *s)
 		} else if (size < 0 || message.kind != WIRE_OUTPUT) {
 			make_no_sense(s);
 		} else {
-			control_overhear(message.value, message.bytes, size);
+			control_overhear(s->control, message.value, message.bytes, size);
 			output_take(&s->output, message.value, message.bytes, size);
 		}
 	}

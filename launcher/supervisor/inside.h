@@ -33,6 +33,7 @@ struct supervisor {
 	unsigned int rows, columns;	/* the same, of a console; 0: nothing new */
 	struct keys input;
 	struct output output;
+	struct control *control;	/* NULL: it has no name */
 	struct gdb_listener gdb;
 };
 

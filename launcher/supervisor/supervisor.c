@@ -100,7 +100,7 @@ static int idle_time(const struct supervisor *s)
 	if (!s->end)
 		sooner(&least, s->deadline);
 	sooner(&least, s->patience);
-	sooner(&least, control_deadline());
+	sooner(&least, control_deadline(s->control));
 	if (least == UINT64_MAX)
 		return -1;
 	left = least > now ? (least - now) / MILLISECOND + 1 : 0;
@@ -204,7 +204,7 @@ static void prepare(struct supervisor *s, struct pollfd fds[FDS])
 	output_waits(&s->output, &fds[STDOUT].fd, &fds[STDERR].fd);
 	fds[STDOUT].events = fds[STDERR].events = POLLOUT;
 	fds[DEBUGGER].fd = s->link.built ? gdb_awaited(&s->gdb) : -1;
-	control_poll(fds + CLIENTS);
+	control_poll(s->control, fds + CLIENTS);
 }
 
 /* One look at everybody. */
@@ -228,7 +228,7 @@ static void attend(struct supervisor *s)
 		wish_end(s, END_ESCAPE);
 	if (fds[DEBUGGER].fd >= 0 && fds[DEBUGGER].revents)
 		welcome_debugger(s);
-	control_attend(fds + CLIENTS);
+	control_attend(s->control, fds + CLIENTS);
 	push_input(s);
 	pass_size_on(s);
 	look_at_clock(s);
@@ -248,7 +248,7 @@ static void bury(struct supervisor *s, bool restarts)
 	close(s->link.talk);
 	close(s->link.output);
 	s->link = (struct link){ .talk = -1, .output = -1 };
-	control_machine_gone(restarts);
+	control_machine_gone(s->control, restarts);
 	terminal_restore();
 }
 
@@ -333,7 +333,8 @@ int supervise(const struct supervisor_settings *settings, const struct control_s
 		of_control = *control;
 		of_control.end = end_by_control;
 		of_control.resize = resize_by_control;
-		if (!control_open(&of_control, &s.link))
+		s.control = control_open(&of_control, &s.link);
+		if (!s.control)
 			return STATUS_HOST;
 	}
 	if (!take_signals(&s))
@@ -348,7 +349,7 @@ int supervise(const struct supervisor_settings *settings, const struct control_s
 	bury(&s, false);
 	gdb_close(&s.gdb);
 	say_last_words(&s);
-	control_close(status);
+	control_close(s.control, status);
 	sigprocmask(SIG_SETMASK, &s.before, NULL);
 	return status;
 }

@@ -7,6 +7,8 @@
 
 #include "fuzz.h"
 
+static struct control control;
+
 static void end(int why)
 {
 	must(why == END_STOP);
@@ -31,7 +33,7 @@ static void be_machine(struct link *link, int socket)
 		message.value = message.kind != WIRE_ASK_BALLOON || message.number < 1000;
 		must(link_note(link, &message));
 		memset(message.bytes, 1, 32);
-		control_answer(&message, 32);
+		control_answer(&control, &message, 32);
 	}
 }
 
@@ -53,7 +55,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	must(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire));
 	link = (struct link){ .talk = wire[0], .built = true };
 	control.link = &link;
-	control.opened = true;
 	control.settings = (struct control_settings){ .name = "fuzz", .end = end, .resize = resize };
 	control.stopping = control.paused = false;
 	for (i = 0; i < CLIENTS_MOST; i++)

@@ -21,38 +21,39 @@
 #include "no_gdb.h"
 #include "supervisor/supervisor.h"
 
-bool control_open(const struct control_settings *settings, struct link *link)
+struct control *control_open(const struct control_settings *settings, struct link *link)
 {
 	(void)settings, (void)link;
-	return true;
+	return NULL;
 }
 
-void control_poll(struct pollfd fds[CONTROL_FDS])
+void control_poll(struct control *c, struct pollfd fds[CONTROL_FDS])
 {
 	unsigned int i;
 
+	(void)c;
 	for (i = 0; i < CONTROL_FDS; i++)
 		fds[i].fd = -1;
 }
 
-void control_attend(const struct pollfd fds[CONTROL_FDS]) { (void)fds; }
-uint64_t control_deadline(void) { return 0; }
-void control_built(void) { }
-void control_overhear(unsigned int port, const uint8_t *bytes, size_t size)
+void control_attend(struct control *c, const struct pollfd fds[CONTROL_FDS]) { (void)c, (void)fds; }
+uint64_t control_deadline(struct control *c) { (void)c; return 0; }
+void control_built(struct control *c) { (void)c; }
+void control_overhear(struct control *c, unsigned int port, const uint8_t *bytes, size_t size)
 {
-	(void)port, (void)bytes, (void)size;
+	(void)c, (void)port, (void)bytes, (void)size;
 }
-void control_answer(const struct wire_message *message, size_t size)
+void control_answer(struct control *c, const struct wire_message *message, size_t size)
 {
-	(void)message, (void)size;
+	(void)c, (void)message, (void)size;
 }
-void control_counter(const struct wire_message *message, size_t size)
+void control_counter(struct control *c, const struct wire_message *message, size_t size)
 {
-	(void)message, (void)size;
+	(void)c, (void)message, (void)size;
 }
-void control_machine_gone(bool restarts) { (void)restarts; }
-bool control_stopping(void) { return false; }
-void control_close(int status) { (void)status; }
+void control_machine_gone(struct control *c, bool restarts) { (void)c, (void)restarts; }
+bool control_stopping(const struct control *c) { (void)c; return false; }
+void control_close(struct control *c, int status) { (void)c, (void)status; }
 
 bool detach_awaited(void) { return false; }
 void detach_done(void) { }
