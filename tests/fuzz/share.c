@@ -57,10 +57,15 @@ const char *share_start(struct share_link *link, const struct share_settings *se
 bool share_exchange(struct share_link *link, const struct share_ask *ask,
 		    struct share_answer *answer)
 {
-	size_t size = take(in, 1);
-	const uint8_t *bytes = take_bytes(in, &size);
+	const uint8_t *bytes;
+	size_t size;
 
 	must(ask->out_size <= SHARE_PART_MOST && ask->in_size <= SHARE_PART_MOST);
+	must(ask->forgets <= SHARE_FORGETS_MOST);
+	if (!ask->out_size)
+		return take(in, 1) % 8;
+	size = take(in, 1);
+	bytes = take_bytes(in, &size);
 	memcpy(link->window->in, bytes, size);
 	answer->written = take(in, take(in, 1) & 1 ? 4 : 1);
 	answer->rule = take(in, 1);
@@ -81,10 +86,13 @@ static void ask_as_guest(void)
 	uint32_t written;
 
 	memcpy(out, bytes, size);
+	link.ask.forgets = size % SHARE_FORGETS_MOST;
 	*chain_out(&chain) = (struct iovec){ out, size };
 	*chain_in(&chain) = (struct iovec){ back, room };
 	written = share_link_request(&link, &chain, &rule);
 	must(written == VIRTIO_BAD ? !!rule : written <= room);
+	share_link_forget(&link);
+	must(!link.ask.forgets);
 	if (link.socket >= 0)
 		close(link.socket);
 	free(out);
@@ -94,7 +102,7 @@ static void ask_as_guest(void)
 /* A machine that somebody broke into; what share_serve() refuses does not come here. */
 static void ask_as_machine(void)
 {
-	struct share_ask ask = { take(in, 1), take(in, 2) };
+	struct share_ask ask = { .out_size = take(in, 1), .in_size = take(in, 2) };
 	struct fuse_in_header header;
 	struct share_answer answer;
 	size_t size = ask.out_size;
@@ -109,9 +117,12 @@ static void ask_as_machine(void)
 		header.nodeid %= 4;
 		memcpy(window->out, &header, sizeof(header));
 	}
+	/* A long request is also taken for what was forgotten before it. */
+	ask.forgets = size / 32;
+	memcpy(ask.forget, bytes, ask.forgets * sizeof(ask.forget[0]));
 	share_answer(share, window, &ask, &answer);
-	must(answer.written <= ask.in_size && answer.rule < SHARE_RULES);
-	must(!answer.rule || !answer.written);
+	must(!ask.out_size || (answer.written <= ask.in_size && answer.rule < SHARE_RULES));
+	must(!ask.out_size || !answer.rule || !answer.written);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

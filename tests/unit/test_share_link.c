@@ -244,8 +244,7 @@ static void assert_gone(pid_t child)
 	size_t size = make(FUSE_GETATTR, 1, request, sizeof(struct fuse_getattr_in));
 	const struct fuse_out_header *out = (void *)answer;
 
-	/* Who has the window can spoil the number of a request. */
-	ask(size, 4096);
+	assert_int_equal(ask(size, 4096), -EIO);
 	assert_int_equal(linked.socket, -1);
 	assert_int_equal(out->error, -EIO);
 	assert_int_equal(ask(make(FUSE_GETATTR, 1, request, 16), 4096), -EIO);
@@ -270,7 +269,9 @@ static void test_broken_server(void **state)
 
 static bool alive(void)
 {
-	const struct share_ask good = { make(FUSE_GETATTR, 1, request, 16), 4096 };
+	const struct share_ask good = {
+		.out_size = make(FUSE_GETATTR, 1, request, 16), .in_size = 4096,
+	};
 	struct share_answer got;
 
 	memcpy(linked.window->out, request, good.out_size);
@@ -281,9 +282,11 @@ static bool alive(void)
 static void test_broken_machine(void **state)
 {
 	static const struct share_ask bad[] = {
-		{ SHARE_PART_MOST + 1, 16 }, { 16, SHARE_PART_MOST + 1 },
-		{ UINT32_MAX, UINT32_MAX }, { 0, UINT32_MAX },
+		{ .out_size = SHARE_PART_MOST + 1, .in_size = 16 },
+		{ .out_size = 16, .in_size = SHARE_PART_MOST + 1 },
+		{ .out_size = UINT32_MAX, .in_size = UINT32_MAX },
 	};
+	struct share_ask longer = { .forgets = SHARE_FORGETS_MOST + 1 };
 	struct share_answer got;
 	size_t i;
 
@@ -293,6 +296,14 @@ static void test_broken_machine(void **state)
 		assert_true(alive());
 		assert_false(share_exchange(&linked, &bad[i], &got));
 		assert_false(alive());
+		close(linked.socket);
+		munmap(linked.window, sizeof(*linked.window));
+	}
+	for (i = 0; i < 3; i++) {	/* more forgets than there may be, and than there are */
+		start(false);
+		longer.forgets = i ? i * SHARE_FORGETS_MOST : SHARE_FORGETS_MOST + 1;
+		assert_int_equal(send(linked.socket, &longer, SHARE_ASK_SIZE(i), 0), SHARE_ASK_SIZE(i));
+		assert_int_equal(read(linked.socket, &got, sizeof(got)), 0);
 		close(linked.socket);
 		munmap(linked.window, sizeof(*linked.window));
 	}
@@ -310,7 +321,9 @@ static void test_any_request(void **state)
 	(void)state;
 	start(false);
 	for (round = 0; round < 3000; round++) {
-		struct share_ask odd = { rand_r(&seed) % 300, rand_r(&seed) % 300 };
+		struct share_ask odd = {
+			.out_size = 1 + rand_r(&seed) % 300, .in_size = rand_r(&seed) % 300,
+		};
 		struct fuse_in_header *in = (void *)linked.window->out;
 
 		for (i = 0; i < 300; i++)
@@ -323,6 +336,121 @@ static void test_any_request(void **state)
 		assert_in_range(got.rule, 0, SHARE_RULES - 1);
 	}
 	assert_int_equal(access("../secret", F_OK), 0);
+}
+
+static void forget(uint64_t node)
+{
+	const struct fuse_forget_in in = { .nlookup = 1 };
+
+	assert_int_equal(ask(make(FUSE_FORGET, node, &in, sizeof(in)), 4096), 1);
+}
+
+/* How a server of ours counts: at the end of the window, where no answer comes. */
+static struct tally {
+	unsigned int notes, forgets, answers;
+} *tally(struct share_window *window)
+{
+	return (struct tally *)(window->in + SHARE_PART_MOST - 4096);
+}
+
+static void count_notes(int socket, struct share_window *window)
+{
+	struct share_answer empty = { .written = 0 };
+	struct share_ask heard;
+
+	while (read(socket, &heard, sizeof(heard)) > 0) {
+		tally(window)->notes++;
+		tally(window)->forgets += heard.forgets;
+		tally(window)->answers += !!heard.out_size;
+		if (heard.out_size && write(socket, &empty, sizeof(empty)) < 0)
+			break;
+	}
+}
+
+/* What it has heard when it ends. */
+static void assert_heard(pid_t child, unsigned int notes, unsigned int forgets,
+			 unsigned int answers)
+{
+	close(linked.socket);
+	waitpid(child, NULL, 0);
+	assert_int_equal(tally(linked.window)->notes, notes);
+	assert_int_equal(tally(linked.window)->forgets, forgets);
+	assert_int_equal(tally(linked.window)->answers, answers);
+	munmap(linked.window, sizeof(*linked.window));
+	memset(&linked, 0, sizeof(linked));
+}
+
+/*
+ * What it costs, in notes over the socket, each a change of process at the worst: exactly
+ * one, and its answer, for a request; none for what is forgotten, but one for each 64 of it.
+ */
+static void test_notes(void **state)
+{
+	pid_t child = broken(count_notes);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 1000; i++) {	/* as `rm -r` does */
+		ask(make(FUSE_LOOKUP, 1, "file", 5), 4096);
+		ask(make(FUSE_UNLINK, 1, "file", 5), 4096);
+		forget(i + 2);
+	}
+	share_link_forget(&linked);
+	share_link_forget(&linked);
+	assert_heard(child, 2001, 1000, 2000);
+	child = broken(count_notes);
+	for (i = 0; i < 1000; i++)	/* as a kernel that is short of memory */
+		forget(i + 2);
+	share_link_forget(&linked);
+	assert_heard(child, 1000 / SHARE_FORGETS_MOST + 1, 1000, 0);
+}
+
+/* A server that hears nothing at all holds up nobody who forgets. */
+static void test_forget_waits_for_none(void **state)
+{
+	pid_t child = broken(count_notes);
+	unsigned int i;
+
+	(void)state;
+	kill(child, SIGSTOP);
+	for (i = 0; i < 5 * SHARE_FORGETS_MOST; i++)
+		forget(i + 2);
+	share_link_forget(&linked);
+	kill(child, SIGCONT);
+	assert_heard(child, 5, 5 * SHARE_FORGETS_MOST, 0);
+}
+
+static int get_attributes(uint64_t node)
+{
+	return ask(make(FUSE_GETATTR, node, request, sizeof(struct fuse_getattr_in)), 4096);
+}
+
+/* It is forgotten before what is asked next, or when nothing is. */
+static void test_forgotten(void **state)
+{
+	uint64_t node;
+
+	(void)state;
+	start(false);
+	node = look_up("file");
+	assert_int_equal(get_attributes(node), 0);
+	forget(node);
+	assert_int_equal(get_attributes(node), -ESTALE);
+	node = look_up("file");
+	look_up("file");
+	forget(node);
+	share_link_forget(&linked);
+	assert_int_equal(get_attributes(node), 0);
+	forget(node);
+	share_link_forget(&linked);
+	assert_int_equal(get_attributes(node), -ESTALE);
+	/* Nonsense is passed over: too short, and with a length that is not its own. */
+	node = look_up("file");
+	assert_int_equal(ask(make(FUSE_FORGET, node, request, 4), 4096), 1);
+	make(FUSE_FORGET, node, &(struct fuse_forget_in){ 1 }, 8);
+	assert_int_equal(ask(sizeof(struct fuse_in_header) + 7, 4096), 1);
+	assert_int_equal(linked.ask.forgets, 0);
+	assert_int_equal(get_attributes(node), 0);
 }
 
 static void test_start(void **state)
@@ -373,6 +501,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_start), TEST(test_server), TEST(test_broken_server),
 		TEST(test_broken_machine), TEST(test_any_request), TEST(test_root),
+		TEST(test_notes), TEST(test_forget_waits_for_none), TEST(test_forgotten),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -8,14 +8,17 @@
 #ifndef LGUEST_SHARE_LINK_H
 #define LGUEST_SHARE_LINK_H
 
+#include <linux/fuse.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "devices/virtio/virtqueue.h"
 
 #define SHARE_DATA_MOST	(1U << 20)	/* of a file, in one request */
 #define SHARE_PART_MOST	(SHARE_DATA_MOST + 4096)
+#define SHARE_FORGETS_MOST 64	/* in one note */
 
 /* Either may change any of it at any moment. */
 struct share_window {
@@ -23,10 +26,17 @@ struct share_window {
 	uint8_t in[SHARE_PART_MOST];	/* its answer */
 };
 
+/*
+ * A note, as long as it has forgets: nodes that the guest gave up since the last one.
+ * They need no answer, and so no window.
+ */
 struct share_ask {
-	uint32_t out_size;	/* bytes in out */
+	uint32_t out_size;	/* bytes in out; 0: there is no request, and no answer */
 	uint32_t in_size;	/* room for the answer */
+	uint64_t forgets;
+	struct fuse_forget_one forget[SHARE_FORGETS_MOST];
 };
+#define SHARE_ASK_SIZE(n) (offsetof(struct share_ask, forget) + (n) * sizeof(struct fuse_forget_one))
 
 /* Rules of virtio-fs that a driver may break. */
 enum share_rule { SHARE_GOOD, SHARE_NO_HEADER, SHARE_NO_ROOM, SHARE_RULES };
@@ -46,6 +56,7 @@ struct share_link {
 	int socket;		/* -1: the server is gone */
 	struct share_window *window;
 	pthread_mutex_t lock;
+	struct share_ask ask;	/* the next: its forgets are gathered here */
 };
 
 struct share_settings {
@@ -59,7 +70,7 @@ struct share_settings {
 
 /* share_process.c: start a server; NULL, or why there is none. */
 const char *share_start(struct share_link *link, const struct share_settings *settings);
-/* Ask, and wait for the answer; false: the server is gone, or sent nonsense. */
+/* Ask, and wait for the answer, if there is a request; false: the server is gone, or sent nonsense. */
 bool share_exchange(struct share_link *link, const struct share_ask *ask,
 		    struct share_answer *answer);
 
@@ -68,5 +79,7 @@ bool share_exchange(struct share_link *link, const struct share_ask *ask,
  * its in parts, or VIRTIO_BAD with *rule.
  */
 uint32_t share_link_request(struct share_link *link, struct chain *chain, const char **rule);
+/* No request came that would have taken them along: what was forgotten goes by itself. */
+void share_link_forget(struct share_link *link);
 
 #endif /* LGUEST_SHARE_LINK_H */

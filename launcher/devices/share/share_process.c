@@ -116,6 +116,9 @@ const char *share_start(struct share_link *link, const struct share_settings *se
 bool share_exchange(struct share_link *link, const struct share_ask *ask,
 		    struct share_answer *answer)
 {
-	return RETRY(send(link->socket, ask, sizeof(*ask), MSG_NOSIGNAL)) == sizeof(*ask) &&
-	       RETRY(read(link->socket, answer, sizeof(*answer))) == sizeof(*answer);
+	ssize_t size = SHARE_ASK_SIZE(ask->forgets);
+
+	return RETRY(send(link->socket, ask, size, MSG_NOSIGNAL)) == size &&
+	       (!ask->out_size ||
+		RETRY(read(link->socket, answer, sizeof(*answer))) == sizeof(*answer));
 }

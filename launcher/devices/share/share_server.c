@@ -11,6 +11,14 @@
 #include "retry.h"
 #include "share.h"
 
+static void forget(struct share *share, const struct share_ask *ask)
+{
+	uint64_t i;
+
+	for (i = 0; i < ask->forgets; i++)
+		node_forget(share, ask->forget[i].nodeid, ask->forget[i].nlookup);
+}
+
 void share_answer(struct share *share, struct share_window *window,
 		  const struct share_ask *ask, struct share_answer *answer)
 {
@@ -18,6 +26,9 @@ void share_answer(struct share *share, struct share_window *window,
 	enum share_rule rule = SHARE_GOOD;
 	uint32_t written;
 
+	forget(share, ask);
+	if (!ask->out_size)
+		return;
 	chain.out_parts = ask->out_size > 0;
 	chain.in_parts = ask->in_size > 0;
 	chain.out_size = ask->out_size;
@@ -31,15 +42,22 @@ void share_answer(struct share *share, struct share_window *window,
 	answer->rule = rule;
 }
 
+static bool is_sound(const struct share_ask *ask, ssize_t size)
+{
+	return size >= (ssize_t)SHARE_ASK_SIZE(0) && ask->forgets <= SHARE_FORGETS_MOST &&
+	       size == (ssize_t)SHARE_ASK_SIZE(ask->forgets) &&
+	       ask->out_size <= SHARE_PART_MOST && ask->in_size <= SHARE_PART_MOST;
+}
+
 void share_serve(struct share *share, struct share_window *window, int socket)
 {
 	struct share_answer answer;
 	struct share_ask ask;
 
-	while (RETRY(read(socket, &ask, sizeof(ask))) == sizeof(ask) &&
-	       ask.out_size <= SHARE_PART_MOST && ask.in_size <= SHARE_PART_MOST) {
+	while (is_sound(&ask, RETRY(read(socket, &ask, sizeof(ask))))) {
 		share_answer(share, window, &ask, &answer);
-		if (RETRY(write(socket, &answer, sizeof(answer))) != sizeof(answer))
+		if (ask.out_size &&
+		    RETRY(write(socket, &answer, sizeof(answer))) != sizeof(answer))
 			break;
 	}
 }

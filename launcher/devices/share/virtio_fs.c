@@ -13,12 +13,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "devices/devices.h"
 #include "devices/virtio/virtio.h"
 #include "lguest.h"
 #include "share.h"
 
 #define DEFAULT_TAG	"share"
+#define FORGET_AFTER	50000000	/* ns */
 #define RW_TAG		"lguest-rw-"
 #define VIA		",via="
 
@@ -38,9 +40,22 @@ static uint32_t handle(struct virtio_queue *q, struct chain *chain)
 	return share_link_request(&fs->link, chain, &q->ring.broken);
 }
 
+/*
+ * The first queue's requests are forgets: the next of the other's takes them along, or,
+ * if none comes, they go when nothing more is forgotten.
+ */
 static void serve(struct virtio_queue *q)
 {
+	const unsigned long long before = q->counts.requests;
+	struct fs *fs = q->device->state;
+
 	virtio_each(q, handle);
+	if (q->number)
+		return;
+	if (q->counts.requests == before)
+		share_link_forget(&fs->link);
+	else
+		q->wake = now_ns() + FORGET_AFTER;
 }
 
 static const struct virtio_kind kind = {
