@@ -271,7 +271,7 @@ static void sleep_halted(struct lg_cpu *cpu)
 {
 	WRITE_ONCE(cpu->asleep, true);
 	set_current_state(TASK_INTERRUPTIBLE);	/* a barrier, too */
-	if (interrupt_waiting(cpu) || called_away(cpu)) {
+	if (may_wake(cpu) || called_away(cpu)) {
 		__set_current_state(TASK_RUNNING);
 	} else {
 		count(cpu, LG_COUNT_SLEEPS);
@@ -279,8 +279,9 @@ static void sleep_halted(struct lg_cpu *cpu)
 		schedule();
 	}
 	WRITE_ONCE(cpu->asleep, false);
-	if (interrupt_waiting(cpu) || READ_ONCE(cpu->inject) >= 0)
+	if (READ_ONCE(cpu->inject) >= 0)
 		cpu->halted = false;
+	try_to_wake(cpu);
 }
 
 static ssize_t give_register(struct lg_cpu *cpu, char __user *buf, size_t size)

@@ -35,9 +35,7 @@ static struct lguest *guest_of(struct file *file)
 
 static struct lg_cpu *cpu_at(struct lguest *lg, loff_t id)
 {
-	if (!lg || id < 0 || id >= lg->nr_cpus)
-		return NULL;
-	return &lg->cpus[array_index_nospec(id, lg->nr_cpus)];
+	return lg ? vcpu_of(lg, id) : NULL;
 }
 
 static int lguest_open(struct inode *inode, struct file *file)
@@ -58,19 +56,19 @@ static int lguest_open(struct inode *inode, struct file *file)
 
 static void free_cpu(struct lg_cpu *cpu)
 {
-	if (!cpu->lg)
-		return;
 	cancel_clockevent(cpu);
-	unmap_vcpu(cpu);
+	free_vcpu_pages(cpu);
 	free_fpu(cpu);
 	if (cpu->shared_page)
 		unpin_user_pages_dirty_lock(&cpu->shared_page, 1, true);
 	if (cpu->tsk)
 		put_task_struct(cpu->tsk);
+	kfree(cpu);
 }
 
 void free_guest(struct lguest *lg, bool watched)
 {
+	struct lg_cpu *cpu;
 	unsigned int i;
 
 	free_irqfds(lg);
@@ -82,8 +80,8 @@ void free_guest(struct lguest *lg, bool watched)
 	}
 	free_shadow(lg);
 	unmap_switcher(lg);
-	for (i = 0; i < ARRAY_SIZE(lg->cpus); i++)
-		free_cpu(&lg->cpus[i]);
+	for_each_vcpu(lg, cpu, i)
+		free_cpu(cpu);
 	free_eventfds(lg);
 	if (!IS_ERR(lg->dead))
 		kfree(lg->dead);
@@ -91,29 +89,55 @@ void free_guest(struct lguest *lg, bool watched)
 	kfree(lg);
 }
 
-static int start_cpu(struct lguest *lg, unsigned int id, u64 start)
+static struct lg_cpu *alloc_cpu(struct lguest *lg, unsigned int id)
 {
-	struct lg_cpu *cpu = &lg->cpus[id];
-	int err;
+	struct lg_cpu *cpu = kzalloc(sizeof(*cpu), GFP_KERNEL_ACCOUNT);
 
+	if (!cpu)
+		return NULL;
 	cpu->lg = lg;
 	cpu->id = id;
+	cpu->halted = id;	/* as if it had called WAIT */
 	cpu->getreg = -1;
 	cpu->inject = -1;
 	cpu->in_guest = -1;
 	init_clockdev(cpu);
-	err = map_vcpu(cpu);
-	if (!err)
-		err = init_fpu(cpu);
-	if (!err)
-		err = start_linear(cpu);
-	if (err)
+	return cpu;
+}
+
+static void set_start_registers(struct lg_cpu *cpu)
+{
+	struct user_regs_struct *regs = regs_of(cpu);
+
+	regs->ip = cpu->lg->start;
+	regs->di = cpu->id;
+	regs->cs = __USER_CS;
+	regs->ss = __USER_DS;
+	regs->flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF;
+}
+
+/*
+ * The next vCPU, the calling task's.  Others may run meanwhile: it is complete before
+ * anybody finds it, and mapped only when nothing can fail any more.
+ */
+static int start_cpu(struct lguest *lg)
+{
+	unsigned int id = lg->nr_cpus;
+	struct lg_cpu *cpu = alloc_cpu(lg, id);
+	int err;
+
+	if (!cpu)
+		return -ENOMEM;
+	err = make_vcpu_pages(cpu) ?: init_fpu(cpu) ?: start_linear(cpu);
+	if (err) {
+		free_cpu(cpu);
 		return err;
+	}
+	map_vcpu(cpu);
 	cpu->tsk = get_task_struct(current);
-	regs_of(cpu)->ip = start;
-	regs_of(cpu)->cs = __USER_CS;
-	regs_of(cpu)->ss = __USER_DS;
-	regs_of(cpu)->flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF;
+	set_start_registers(cpu);
+	lg->cpus[id] = cpu;
+	smp_store_release(&lg->nr_cpus, id + 1);
 	return 0;
 }
 
@@ -134,6 +158,7 @@ struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
 	lg->mm = current->mm;
 	mmgrab(lg->mm);
 	lg->base = base;
+	lg->start = start;
 	lg->pfn_limit = pfn_limit;
 	lg->device_limit = device_limit;
 	mutex_init(&lg->requests);
@@ -144,9 +169,8 @@ struct lguest *new_guest(u64 base, u64 pfn_limit, u64 start, u64 device_limit)
 	init_shadow_memory(lg);
 	err = map_switcher(lg);
 	if (!err)
-		err = start_cpu(lg, 0, start);
+		err = start_cpu(lg);
 	if (!err) {
-		lg->nr_cpus = 1;
 		err = watch_launcher(lg);
 		watched = !err;
 	}
@@ -188,6 +212,33 @@ static int initialize(struct lg_file *f, const u64 *arg)
 		smp_store_release(&f->lg, lg);
 unlock:
 	mutex_unlock(&f->lock);
+	return err;
+}
+
+static unsigned int vcpus = 1;
+module_param(vcpus, uint, 0644);
+MODULE_PARM_DESC(vcpus, "vCPUs that a guest may have; under construction: more than 1 only for guests that are trusted");
+
+static int next_vcpu(struct lguest *lg, loff_t id)
+{
+	if (id >= 0 && id < lg->nr_cpus)
+		return -EEXIST;
+	if (id != lg->nr_cpus || id >= LGUEST_VCPUS)
+		return -EINVAL;
+	return id < READ_ONCE(vcpus) ? start_cpu(lg) : -ENOSPC;
+}
+
+static int make_vcpu(struct lguest *lg, loff_t id)
+{
+	int err;
+
+	if (READ_ONCE(lg->dead))
+		return -ENOENT;
+	if (!may_have_vcpu(current) || current->mm != lg->mm)
+		return -EPERM;
+	mutex_lock(&lg->requests);
+	err = next_vcpu(lg, id);
+	mutex_unlock(&lg->requests);
 	return err;
 }
 
@@ -362,6 +413,7 @@ static const struct {
 	[LHREQ_IRQFD] = { req_irqfd, 2 },
 	[LHREQ_IRQ_STATUS] = { req_irq_status, 3 },
 	[LHREQ_STEP] = { req_step, 1 },
+	[LHREQ_VCPU] = { NULL, 0 },
 };
 
 static int do_request(struct file *file, u64 number, const u64 *arg, loff_t id)
@@ -371,6 +423,8 @@ static int do_request(struct file *file, u64 number, const u64 *arg, loff_t id)
 
 	if (number == LHREQ_INITIALIZE)
 		return initialize(file->private_data, arg);
+	if (number == LHREQ_VCPU)
+		return make_vcpu(lg, id);
 	if (!cpu)
 		return -EINVAL;
 	if (READ_ONCE(lg->dead))
@@ -394,7 +448,7 @@ static ssize_t lguest_write(struct file *file, const char __user *buf,
 	if (number >= ARRAY_SIZE(requests))
 		return -EINVAL;
 	number = array_index_nospec(number, ARRAY_SIZE(requests));
-	if (!requests[number].args)
+	if (!requests[number].args && number != LHREQ_VCPU)
 		return -EINVAL;
 	len = requests[number].args * sizeof(*arg);
 	if (size < sizeof(number) + len)

@@ -133,20 +133,22 @@ void announce_space(struct lg_cpu *cpu, struct lg_root *root, u64 cr3)
 /* An address space is going away.  A key of 0 is never looked for. */
 void forget_space(struct lguest *lg, unsigned int index)
 {
+	struct lg_cpu *cpu;
 	unsigned int i, n;
 
-	for (i = 0; i < lg->nr_cpus; i++)
+	for_each_vcpu(lg, cpu, i)
 		for (n = 0; n < LG_NR_SPACES; n++)
-			if (lg->cpus[i].state->spaces[n].index == index)
-				lg->cpus[i].state->spaces[n].cr3 = 0;
+			if (cpu->state->spaces[n].index == index)
+				cpu->state->spaces[n].cr3 = 0;
 }
 
 /* All address spaces need a look at their next load. */
 void forget_spaces(struct lguest *lg)
 {
+	struct lg_cpu *cpu;
 	unsigned int i, n;
 
-	for (i = 0; i < lg->nr_cpus; i++)
+	for_each_vcpu(lg, cpu, i)
 		for (n = 0; n < LG_NR_SPACES; n++)
-			lg->cpus[i].state->spaces[n].cr3 = 0;
+			cpu->state->spaces[n].cr3 = 0;
 }

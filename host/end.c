@@ -15,12 +15,13 @@
 /* The first reason is kept: an allocated sentence, or an errno. */
 void end_guest(struct lguest *lg, char *reason)
 {
+	struct lg_cpu *cpu;
 	unsigned int i;
 
 	if (cmpxchg(&lg->dead, NULL, reason) != NULL && !IS_ERR(reason))
 		kfree(reason);
-	for (i = 0; i < lg->nr_cpus; i++)
-		kick_cpu(&lg->cpus[i]);
+	for_each_vcpu(lg, cpu, i)
+		kick_cpu(cpu);
 	wake_up_all(&lg->breakers);
 }
 

@@ -41,6 +41,23 @@ static struct page *pin_shared_page(struct lg_cpu *cpu, u64 gpa)
 	return NULL;
 }
 
+/* Two vCPUs with one page would be nonsense that is hard to see. */
+static bool take_shared_page(struct lg_cpu *cpu, struct page *page)
+{
+	struct lguest *lg = cpu->lg;
+	bool taken = false;
+	struct lg_cpu *other;
+	unsigned int i;
+
+	mutex_lock(&lg->requests);
+	for_each_vcpu(lg, other, i)
+		taken |= other->shared_page == page;
+	if (!taken)
+		cpu->shared_page = page;
+	mutex_unlock(&lg->requests);
+	return !taken;
+}
+
 /* INIT: pin the shared page, remember the entry points. */
 static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 		       u64 syscall_entry, u64 entry_end)
@@ -66,7 +83,11 @@ static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 		kill_guest(cpu, "bad guest page %#llx for lguest_shared", shared);
 		return;
 	}
-	cpu->shared_page = page;
+	if (!take_shared_page(cpu, page)) {
+		unpin_user_page(page);
+		kill_guest(cpu, "guest page %#llx is another vCPU's lguest_shared", shared);
+		return;
+	}
 	cpu->event_entry = event_entry;
 	cpu->syscall_entry = syscall_entry;
 	cpu->entry_start = min(event_entry, syscall_entry);
@@ -112,8 +133,20 @@ static void notify(struct lg_cpu *cpu, u64 value)
 
 static void halt_vcpu(struct lg_cpu *cpu)
 {
-	cpu->shared->irq_enabled = LGUEST_IF;
-	cpu->halted = !interrupt_waiting(cpu);
+	cpu->halted = true;
+	try_to_wake(cpu);
+}
+
+static void kick(struct lg_cpu *cpu, u64 n)
+{
+	struct lg_cpu *other = vcpu_of(cpu->lg, n);
+
+	if (!other) {
+		kill_guest(cpu, "Bad hypercall %d: no vCPU %llu", LHCALL_KICK, n);
+		return;
+	}
+	WRITE_ONCE(other->kicked, true);
+	kick_cpu(other);
 }
 
 static enum lg_next flush(struct lg_cpu *cpu, u64 kind, u64 address)
@@ -173,8 +206,14 @@ static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
 		set_clockevent(cpu, arg[0]);
 		return LG_RUN;
 	case LHCALL_HALT:
+		cpu->shared->irq_enabled = LGUEST_IF;
+		fallthrough;
+	case LHCALL_WAIT:
 		halt_vcpu(cpu);
 		return LG_LEAVE;
+	case LHCALL_KICK:
+		kick(cpu, arg[0]);
+		return LG_RUN;
 	case LHCALL_LOAD_TLS:
 		return load_tls(cpu, arg[0], arg[1], arg[2]);
 	case LHCALL_NOTIFY:

@@ -296,12 +296,32 @@ static bool next_interrupt(struct lg_cpu *cpu, unsigned int *irq)
 	return ready != 0;
 }
 
-/* For a halted vCPU, which has its interrupts on. */
-bool interrupt_waiting(struct lg_cpu *cpu)
+static bool interrupt_waiting(struct lg_cpu *cpu)
 {
 	unsigned int irq;
 
 	return next_interrupt(cpu, &irq);
+}
+
+/* Is there what ends a HALT (which has turned interrupts on) or a WAIT? */
+bool may_wake(struct lg_cpu *cpu)
+{
+	if (READ_ONCE(cpu->kicked))
+		return true;
+	return cpu->shared && READ_ONCE(cpu->shared->irq_enabled) & LGUEST_IF &&
+	       interrupt_waiting(cpu);
+}
+
+/**
+ * try_to_wake() - end a HALT or WAIT if there is what ends it
+ * @cpu: the vCPU, which is not asleep
+ */
+void try_to_wake(struct lg_cpu *cpu)
+{
+	if (!may_wake(cpu))
+		return;
+	WRITE_ONCE(cpu->kicked, false);
+	cpu->halted = false;
 }
 
 static bool in_entry_code(struct lg_cpu *cpu)

@@ -13,6 +13,7 @@
 #include <linux/list.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
@@ -173,6 +174,8 @@ static_assert(sizeof(struct lg_space) == LG_SPACE_SIZE);
 static_assert(sizeof(struct lg_state) < PAGE_SIZE / 2, "the rest is a stack");
 #undef LGST_CHECK
 
+static_assert(LGUEST_VCPUS * LG_VCPU_STRIDE <= PMD_SIZE, "their pages are in one table");
+
 #define LG_REGIONS	512
 
 /*H:020
@@ -280,7 +283,8 @@ struct lg_cpu {
 	bool trap_pending;		/* o state->trapnum is not yet handled */
 	bool hcall_done;		/* o ... but its ring of calls is */
 	bool may_rest;			/* o preemption is on: what is long may rest */
-	bool halted;			/* o */
+	bool halted;			/* o in a HALT or WAIT */
+	bool kicked;			/* w KICK: this HALT or WAIT, or the next, ends */
 	bool asleep;			/* o in sleep_halted() */
 	struct lg_need need;		/* o */
 	struct lguest_exit exit;	/* o record for the launcher, if kind */
@@ -361,6 +365,7 @@ struct lguest {
 	u64 number;			/* i from 1, never used again */
 	struct mm_struct *mm;		/* i mmgrab()ed */
 	unsigned long base;		/* i launcher address of guest-physical 0 */
+	u64 start;			/* i where each vCPU starts */
 	u64 pfn_limit, device_limit;	/* i */
 	struct lg_slot slot;		/* i */
 	struct mutex requests;
@@ -394,8 +399,8 @@ struct lguest {
 		atomic_t word;
 	} irq_status[LGUEST_IRQS];
 	unsigned int nr_irq_status;		/* r, grows */
-	unsigned int nr_cpus;		/* i */
-	struct lg_cpu cpus[1];
+	unsigned int nr_cpus;		/* r, grows; smp_store_release()d */
+	struct lg_cpu *cpus[LGUEST_VCPUS];	/* r, constant once it counts */
 	struct dentry *debugfs;
 	struct list_head all_guests;	/* for shrink.c */
 };
@@ -423,8 +428,9 @@ int init_switcher(void);
 void free_switcher(void);
 int map_switcher(struct lguest *lg);
 void unmap_switcher(struct lguest *lg);
-int map_vcpu(struct lg_cpu *cpu);
-void unmap_vcpu(struct lg_cpu *cpu);
+int make_vcpu_pages(struct lg_cpu *cpu);
+void map_vcpu(struct lg_cpu *cpu);
+void free_vcpu_pages(struct lg_cpu *cpu);
 void map_shared(struct lg_cpu *cpu, struct page *page);
 unsigned int ist_of(unsigned int vector);
 void flush_all_cpus(void);
@@ -461,7 +467,8 @@ enum lg_next handle_trap(struct lg_cpu *cpu);
 void deliver_trap(struct lg_cpu *cpu, unsigned int vector, u64 error);
 void deliver_syscall(struct lg_cpu *cpu);
 bool maybe_deliver_interrupt(struct lg_cpu *cpu);
-bool interrupt_waiting(struct lg_cpu *cpu);
+bool may_wake(struct lg_cpu *cpu);
+void try_to_wake(struct lg_cpu *cpu);
 void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
 enum lg_next return_from_event(struct lg_cpu *cpu);
 void raise_nmi(struct lg_cpu *cpu);
@@ -585,6 +592,17 @@ void init_stats(void);
 void free_stats(void);
 void add_stats(struct lguest *lg);
 void remove_stats(struct lguest *lg);
+
+/* The vCPU with this number, or NULL: a loop over all ends there. */
+static inline struct lg_cpu *vcpu_of(struct lguest *lg, u64 n)
+{
+	unsigned int nr = smp_load_acquire(&lg->nr_cpus);
+
+	return n < nr ? lg->cpus[array_index_nospec(n, nr)] : NULL;
+}
+
+#define for_each_vcpu(lg, cpu, n) \
+	for ((n) = 0; ((cpu) = vcpu_of(lg, n)); (n)++)
 
 static inline struct user_regs_struct *regs_of(struct lg_cpu *cpu)
 {

@@ -28,14 +28,15 @@ static void nothing(void *unused)
  */
 void flush_running(struct lguest *lg, u64 stamp)
 {
+	struct lg_cpu *cpu;
 	unsigned int i;
 	int where;
 
 	smp_mb();
-	for (i = 0; i < lg->nr_cpus; i++) {
-		where = READ_ONCE(lg->cpus[i].in_guest);
+	for_each_vcpu(lg, cpu, i) {
+		where = READ_ONCE(cpu->in_guest);
 		if (where < 0 || where == raw_smp_processor_id() ||
-		    cpu_passed(&lg->cpus[i], stamp))
+		    cpu_passed(cpu, stamp))
 			continue;
 		atomic64_inc(&lg->interrupted);
 		smp_call_function_single(where, nothing, NULL, 1);

@@ -441,9 +441,9 @@ static int with_a_guest(struct page *code, struct page *shared)
 
 	if (IS_ERR(lg))
 		return PTR_ERR(lg);
-	map_shared(&lg->cpus[0], shared);
-	err = map_code(&lg->cpus[0], code) ?:
-	      on_all_cpus(&lg->cpus[0], shared);
+	map_shared(lg->cpus[0], shared);
+	err = map_code(lg->cpus[0], code) ?:
+	      on_all_cpus(lg->cpus[0], shared);
 	free_guest(lg, true);
 	return err;
 }

@@ -226,10 +226,11 @@ void make_kernel_only(struct lguest *lg, struct lg_root *root)
 
 static bool in_use(struct lguest *lg, struct lg_root *root)
 {
+	struct lg_cpu *cpu;
 	unsigned int i;
 
-	for (i = 0; i < lg->nr_cpus; i++)
-		if (lg->cpus[i].root == root)
+	for_each_vcpu(lg, cpu, i)
+		if (cpu->root == root)
 			return true;
 	return false;
 }
@@ -482,13 +483,23 @@ void zap_launcher_range(struct lguest *lg, unsigned long start,
 	list_del(&place.list);
 }
 
-/* vCPU 0's first address space: virtual = physical. */
+/* A vCPU's first address space: virtual = physical. */
 int start_linear(struct lg_cpu *cpu)
 {
-	if (refill_spares(cpu))
-		return -ENOMEM;
-	use_root(cpu, new_root(cpu, 0, true));
-	remember_space(cpu, 0);
+	struct lguest *lg = cpu->lg;
+	bool done;
+
+	do {
+		if (refill_spares(cpu))
+			return -ENOMEM;
+		spin_lock(&lg->lock);
+		done = lg->spare_root;	/* or another vCPU was faster */
+		if (done) {
+			use_root(cpu, new_root(cpu, 0, true));
+			remember_space(cpu, 0);
+		}
+		spin_unlock(&lg->lock);
+	} while (!done);
 	return 0;
 }
 

@@ -51,6 +51,8 @@ static const char *const call_names[32] = {
 	[LHCALL_GET_TIME] = "GET_TIME",
 	[LHCALL_DROP_SPACE] = "DROP_SPACE",
 	[LHCALL_NEW_SPACE] = "NEW_SPACE",
+	[LHCALL_KICK] = "KICK",
+	[LHCALL_WAIT] = "WAIT",
 };
 
 static void show_cpu(struct seq_file *m, struct lg_cpu *cpu)
@@ -88,14 +90,15 @@ static void show_cpu(struct seq_file *m, struct lg_cpu *cpu)
 static int stats_show(struct seq_file *m, void *unused)
 {
 	struct lguest *lg = m->private;
+	struct lg_cpu *cpu;
 	unsigned int i;
 
 	seq_printf(m, "shadow_tables %lu\n", READ_ONCE(lg->nr_tables));
 	seq_printf(m, "tlb_interrupts %llu\n",
 		   (u64)atomic64_read(&lg->interrupted));
-	for (i = 0; i < lg->nr_cpus; i++) {
+	for_each_vcpu(lg, cpu, i) {
 		seq_printf(m, "vcpu %u\n", i);
-		show_cpu(m, &lg->cpus[i]);
+		show_cpu(m, cpu);
 	}
 	return 0;
 }

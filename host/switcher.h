@@ -27,7 +27,6 @@
 #define LG_STATE_OFFSET		0x3000
 #define LG_SHARED_OFFSET	0x4000
 #define LG_VCPU_STRIDE		0x10000
-#define LG_MAX_VCPUS		32
 
 /* Numbers beyond the 256 vectors, for what else ends a stay in the guest. */
 #define LG_TRAP_SYSCALL		256	/* `syscall` from 64-bit code */

@@ -259,15 +259,13 @@ static void make_idt(struct lg_cpu *cpu)
 }
 
 /**
- * map_vcpu() - give a vCPU its pages in slot 256
+ * make_vcpu_pages() - a vCPU's pages for slot 256, not yet in it
  * @cpu: with its number and guest set
  *
- * Return: 0 or -ENOMEM; unmap_vcpu() undoes also a half-done one.
+ * Return: 0 or -ENOMEM; free_vcpu_pages() undoes also a half-done one.
  */
-int map_vcpu(struct lg_cpu *cpu)
+int make_vcpu_pages(struct lg_cpu *cpu)
 {
-	int i;
-
 	cpu->va = slot_address() + cpu->id * LG_VCPU_STRIDE;
 	cpu->idt = alloc_page(GFP_KERNEL_ACCOUNT);
 	cpu->state = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -278,6 +276,13 @@ int map_vcpu(struct lg_cpu *cpu)
 		cpu->state->keep = CR3_KEEP;
 	cpu->state->guest_idt.address = cpu->va + LG_IDT_OFFSET;
 	cpu->state->guest_idt.size = PAGE_SIZE - 1;
+	return 0;
+}
+
+/* Others of the guest may run: not present so far, so no CPU can have it cached. */
+void map_vcpu(struct lg_cpu *cpu)
+{
+	int i;
 
 	for (i = 0; i < LG_TEXT_PAGES; i++)
 		*slot_pte(cpu, i * PAGE_SIZE) = entry_for(text[i],
@@ -285,11 +290,10 @@ int map_vcpu(struct lg_cpu *cpu)
 	*slot_pte(cpu, LG_IDT_OFFSET) = entry_for(cpu->idt, SUPERVISOR_RO);
 	*slot_pte(cpu, LG_STATE_OFFSET) =
 		entry_for(virt_to_page(cpu->state), SUPERVISOR_RW);
-	return 0;
 }
 
-/* After unmap_switcher(): nothing leads to the pages any more. */
-void unmap_vcpu(struct lg_cpu *cpu)
+/* Before map_vcpu(), or after unmap_switcher(): nothing leads to the pages. */
+void free_vcpu_pages(struct lg_cpu *cpu)
 {
 	if (cpu->idt)
 		__free_page(cpu->idt);
@@ -298,7 +302,7 @@ void unmap_vcpu(struct lg_cpu *cpu)
 	cpu->state = NULL;
 }
 
-/* Not present so far, so no CPU can have it cached. */
+/* As map_vcpu(). */
 void map_shared(struct lg_cpu *cpu, struct page *page)
 {
 	*slot_pte(cpu, LG_SHARED_OFFSET) = entry_for(page, SUPERVISOR_RW);

@@ -54,11 +54,12 @@ bool cpu_passed(struct lg_cpu *cpu, u64 stamp)
  */
 bool passed(struct lguest *lg, u64 stamp)
 {
+	struct lg_cpu *cpu;
 	unsigned int i;
 
 	smp_mb();
-	for (i = 0; i < lg->nr_cpus; i++)
-		if (!cpu_passed(&lg->cpus[i], stamp))
+	for_each_vcpu(lg, cpu, i)
+		if (!cpu_passed(cpu, stamp))
 			return false;
 	return true;
 }

@@ -117,6 +117,16 @@
  * nor 1.
  */
 #define LHREQ_STEP		11
+/*
+ * VCPU (no words; the file offset is its number): make a vCPU, which the calling
+ * task is to run, and no other can.  A guest has vCPU 0 after INITIALIZE; the next
+ * are made in order, also while others run.  It starts at the same place and as vCPU 0
+ * does, but with its number in rdi, and as if it had called WAIT: its first read()
+ * sleeps until a KICK.  EEXIST: there is one.  EINVAL: not the next number, or all
+ * LGUEST_VCPUS are there.  ENOSPC: the Host allows no more (parameter "vcpus" of its module).
+ * EPERM: the caller's memory is not the guest's, or a worker of io_uring asks.
+ */
+#define LHREQ_VCPU		12
 /* Not of struct user_regs_struct: the address of the last page fault, ... */
 #define LHREG_CR2		0x1000
 /* ... and of the top-level table in use; all ones while virtual = physical. */

@@ -36,7 +36,7 @@
  * INIT(shared, event_entry, syscall_entry, entry_end): must be the first call
  * of each vCPU, and is made once.
  *   shared:        guest-physical address of its struct lguest_shared, page
- *                  aligned, in RAM
+ *                  aligned, in RAM, and no other vCPU's
  *   event_entry:   virtual address at which traps and interrupts arrive
  *   syscall_entry: virtual address at which guest system calls arrive
  *   entry_end:     end of the code that begins at the lower of the two
@@ -71,8 +71,8 @@
  */
 #define LHCALL_SET_CLOCKEVENT	9
 /*
- * HALT(): sleep until an interrupt can be delivered.  Sets irq_enabled first,
- * so that "enable and halt" cannot lose an interrupt.
+ * HALT(): sleep until an interrupt can be delivered, or a KICK comes.  Sets
+ * irq_enabled first, so that "enable and halt" cannot lose an interrupt.
  */
 #define LHCALL_HALT		10
 /*
@@ -109,6 +109,17 @@
  */
 #define LHCALL_NEW_SPACE	23
 
+/*
+ * KICK(vcpu): end the HALT or WAIT of a vCPU, or the next one if it is in none.
+ * Kicks are not counted.  No such vCPU: the guest ends.
+ */
+#define LHCALL_KICK		25
+/*
+ * WAIT(): sleep until a KICK or, if irq_enabled is set, until an interrupt can be
+ * delivered.  irq_enabled stays as it is.
+ */
+#define LHCALL_WAIT		26
+
 /* Reasons of SHUTDOWN. */
 #define LGUEST_SHUTDOWN_POWEROFF 1
 #define LGUEST_SHUTDOWN_RESTART	2
@@ -116,6 +127,9 @@
 
 /* CR3 bit 63, as in the architecture: do not flush (SDM 3A, 4.10.4.1). */
 #define LGUEST_CR3_NOFLUSH	(1ULL << 63)
+
+/* A guest has at most so many vCPUs. */
+#define LGUEST_VCPUS		16
 
 /* Interrupt lines 0..63 arrive as vectors 0x30..0x6f. */
 #define LGUEST_IRQS		64

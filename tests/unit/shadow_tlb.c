@@ -29,6 +29,7 @@ static struct tag {
 static struct lg_pcids pcids[CPUS];
 static struct other {
 	struct lguest lg;
+	struct lg_cpu cpu;
 	struct lg_state state;
 } *others[OTHERS];
 static unsigned int here;	/* the CPU that w.cpu is on */
@@ -44,8 +45,9 @@ void tlb_create(bool have_pcids)
 	memset(pcids, 0, sizeof(pcids));
 	for (i = 0; i < OTHERS; i++) {
 		others[i] = calloc(1, sizeof(*others[i]));
-		others[i]->lg.cpus[0].lg = &others[i]->lg;
-		others[i]->lg.cpus[0].state = &others[i]->state;
+		others[i]->lg.cpus[0] = &others[i]->cpu;
+		others[i]->cpu.lg = &others[i]->lg;
+		others[i]->cpu.state = &others[i]->state;
 		others[i]->state.keep = have_pcids ? 1ULL << 63 : 0;
 	}
 	w.cpu->state->keep = have_pcids ? 1ULL << 63 : 0;
@@ -157,7 +159,7 @@ static void touch(u64 va, bool write)
 /* Another vCPU, of which we only know what it leaves in the TLB. */
 static void run_other(struct other *o, unsigned int on)
 {
-	struct lg_cpu *cpu = &o->lg.cpus[0];
+	struct lg_cpu *cpu = &o->cpu;
 	unsigned int i, view;
 
 	prepare_tlb(cpu, &pcids[on]);

@@ -368,7 +368,7 @@ void world_create(u64 seed, bool five_levels, u64 mask, u64 misalign)
 	w.ram = malloc(FRAMES * PAGE_SIZE);
 	w.twin = malloc(FRAMES * PAGE_SIZE);
 	w.lg = calloc(1, sizeof(*w.lg));
-	w.cpu = &w.lg->cpus[0];
+	w.cpu = w.lg->cpus[0] = calloc(1, sizeof(*w.cpu));
 	for (i = 0; i < FRAMES * 512; i++)
 		w.ram[i] = i < TABLES * 512 ? 0 : rnd() << 16 ^ rnd();
 	memcpy(w.twin, w.ram, FRAMES * PAGE_SIZE);
@@ -402,6 +402,7 @@ void world_destroy(void)
 	CHECK(shim_allocated == 0 && shim_secondary == 0);
 	free(w.cpu->state);
 	free(w.cpu->shared);
+	free(w.cpu);
 	free(w.lg);
 	free(w.ram);
 	free(w.twin);

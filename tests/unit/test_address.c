@@ -93,7 +93,8 @@ static int setup(void **state)
 		ram[i] = i * 7 + (i >> 8);
 	lg->base = (unsigned long)ram;
 	lg->pfn_limit = PAGES;
-	lg->cpus[0].lg = lg;
+	lg->cpus[0] = calloc(1, sizeof(*lg->cpus[0]));
+	lg->cpus[0]->lg = lg;
 	killed = false;
 	return 0;
 }
@@ -102,6 +103,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	free(ram);
+	free(lg->cpus[0]);
 	free(lg);
 	return 0;
 }
@@ -198,7 +200,7 @@ static bool zeros(const u8 *bytes, size_t n)
 
 static void test_read(void **state)
 {
-	struct lg_cpu *cpu = &lg->cpus[0];
+	struct lg_cpu *cpu = lg->cpus[0];
 	u8 bytes[64];
 
 	(void)state;
@@ -221,7 +223,7 @@ static void test_read(void **state)
 static void test_bad_reads(void **state)
 {
 	static const u64 lengths[] = { 1, 2, 4, 8, 64, 256, PAGE_SIZE };
-	struct lg_cpu *cpu = &lg->cpus[0];
+	struct lg_cpu *cpu = lg->cpus[0];
 	u8 bytes[PAGE_SIZE];
 	char wanted[256];
 	unsigned int i, k;
@@ -255,7 +257,7 @@ static void test_bad_reads(void **state)
 
 static void test_atomic(void **state)
 {
-	struct lg_cpu *cpu = &lg->cpus[0];
+	struct lg_cpu *cpu = lg->cpus[0];
 	u64 old, value, words[16];
 
 	(void)state;

@@ -22,16 +22,18 @@ static void test_out_of_memory(void **state)
 		int err;
 
 		lg->pfn_limit = FRAMES;
-		lg->cpus[0].lg = lg;
-		lg->cpus[0].state = calloc(1, sizeof(struct lg_state));
+		lg->cpus[0] = calloc(1, sizeof(*lg->cpus[0]));
+		lg->cpus[0]->lg = lg;
+		lg->cpus[0]->state = calloc(1, sizeof(struct lg_state));
 		shim_five_levels = true;
 		shim_fail_after = fail;
 		init_shadow_memory(lg);
-		err = start_linear(&lg->cpus[0]);
+		err = start_linear(lg->cpus[0]);
 		shim_fail_after = -1;
 		free_shadow(lg);
 		assert_int_equal(shim_allocated, 0);
-		free(lg->cpus[0].state);
+		free(lg->cpus[0]->state);
+		free(lg->cpus[0]);
 		free(lg);
 		if (!err)
 			break;

@@ -58,6 +58,7 @@ typedef unsigned int gfp_t;
 #define max(a, b)	((a) > (b) ? (a) : (b))
 #define min_t(type, a, b) min((type)(a), (type)(b))
 #define IS_ALIGNED(x, a) (((x) & ((__typeof__(x))(a) - 1)) == 0)
+#define array_index_nospec(i, n) (i)
 #define ERR_PTR(error)	((void *)(long)(error))
 #ifndef ERESTART
 #define ERESTART	85
