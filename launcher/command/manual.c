@@ -172,7 +172,8 @@ static const char afterwards[] =
 	".TP\n.IR " KERNELS_IN_BOOT " \", \" " KERNELS_WITH_MODULES
 	"\nkernels that can be booted\n"
 	".TP\n.I /var/lib/lguest/layers\nguest layers, built by\n.B lguest link \\-\\-all\n"
-	".TP\n.IR /var/cache/lguest \", \" ~/.cache/lguest\nkernels that have been linked\n"
+	".TP\n.IR /var/cache/lguest \", \" ~/.cache/lguest\nkernels that have been linked;\n"
+	"of the latter, what was not used for two months is removed when another is linked\n"
 	".TP\n.I /sys/kernel/debug/lguest\ncounters of the guests that run (root only)\n"
 	".SH SEE ALSO\n.BR lguest (4)\n";
 

@@ -11,7 +11,8 @@
  * name is everything that changes when the kernel's file does.
  *
  * The cache is $XDG_CACHE_HOME/lguest, for root /var/cache/lguest, and
- * otherwise ~/.cache/lguest.  What root has linked serves everybody.
+ * otherwise ~/.cache/lguest.  What root has linked serves everybody; of what else is
+ * there, what nobody has used for two months goes when something new comes.
  * Read next: debug_file.c.
 :*/
 #define _GNU_SOURCE 1
@@ -34,6 +35,8 @@
 #define ROOTS_CACHE	"/var/cache/lguest"
 /* s; the coarsest clock of a file system (FAT) */
 #define CLOCK_STEP	2
+#define DAY		(24 * 60 * 60)
+#define UNUSED_MOST	(60 * DAY)
 
 static char *cache_dir(void)
 {
@@ -203,31 +206,59 @@ static char *name_in(const char *dir, const struct sum *kernel_sum,
 	return path;
 }
 
-/* "sum-...", or "RELEASE-SUM-SUM.elf" with sums of 16 digits: CRC64. */
-static bool is_of_old(const char *name)
+/* Of "RELEASE-SUM-SUM.elf...", with sums of so many digits, the end; NULL: it is not so. */
+static const char *behind_sums(const char *name, size_t digits)
 {
-	const size_t tail = 2 * 17 + strlen(".elf");
-	size_t size = strlen(name), i;
+	const char *end = strstr(name, ".elf");
+	size_t size = 2 * (digits + 1), i;
 
-	if (!strncmp(name, "sum-", 4))
-		return true;
-	if (size <= tail || strcmp(name + size - 4, ".elf"))
-		return false;
-	name += size - tail;
-	for (i = 0; i < 2 * 17; i++)
-		if (i % 17 ? !isxdigit((unsigned char)name[i]) : name[i] != '-')
-			return false;
-	return true;
+	if (!end || (size_t)(end - name) <= size)
+		return NULL;
+	for (i = 0; i < size; i++)
+		if (i % (digits + 1) ? !isxdigit((unsigned char)end[i - size]) : end[i - size] != '-')
+			return NULL;
+	return end + strlen(".elf");
 }
 
+/* By CRC64. */
+static bool is_of_old(const char *name)
+{
+	const char *end = behind_sums(name, 16);
+
+	return !strncmp(name, "sum-", 4) || (end && !*end);
+}
+
+/*
+ * What nobody has used for long: of a kernel or a layer that was replaced, mostly.  What
+ * is not finished was left by an lguest that was killed.
+ */
+static bool is_left(int dir, const char *name, bool for_all)
+{
+	const char *end = behind_sums(name, sizeof(((struct sum *)0)->text) - 1);
+	bool unfinished = end && *end;
+	struct stat status;
+
+	if ((!end && strncmp(name, "sha256-", 7)) || (for_all && !unfinished))
+		return false;
+	return !fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) &&
+	       time(NULL) - status.st_mtim.tv_sec > (unfinished ? DAY : UNUSED_MOST);
+}
+
+void cache_used(const char *path)
+{
+	utimensat(AT_FDCWD, path, NULL, 0);	/* root's is not ours to mark */
+}
+
+/* What root has linked for all, `lguest link --all` removes, when its kernel is gone. */
 void cache_prune(void)
 {
 	char *path = cache_dir();
 	DIR *dir = path ? opendir(path) : NULL;
+	bool for_all = path && !strcmp(path, ROOTS_CACHE);
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
-		if (is_of_old(entry->d_name))
+		if (is_of_old(entry->d_name) || is_left(dirfd(dir), entry->d_name, for_all))
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	if (dir)
 		closedir(dir);

@@ -31,7 +31,12 @@ int cache_path(const struct sum *kernel_sum, const char *release,
 	       const struct layer *layer, char **path,
 	       struct lguest_error *err);
 
-/* Remove from our cache what an lguest before this one has put there under other names. */
+/* The file there is about to be booted: it shall stay. */
+void cache_used(const char *path);
+/*
+ * Remove from our cache what an lguest before this one has put there under other names,
+ * and what has not been used for long.
+ */
 void cache_prune(void);
 
 /* May a file be written there, or is there something that is no file? */

@@ -99,6 +99,7 @@ static int look_in_cache(const struct sum *sum, const char *release,
 	if (lguest_linked(*result, &note, &ignored) != 1 ||
 	    strcmp(note.release, release))
 		return 0;
+	cache_used(*result);
 	say(options->verbose, "%s: from the cache\n", *result);
 	return 1;
 }

@@ -5,11 +5,15 @@
  * Reading ELF files that may be anything, and writing the linked one: a small
  * kernel and a small layer are made here, byte by byte.
  */
+#include <fcntl.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -403,25 +407,40 @@ static void test_sum(void **state)
 			    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
-static void touch(const char *folder, const char *name)
+#define SUMS	"-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" \
+		"-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.elf"
+#define DAY	(24 * 60 * 60)
+
+/* A file of so many days; "sha256-..." is a link that leads nowhere, as it is there. */
+static void touch(const char *folder, const char *name, unsigned int days)
 {
+	struct timespec times[2] = { { .tv_sec = time(NULL) - days * DAY } };
 	char path[300];
 
+	times[1] = times[0];
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	fclose(fopen(path, "w"));
+	if (!strncmp(name, "sha256-", 7))
+		assert_int_equal(symlink("nowhere", path), 0);
+	else
+		fclose(fopen(path, "w"));
+	assert_int_equal(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), 0);
 }
 
-/* What lguests before this one have left, and nothing else. */
+/* What lguests before this one have left, what is not used, and nothing else. */
 static void test_prune(void **state)
 {
-	static const char *const old[] = {
-		"6.1.0-57-amd64-0123456789abcdef-fedcba9876543210.elf", "sum-fe00-1-2-3.4-5.6",
-	};
-	static const char *const kept[] = {
-		"6.1.0-57-amd64-0123456789abcdef-fedcba987654321.elf", "notes", "x.elf",
-		"6.1.0-57-amd64-0123456789abcdef-fedcba9876543210",
-		"6-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef-"
-		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.elf",
+	static const struct {
+		const char *name;
+		unsigned int days;
+	} goes[] = {
+		{ "6.1.0-57-amd64-0123456789abcdef-fedcba9876543210.elf", 0 },
+		{ "sum-fe00-1-2-3.4-5.6", 0 }, { "6" SUMS, 61 }, { "7" SUMS ".k3U8xq", 2 },
+		{ "sha256-fe00-1-2-3.4-5.6", 61 },
+	}, kept[] = {
+		{ "6.1.0-57-amd64-0123456789abcdef-fedcba987654321.elf", 99 }, { "notes", 99 },
+		{ "x.elf", 99 }, { "6.1.0-57-amd64-0123456789abcdef-fedcba9876543210", 99 },
+		{ SUMS, 99 }, { "8" SUMS, 59 }, { "9" SUMS ".k3U8xq", 0 },
+		{ "sha256-fe00-1-2-3.4-5.7", 59 },
 	};
 	char place[] = "/tmp/lguest-cache-XXXXXX", folder[64], path[300];
 	size_t i;
@@ -432,13 +451,17 @@ static void test_prune(void **state)
 	cache_prune();			/* there is none */
 	snprintf(folder, sizeof(folder), "%s/lguest", place);
 	assert_int_equal(mkdir(folder, 0755), 0);
-	for (i = 0; i < sizeof(old) / sizeof(old[0]); i++)
-		touch(folder, old[i]);
+	for (i = 0; i < sizeof(goes) / sizeof(goes[0]); i++)
+		touch(folder, goes[i].name, goes[i].days);
 	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		touch(folder, kept[i]);
+		touch(folder, kept[i].name, kept[i].days);
+	touch(folder, "10" SUMS, 99);
+	snprintf(path, sizeof(path), "%s/10" SUMS, folder);
+	cache_used(path);
 	cache_prune();
+	assert_int_equal(unlink(path), 0);
 	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, kept[i]);
+		snprintf(path, sizeof(path), "%s/%s", folder, kept[i].name);
 		assert_int_equal(unlink(path), 0);
 	}
 	assert_int_equal(rmdir(folder), 0);	/* nothing else is there */
