@@ -368,6 +368,33 @@ static void test_tap_deleted(void **state)
 	device = first;
 }
 
+/* A folder that is made is said, as its name may be a mistake; one that is there is not. */
+static void test_folder_made(void **state)
+{
+	static struct virtio_device *cards[2];
+	char path[64], socket[2][96], option[128], wanted[128];
+	unsigned int i;
+	size_t told;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/none", folder);
+	snprintf(wanted, sizeof(wanted), "network switch: made the folder %s; ", path);
+	for (i = 0; i < 2; i++) {
+		snprintf(socket[i], sizeof(socket[i]), "%s/52:54:00:00:00:%02x", path, i + 2);
+		snprintf(option, sizeof(option), "switch=%s,mac=52:54:00:00:00:%02x", path, i + 2);
+		fflush(message_stream);
+		told = said_size;
+		cards[i] = net_create(option);
+		assert_non_null(cards[i]);
+		fflush(message_stream);
+		assert_int_equal(!!strstr(said + told, wanted), i == 0);
+	}
+	assert_int_equal(said_size, told);	/* no word */
+	for (i = 0; i < 2; i++)
+		assert_int_equal(unlink(socket[i]), 0);
+	assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_bad_buffers),
 		cmocka_unit_test(test_tap_deleted),
 		cmocka_unit_test(test_files_stay),
+		cmocka_unit_test(test_folder_made),
 	};
 
 	return cmocka_run_group_tests(tests, start, finish);

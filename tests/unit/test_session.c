@@ -777,6 +777,55 @@ static void test_deaf(void **state)
 	assert_non_null(strstr(err, "lguest: the guest's machine does not end: it is killed"));
 }
 
+static bool heard_end(int fd)
+{
+	struct wire_message m;
+
+	while (recv(fd, &m, sizeof(m), 0) > 0)
+		if (m.kind == WIRE_END)
+			return true;
+	return false;
+}
+
+/* It cannot end, and says why: its disk's requests do not. */
+static const char *held_by;
+
+static void be_held(const void *with, const struct birth *birth)
+{
+	struct wire_message m = { .kind = WIRE_HELD };
+
+	(void)with;
+	signal(SIGTERM, SIG_IGN);
+	wire_say(birth->talk, WIRE_BUILT, 0, 0);
+	memcpy(m.bytes, held_by, strlen(held_by));
+	if (heard_end(birth->talk))
+		send(birth->talk, &m, WIRE_HEADER + strlen(held_by), MSG_NOSIGNAL);
+	for (;;)
+		pause();
+}
+
+static int held(const char *device)
+{
+	held_by = device;
+	settings.machine = be_held;
+	settings.time_limit = 100000000;
+	start(-1, -1);
+	return finish();
+}
+
+static void test_held(void **state)
+{
+	(void)state;
+	assert_int_equal(held("a.img"), STATUS_TIME);
+	assert_non_null(strstr(err, "lguest: a.img: this host does not end what the guest had asked for: "
+			       "its disk is frozen or very slow; see dmesg, and `fsfreeze -u`"));
+	assert_null(strstr(err, "read()"));
+	assert_null(strstr(err, "it is killed"));
+	assert_int_equal(held(""), STATUS_TIME);
+	assert_non_null(strstr(err, "lguest: the Host does not stop the guest: its read() takes no signal"));
+	assert_null(strstr(err, "disk"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -789,7 +838,7 @@ int main(void)
 		TEST(test_framed_input), TEST(test_reader_went_away), TEST(test_slow_reader),
 		TEST(test_output_lost), TEST(test_supervisor_killed), TEST(test_machine_killed),
 		TEST(test_no_sense), TEST(test_no_escapes), TEST(test_hostile_dies),
-		TEST(test_no_word), TEST(test_deaf),
+		TEST(test_no_word), TEST(test_deaf), TEST(test_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
