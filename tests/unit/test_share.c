@@ -1,5 +1,5 @@
 // SOURCES: launcher/devices/share/share.c launcher/devices/share/share_request.c launcher/devices/share/share_body.c launcher/devices/share/share_nodes.c launcher/devices/share/share_names.c launcher/devices/share/share_files.c launcher/devices/share/share_folders.c launcher/devices/share/share_attributes.c launcher/devices/share/share_root.c launcher/devices/share/hidden.c launcher/jail/fixed.c launcher/devices/virtio/virtqueue.c launcher/jail/landlock.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
-// LIBS: -pthread -Wl,--wrap=lseek
+// LIBS: -pthread -Wl,--wrap=lseek,--wrap=fchownat
 // SPDX-License-Identifier: GPL-2.0
 /* Requests for files as no kernel sends them: L10, K13. */
 #define _GNU_SOURCE 1
@@ -810,6 +810,99 @@ static void test_forget(void **state)
 	assert_non_null(node_get(share, 1));
 }
 
+/* What the host's file system says to it; 0: the real one. */
+static int chown_error;
+int __real_fchownat(int fd, const char *name, uid_t uid, gid_t gid, int flags);
+int __wrap_fchownat(int fd, const char *name, uid_t uid, gid_t gid, int flags);
+int __wrap_fchownat(int fd, const char *name, uid_t uid, gid_t gid, int flags)
+{
+	if (!chown_error)
+		return __real_fchownat(fd, name, uid, gid, flags);
+	errno = chown_error;
+	return -1;
+}
+
+/* Each kind of thing is made, under the name "new". */
+static int make_new(unsigned int way)
+{
+	static const uint32_t codes[] = {
+		FUSE_CREATE, FUSE_MKNOD, FUSE_MKDIR, FUSE_SYMLINK,
+	};
+
+	begin(codes[way], 1);
+	switch (codes[way]) {
+	case FUSE_CREATE:
+		put(&(struct fuse_create_in){ .flags = O_RDWR, .mode = 0644 },
+		    sizeof(struct fuse_create_in));
+		break;
+	case FUSE_MKNOD:
+		put(&(struct fuse_mknod_in){ .mode = S_IFREG | 0644 },
+		    sizeof(struct fuse_mknod_in));
+		break;
+	case FUSE_MKDIR:
+		put(&(struct fuse_mkdir_in){ .mode = 0755 }, sizeof(struct fuse_mkdir_in));
+	}
+	put_name("new");
+	if (codes[way] == FUSE_SYMLINK)
+		put_name("target");
+	return send();
+}
+
+/* An error leaves nothing behind; but where files have no owners there is no error. */
+static void test_all_or_nothing(void **state)
+{
+	struct stat status;
+	unsigned int way;
+	uint64_t fh, file;
+
+	(void)state;
+	share->give_away = true;
+	for (way = 0; way < 4; way++) {
+		chown_error = EDQUOT;
+		assert_int_equal(make_new(way), -EDQUOT);
+		assert_int_equal(lstat("new", &status), -1);
+		chown_error = EPERM;
+		assert_int_equal(make_new(way), 0);
+		assert_int_equal(lstat("new", &status), 0);
+		assert_int_equal(remove("new"), 0);
+	}
+	chown_error = 0;
+	share->give_away = false;
+	/* No place among the nodes, or among the open files. */
+	file = lookup(1, "file");
+	nodes_descriptors(0);
+	for (way = 0; way < 4; way++) {
+		assert_int_equal(make_new(way), -ENFILE);
+		assert_int_equal(lstat("new", &status), -1);
+	}
+	nodes_descriptors(10000);
+	while (!open_as(FUSE_OPEN, file, O_RDONLY, &fh))
+		;
+	assert_int_equal(q.error, -ENFILE);
+	assert_int_equal(make_new(0), -ENFILE);
+	assert_int_equal(lstat("new", &status), -1);
+	/* ... but what was there before stays. */
+	write_file("new", "old");
+	assert_int_equal(make_new(0), -ENFILE);
+	assert_int_equal(lstat("new", &status), 0);
+}
+
+/*
+ * Nothing is kept back here that a close() could still write, so Linux is told not to
+ * ask: one request less for each file that is closed.
+ */
+static void test_flush(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	assert_int_equal(open_as(FUSE_OPEN, lookup(1, "file"), O_RDWR, &fh), 0);
+	begin(FUSE_FLUSH, 2);
+	put(&(struct fuse_flush_in){ .fh = fh }, sizeof(struct fuse_flush_in));
+	assert_int_equal(send(), -ENOSYS);
+	assert_int_equal(q.got, sizeof(struct fuse_out_header));
+}
+
 static void test_limits(void **state)
 {
 	uint64_t fh, file, number;
@@ -1363,6 +1456,7 @@ int main(void)
 		TEST(test_init), TEST(test_names), TEST(test_native_errors), TEST(test_links), TEST(test_special_files),
 		TEST(test_set_user_id), TEST(test_changes), TEST(test_numbers), TEST(test_write_sizes),
 		TEST(test_forget), TEST(test_limits), TEST(test_folders), TEST(test_moved),
+		TEST(test_all_or_nothing), TEST(test_flush),
 		TEST(test_removing), TEST(test_renaming),
 		TMPFS(test_removing), TMPFS(test_renaming),
 		TEST(test_kernel_interfaces), TEST(test_many_folders),

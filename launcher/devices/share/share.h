@@ -172,7 +172,7 @@ int hold(int fd);
 void let_go(const struct share *share);
 
 /* share_attributes.c: 0 or -errno; only what lies in the folder at that moment. */
-enum change_kind { CHANGE_MODE, CHANGE_OWNER, CHANGE_TIMES };
+enum change_kind { CHANGE_MODE, CHANGE_OWNER, CHANGE_GIVE, CHANGE_TIMES };
 struct change {
 	uint32_t what;
 	uint32_t mode, uid, gid;

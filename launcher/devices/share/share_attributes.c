@@ -59,6 +59,9 @@ static int perform(const struct share *share, int fd, const struct change *chang
 				0) ? -errno : 0;
 	case CHANGE_OWNER:
 		return fchownat(fd, fixed_empty, change->uid, change->gid, flags) ? -errno : 0;
+	case CHANGE_GIVE:	/* where files have no owners, as on vfat, nobody can be given one */
+		return fchownat(fd, fixed_empty, change->uid, change->gid, flags) &&
+		       errno != EPERM ? -errno : 0;
 	case CHANGE_TIMES:
 		return utimensat(fd, fixed_empty, change->times, flags) ? -errno : 0;
 	}

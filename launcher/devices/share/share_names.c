@@ -82,11 +82,22 @@ static int may_make(const struct request *r, const char *name)
 	return node_way(r->share, r->node, name) == WAY_HIDDEN ? -EACCES : 0;
 }
 
+/*
+ * All of it or nothing: what cannot be given to its user, or has no place among the
+ * nodes, is an error to the guest, and so it is not left behind.
+ */
+static int unmake(const struct node *folder, const char *name, int error)
+{
+	if (unlinkat(folder->fd, name, 0) && errno == EISDIR)
+		unlinkat(folder->fd, name, AT_REMOVEDIR);
+	return error;
+}
+
 /* What was just made under this name. */
 static int enter_new(struct request *r, const char *name, struct fuse_entry_out *entry)
 {
 	const struct change change = {
-		.what = CHANGE_OWNER, .uid = r->in.uid, .gid = r->in.gid,
+		.what = CHANGE_GIVE, .uid = r->in.uid, .gid = r->in.gid,
 	};
 	int error, fd = look_beneath(r->node, name);
 
@@ -95,7 +106,9 @@ static int enter_new(struct request *r, const char *name, struct fuse_entry_out 
 	error = r->share->give_away ? change_file(r->share, fd, &change) : 0;
 	if (error)
 		close(fd);
-	return error ? error : enter(r->share, r->node, name, fd, entry);
+	else
+		error = enter(r->share, r->node, name, fd, entry);
+	return error ? unmake(r->node, name, error) : 0;
 }
 
 static int answer_new(struct request *r, int failed, const char *name)
@@ -164,7 +177,7 @@ int do_link(struct request *r)
 	if (error)
 		return error;
 	error = enter_name(r->share, r->node, name, &entry);
-	return error ? error : request_reply(r, &entry, sizeof(entry));
+	return error ? unmake(r->node, name, error) : request_reply(r, &entry, sizeof(entry));
 }
 
 static int remove_name(struct request *r, int flags)
@@ -240,18 +253,20 @@ int do_rename2(struct request *r)
  * regular file be opened.
  */
 static int create(struct request *r, const char *name, const struct fuse_create_in *in,
-		  struct fuse_entry_out *entry)
+		  struct fuse_entry_out *entry, bool *made)
 {
 	int flags = open_flags(in->flags);
 	int error = may_make(r, name), fd;
 
+	*made = false;
 	if (error)
 		return error;
 	fd = openat(r->node->fd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    in->mode & SHARE_MODE_MOST);
 	if (fd < 0)
 		fd = -errno;
-	if (fd >= 0) {
+	*made = fd >= 0;
+	if (*made) {
 		error = enter_new(r, name, entry);
 		if (error)
 			close(fd);
@@ -277,18 +292,19 @@ int do_create(struct request *r)
 		struct fuse_entry_out entry;
 		struct fuse_open_out open;
 	} out = { .open.open_flags = share_open_hints(r->share) };
+	bool made;
 	int fd;
 
 	if (!name || (in->flags & O_ACCMODE) == O_ACCMODE)
 		return -EINVAL;
-	fd = create(r, name, in, &out.entry);
+	fd = create(r, name, in, &out.entry, &made);
 	if (fd < 0)
 		return fd;
 	fd = open_file_add(r->share, node_get(r->share, out.entry.nodeid), fd, false,
 			   in->flags & O_APPEND);
 	if (fd < 0) {
 		node_forget(r->share, out.entry.nodeid, 1);
-		return fd;
+		return made ? unmake(r->node, name, fd) : fd;
 	}
 	out.open.fh = fd;
 	return request_reply(r, &out, sizeof(out));
