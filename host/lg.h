@@ -334,6 +334,8 @@ enum lg_count {
 	LG_COUNT_SLEEPS,		/* sleeps in HALT */
 	LG_COUNT_WAITS,			/* for a change of the launcher's memory */
 	LG_COUNT_HOST_PAGES,		/* waits for a page of the host's own */
+	LG_COUNT_LOCK_WAITS,		/* times that another had lg->lock, ... */
+	LG_COUNT_LOCK_NS,		/* ... and the nanoseconds of these waits */
 	LG_COUNT_MAX
 };
 

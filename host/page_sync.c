@@ -259,7 +259,7 @@ void flush_one(struct lg_cpu *cpu, u64 address)
 		.path_rights = _PAGE_RW | _PAGE_USER,
 	};
 
-	spin_lock(&cpu->lg->lock);
+	lock_tables(cpu);
 	if (!cpu->root->linear)
 		flush_path(cpu, &w);
 	spin_unlock(&cpu->lg->lock);
@@ -270,7 +270,7 @@ enum lg_next flush_user(struct lg_cpu *cpu)
 {
 	if (sync_needs_rest(cpu, READ_ONCE(cpu->root->nr_tables)))
 		return LG_RETRY;
-	spin_lock(&cpu->lg->lock);
+	lock_tables(cpu);
 	sync_lower_half(cpu, cpu->root);
 	spin_unlock(&cpu->lg->lock);
 	return LG_RUN;
@@ -284,7 +284,7 @@ enum lg_next flush_everything(struct lg_cpu *cpu)
 
 	if (sync_needs_rest(cpu, READ_ONCE(lg->nr_tables)))
 		return LG_RETRY;
-	spin_lock(&lg->lock);
+	lock_tables(cpu);
 	for (n = 0; n < LG_ROOTS; n++)
 		if (lg->roots[n])
 			lg->roots[n]->stale = true;

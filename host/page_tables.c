@@ -425,7 +425,7 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 			give_key_fault(cpu, address, error);
 		return LG_RUN;
 	}
-	spin_lock(&lg->lock);
+	lock_tables(cpu);
 	if (lg->nr_spares < SPARES_NEEDED) {
 		cpu->need.tables = true;
 		next = LG_RETRY;
@@ -450,7 +450,7 @@ void fill_stack(struct lg_cpu *cpu)
 	u64 sp = regs_of(cpu)->sp;
 	bool there;
 
-	spin_lock(&cpu->lg->lock);
+	lock_tables(cpu);
 	there = (s64)sp < 0 || has_entry(cpu, sp);
 	spin_unlock(&cpu->lg->lock);
 	if (there)

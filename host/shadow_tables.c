@@ -18,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 #include <asm/pgtable.h>
 #include "lg.h"
 #include "page_tables.h"
@@ -42,6 +43,20 @@
  * rights of the path are known when a leaf is made, and go into the leaf: the
  * entries above it allow everything.
 :*/
+
+/* lg->lock for a vCPU's task.  One lock is enough for as long as few wait for it. */
+void lock_tables(struct lg_cpu *cpu)
+{
+	u64 began;
+
+	if (likely(spin_trylock(&cpu->lg->lock)))
+		return;
+	began = ktime_get_ns();
+	spin_lock(&cpu->lg->lock);
+	count(cpu, LG_COUNT_LOCK_WAITS);
+	cpu->counts[LG_COUNT_LOCK_NS] += ktime_get_ns() - began;
+}
+
 struct shadow_table *table_of(u64 entry)
 {
 	struct page *page = pfn_to_page((entry & FRAME & ~sme_me_mask)
@@ -370,7 +385,7 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
 
 	if (!directory_ok(cpu, cr3))
 		return LG_RUN;
-	spin_lock(&lg->lock);
+	lock_tables(cpu);
 	root = root_for(cpu, (cr3 & FRAME) >> PAGE_SHIFT);
 	sync = root && (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale);
 	if (sync && sync_needs_rest(cpu, root->nr_tables))
@@ -396,7 +411,7 @@ enum lg_next new_space(struct lg_cpu *cpu, u64 cr3)
 
 	if (!directory_ok(cpu, cr3))
 		return LG_RUN;
-	spin_lock(&lg->lock);
+	lock_tables(cpu);
 	root = root_for(cpu, (cr3 & FRAME) >> PAGE_SHIFT);
 	if (root) {
 		drop_lower_half(lg, root);
@@ -413,7 +428,7 @@ void drop_space(struct lg_cpu *cpu, u64 cr3)
 	struct lguest *lg = cpu->lg;
 	int n;
 
-	spin_lock(&lg->lock);
+	lock_tables(cpu);
 	n = find_root(lg, (cr3 & FRAME) >> PAGE_SHIFT);
 	if (n >= 0 && !in_use(lg, lg->roots[n]))
 		free_root(lg, n);

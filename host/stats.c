@@ -27,6 +27,8 @@ static const char *const count_names[LG_COUNT_MAX] = {
 	[LG_COUNT_SLEEPS] = "halt_sleeps",
 	[LG_COUNT_WAITS] = "memory_waits",
 	[LG_COUNT_HOST_PAGES] = "host_page_waits",
+	[LG_COUNT_LOCK_WAITS] = "lock_waits",
+	[LG_COUNT_LOCK_NS] = "lock_wait_ns",
 };
 
 static const char *const direct_names[LG_NR_DIRECT] = {

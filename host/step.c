@@ -93,7 +93,7 @@ static enum lg_next clear_bit_at(struct lg_cpu *cpu, u64 address, u8 bit)
 	enum lg_next next = LG_RUN;
 	u64 old, gpa, mask;
 
-	spin_lock(&cpu->lg->lock);
+	lock_tables(cpu);
 	if (canonical(address) && walk_guest(cpu, &w) == WALK_FOUND &&
 	    w.pfn < cpu->lg->pfn_limit) {
 		gpa = (w.pfn << PAGE_SHIFT) | (address & ~PAGE_MASK & ~7);
