@@ -76,7 +76,7 @@ int set_accessed_dirty(struct lg_cpu *cpu, struct walk *w, bool write);
 u32 violation(struct lg_cpu *cpu, struct walk *w, u32 error);
 
 /* shadow_tables.c */
-void lock_tables(struct lg_cpu *cpu);
+void lock_tables(struct lg_cpu *cpu) __acquires(&cpu->lg->lock);
 struct shadow_table *table_of(u64 entry);
 u64 entry_to(u64 *table, u64 bits);
 bool leads_to_table(const struct shadow_table *t, u64 entry);

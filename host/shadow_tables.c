@@ -45,7 +45,7 @@
 :*/
 
 /* lg->lock for a vCPU's task.  One lock is enough for as long as few wait for it. */
-void lock_tables(struct lg_cpu *cpu)
+void lock_tables(struct lg_cpu *cpu) __acquires(&cpu->lg->lock)
 {
 	u64 began;
 

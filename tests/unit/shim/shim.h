@@ -42,6 +42,7 @@ typedef unsigned int gfp_t;
 #define BITS_PER_LONG	64
 #define BIT_ULL(n)	(1ULL << (n))
 #define __user
+#define __acquires(lock)
 #define __rcu
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
 #define __aligned(n)	__attribute__((aligned(n)))
