@@ -269,7 +269,7 @@ sub code {
 # The first sentence of a file's opening, for the list of a part's files.
 sub file_item {
 	my ($file, $text) = @_;
-	my ($first) = bare(join "\n", @$text) =~ /\A\s*(.*?\.(?=\s|\z)|.*?(?=\n\n|\z))/s;
+	my ($first) = bare(join "\n", @$text) =~ /\A\s*(.*?[.?](?=\s|\z)|.*?(?=\n\n|\z))/s;
 	my $html = links($file, escape($first // ''));
 	$html =~ s{`([^`]+)`}{<code>$1</code>}g;
 	return "<li><a href=\"#$file\">$file</a> $html\n";

@@ -46,9 +46,13 @@ for my $file (@files) {
 	}
 	$there{$1} = 1 while $file =~ m{/}g && substr($file, 0, pos($file) - 1) =~ /(.*)/;
 }
-for my $file (grep { !/\.(?:svg|csv|patch)$|^LICENSE|changelog$/ } @files) {
+for my $file (grep { !m{/bench\.svg$|\.(?:csv|patch)$|^LICENSE|changelog$} } @files) {
 	open my $in, '<', $file or next;
 	my $text = do { local $/; <$in> } // '';
+	if ($file =~ /\.svg$/) {
+		push @said, [ $file, join "\n", $text =~ m{<text\b[^>]*>(.*?)</text>}sg ];
+		next;
+	}
 	if ($file =~ /\.md$/) {
 		push @said, [ $file, $text ];
 		next;
@@ -87,12 +91,14 @@ is "K15 what comments and documents name is there" "" "$(names)"
 
 none=no$(echo thing)_at_all	# in no file, not in this one either
 echo "/* see nothing_here.c, host/nowhere/ and $none() */" >"$work/wrong.c"
+echo '<text x="1">picture_of_nothing.c</text> <path id="not_said.c"/>' >"$work/wrong.svg"
 printf 'See docs/NOTHING.md and `lab/nothing`.\n' >"$work/wrong.md"
 is "K15 ... what is not is told" "no file docs/NOTHING.md
 no file nothing_here.c
 no file or folder docs/NOTHING.md
 no file or folder host/nowhere
 no file or folder lab/nothing
-no function $none()" "$(names "$work/wrong.c" "$work/wrong.md" |
+no file picture_of_nothing.c
+no function $none()" "$(names "$work/wrong."{c,md,svg} |
 	sed -n "s,^$work/wrong[.a-z]*: ,,p" | sort -u)"
 finish
