@@ -147,9 +147,8 @@ static int output_arrived(const char *command, int status)
 	errno = 0;
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
-	if (status == STATUS_DONE)
-		problem("%s: its output is lost: %s; give it a place with room, or one that is open",
-			command, errno ? strerror(errno) : "it could not be written");
+	problem("%s: its output is lost: %s; give it a place with room, or one that is open",
+		command, errno ? strerror(errno) : "it could not be written");
 	return status == STATUS_DONE ? STATUS_FAILED : status;
 }
 

@@ -90,6 +90,7 @@ lost() {	# NAME COMMAND...
 for command in $commands; do lost "$command --help" "$command" --help; done
 lost version version
 lost list list
+lost "what fails on this machine, too," check
 lost "the manual" help --man
 lguest list >&- 2>&-
 is "K1 nor with no stderr, either" 1 $?
