@@ -110,7 +110,7 @@ static bool read_used(int fd, uint8_t *to, uint64_t size, uint64_t offset)
  * them (the bss) is zero already, because RAM starts out so.
  :*/
 static const char *load_segment(const struct memory *memory, int fd,
-				const Elf64_Phdr *segment, struct kernel *kernel)
+				const Elf64_Phdr *segment, struct loaded *kernel)
 {
 	static char text[96];
 	uint8_t *to;
@@ -140,7 +140,7 @@ static bool holds(const Elf64_Phdr *segment, uint64_t address)
 }
 
 static const char *load_segments(const struct memory *memory, int fd,
-				 const Elf64_Ehdr *header, struct kernel *kernel)
+				 const Elf64_Ehdr *header, struct loaded *kernel)
 {
 	bool entry_found = false;
 	unsigned int i;
@@ -166,7 +166,7 @@ static const char *load_segments(const struct memory *memory, int fd,
 }
 
 bool load_kernel(const struct memory *memory, const char *path,
-		 struct kernel *kernel)
+		 struct loaded *kernel)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	Elf64_Ehdr header;
@@ -197,7 +197,7 @@ bool load_kernel(const struct memory *memory, const char *path,
  * kernel looks for it and where it is least in the way.  In a small guest nothing
  * is left above the kernel; then it goes below, between the layer and 1 MiB.
  :*/
-static bool place_initrd(const struct memory *memory, const struct kernel *kernel,
+static bool place_initrd(const struct memory *memory, const struct loaded *kernel,
 			 uint64_t size, struct initrd *initrd)
 {
 	uint64_t top = memory->size < 1ULL << 32 ? memory->size : 1ULL << 32;
@@ -218,14 +218,14 @@ static bool place_initrd(const struct memory *memory, const struct kernel *kerne
 	return true;
 }
 
-bool load_initrd_bytes(const struct memory *memory, const struct kernel *kernel,
+bool load_initrd_bytes(const struct memory *memory, const struct loaded *kernel,
 		       const void *bytes, uint64_t size, struct initrd *initrd)
 {
 	return place_initrd(memory, kernel, size, initrd) &&
 	       memory_write(memory, initrd->at, bytes, size);
 }
 
-bool load_initrd_file(const struct memory *memory, const struct kernel *kernel,
+bool load_initrd_file(const struct memory *memory, const struct loaded *kernel,
 		      const char *path, struct initrd *initrd)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -11,7 +11,7 @@
 #define COMMAND_LINE_MOST	2047
 #define HIGH_RAM_START		0x100000
 
-struct kernel {
+struct loaded {
 	gpa_t entry;		/* first instruction, physical */
 	gpa_t start;		/* of its lowest segment */
 	gpa_t end;		/* end of its highest segment */
@@ -26,10 +26,10 @@ struct initrd {
 bool is_elf(const char *path);
 /* Each gives false after a message. */
 bool load_kernel(const struct memory *memory, const char *path,
-		 struct kernel *kernel);
-bool load_initrd_file(const struct memory *memory, const struct kernel *kernel,
+		 struct loaded *kernel);
+bool load_initrd_file(const struct memory *memory, const struct loaded *kernel,
 		      const char *path, struct initrd *initrd);
-bool load_initrd_bytes(const struct memory *memory, const struct kernel *kernel,
+bool load_initrd_bytes(const struct memory *memory, const struct loaded *kernel,
 		       const void *bytes, uint64_t size, struct initrd *initrd);
 /* devices: parameters that describe them; params: the user's. */
 bool load_boot_params(const struct memory *memory, const char *devices,

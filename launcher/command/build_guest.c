@@ -123,7 +123,7 @@ static void describe_session(const struct run_settings *set, const char *release
 }
 
 static bool load_initrd(const struct run_settings *set, const char *release,
-			const struct memory *memory, const struct kernel *kernel,
+			const struct memory *memory, const struct loaded *kernel,
 			struct initrd *initrd)
 {
 	struct archive archive;
@@ -252,7 +252,7 @@ bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *ent
 {
 	struct initrd initrd = { .size = 0 };
 	struct lguest_link_note link_note;
-	struct kernel kernel;
+	struct loaded kernel;
 	const char *release;
 	char *linked;
 	bool ok;

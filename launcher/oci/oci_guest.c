@@ -142,7 +142,7 @@ static bool have_passt(void)
 	return !system("command -v passt >/dev/null 2>&1");
 }
 
-static bool run_guest(const struct oci_container *c, const struct oci_config *config)
+static bool run_detached(const struct oci_container *c, const struct oci_config *config)
 {
 	uint64_t memory = config->memory ? config->memory : MEMORY_USUAL;
 	char *words[WORDS_MOST] = { "lguest", "run", "--detach", "--name", (char *)c->guest };
@@ -239,7 +239,7 @@ static bool prepare(const struct oci_container *c, const struct oci_config *conf
 
 bool oci_start_guest(const struct oci_container *c, const struct oci_config *config)
 {
-	if (!run_guest(c, config))
+	if (!run_detached(c, config))
 		return false;
 	if (prepare(c, config))
 		return true;

@@ -43,7 +43,7 @@ static void load(const struct blob *file)
 	static char name[40];
 	static int fd;
 	struct lguest_link_note said;
-	struct kernel kernel;
+	struct loaded kernel;
 
 	if (!memory.base) {
 		be_silent();

@@ -82,7 +82,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct kernel kernel;
+static struct loaded kernel;
 
 static bool load(size_t size)
 {
