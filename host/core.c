@@ -86,7 +86,7 @@ static bool run_guest_once(struct lg_cpu *cpu)
 	cpu->trap_pending = true;
 	cpu->hcall_done = false;
 	if (state->trapnum < LG_TRAP_SWITCHER)
-		cpu->traps[min_t(u64, state->trapnum, 258)]++;
+		cpu->traps[min_t(u64, state->trapnum, LG_TRAP_NONE)]++;
 	handle_host_interrupt(cpu);
 	take_clockevent(cpu);
 	return wait;

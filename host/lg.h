@@ -216,6 +216,7 @@ enum lg_view { LG_KERNEL, LG_USER };
 
 #define LG_ROOTS	64
 #define LG_VISIT_TIMES	32
+#define LG_NR_CALLS	32		/* hypercalls that are counted: numbers below */
 
 /* Slot 256 as this guest has it: tables, and per vCPU an IDT and a state page. */
 struct lg_slot {
@@ -309,11 +310,11 @@ struct lg_cpu {
 	unsigned int restarts, sleeps;	/* o those of clock.c, when it was started */
 	int in_guest;			/* w CPU it runs on, or -1 */
 
-	u64 traps[259];			/* o counters by reason */
-	u64 hcalls[32];			/* o counters by call */
+	u64 traps[LG_NR_TRAPS];		/* o counters by reason */
+	u64 hcalls[LG_NR_CALLS];	/* o counters by call */
 	u64 visit_began;		/* o in TSC ticks; 0: do not count it */
 	u64 visit_times[LG_VISIT_TIMES]; /* o by logarithm of the ns */
-	u64 counts[16];			/* o enum lg_count */
+	u64 counts[16];			/* o enum lg_count, which must fit */
 };
 
 /*
@@ -338,6 +339,7 @@ enum lg_count {
 	LG_COUNT_LOCK_NS,		/* ... and the nanoseconds of these waits */
 	LG_COUNT_MAX
 };
+_Static_assert(LG_COUNT_MAX <= sizeof(((struct lg_cpu *)0)->counts) / sizeof(u64), "room to count");
 
 #define LG_MAX_EVENTFDS	64
 /* What signals an eventfd: a NOTIFY, or a store to a device.  No padding. */

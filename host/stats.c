@@ -38,7 +38,7 @@ static const char *const direct_names[LG_NR_DIRECT] = {
 	[LG_DIRECT_FAULT] = "faults",
 };
 
-static const char *const call_names[32] = {
+static const char *const call_names[LG_NR_CALLS] = {
 	[LHCALL_FLUSH_ASYNC] = "FLUSH_ASYNC",
 	[LHCALL_INIT] = "INIT",
 	[LHCALL_SHUTDOWN] = "SHUTDOWN",

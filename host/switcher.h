@@ -32,6 +32,7 @@
 #define LG_TRAP_SYSCALL		256	/* `syscall` from 64-bit code */
 #define LG_TRAP_COMPAT		257	/* `syscall` from 32-bit code (AMD) */
 #define LG_TRAP_NONE		258	/* never entered: an NMI came on the way */
+#define LG_NR_TRAPS		259	/* those so far can end a stay, and are counted */
 #define LG_TRAP_FILL		259	/* never raised: a hint after IRET */
 #define LG_TRAP_SWITCHER	512	/* + vector: fault inside the Switcher */
 
