@@ -264,6 +264,8 @@ bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *ent
 	if (!linked)
 		return false;
 	tell_command_line(set, linked);
+	if ((long)set->cpus > sysconf(_SC_NPROCESSORS_ONLN))
+		note("the guest has more vCPUs than this host CPUs: they take turns");
 	release = release_of(linked, &link_note);
 	ok = make_memory(guest, set) &&
 	     add_devices(guest, set) &&
@@ -279,6 +281,7 @@ bool build_guest(struct guest *guest, const struct run_settings *set, gpa_t *ent
 	     (unsigned long long)initrd.at.v,
 	     (unsigned long long)guest->memory.size >> 20);
 	console_init(&guest->console, &guest->memory);
+	vcpus_init(&guest->vcpus, set->cpus);
 	*entry = kernel.entry;
 	return true;
 }

@@ -15,6 +15,7 @@ struct run_settings {
 	const char *kernel;
 	const char *initrd;
 	uint64_t memory;
+	uint64_t cpus;
 	struct text_list devices[DEVICE_OPTIONS];
 	struct text_list hide, show;	/* of the root */
 	struct text_list env;

@@ -33,6 +33,8 @@ static const struct option run_options[] = {
 	  "its initrd (default: a small system made of busybox)" },
 	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",
 	  "memory of the guest, with K, M or G (default 256M)" },
+	{ 'c', "cpus", OPTION_NUMBER, AT(cpus), "N",
+	  "vCPUs of the guest, 1 to 16 (default 1; more than 1 is under construction)" },
 #define K(kind, letter, name, most, value, help) \
 	{ letter, name, OPTION_LIST, AT(devices[DEVICE_##kind]), value, help },
 	DEVICE_KINDS(K)
@@ -150,6 +152,10 @@ static bool fit_together(const struct run_settings *set)
 		problem("run: a guest that is detached needs a name; add --name NAME");
 		return false;
 	}
+	if (set->cpus > LGUEST_VCPUS) {
+		problem("run: --cpus: a guest has 1 to %u vCPUs; try -c 2", LGUEST_VCPUS);
+		return false;
+	}
 	if (set->memory < MEMORY_LEAST || set->memory > MEMORY_MOST) {
 		problem("run: --memory: a guest takes 16M to 1024G, a stock kernel 62M or more; try -m 256M");
 		return false;
@@ -166,6 +172,7 @@ int run_read_settings(int argc, char **argv, struct run_settings *set)
 	int first;
 
 	set->memory = DEFAULT_MEMORY;
+	set->cpus = 1;
 	first = parse_options(&run_command, argc, argv, set, &dashes);
 	if (first == OPTIONS_HELP)
 		return STATUS_DONE;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The debugger's connection.  While the guest stands, the vCPU's thread answers
- * packets, for only it may ask the Host for registers; while it runs, the
+ * The debugger's connection.  While the guest stands, vCPU 0's thread answers
+ * packets, and has the others' ask the Host for their registers; while it runs, the
  * line's thread (machine/line.c) looks after the socket, and calls.  It also hears of a
- * debugger that has come (gdb_listen.c).
+ * debugger that has come (gdb_listen.c).  A vCPU that comes to a breakpoint calls, too.
  * Next: gdb_packet.c, then gdb_commands.c, gdb_memory.c.
  * Read next: gdb_packet.c.
  */
@@ -27,24 +27,32 @@
 #define STOP_TRAP	SIGTRAP
 
 static struct gdb {
-	struct guest *guest;
+	_Atomic(struct guest *) guest;
 	struct gdb_memory memory;
+	struct gdb_threads threads;
 	void (*gone)(void);
 	int connection;		/* or -1 */
 	bool expected;		/* with --gdb */
 	bool first_stop;	/* the guest stands before its first instruction */
 	bool awaited;		/* the debugger waits for a stop */
-	bool stepping, hit;	/* the next record is a stop; the last was a breakpoint */
 	bool no_ack;
 	struct gdb_stream in;
 	char last[GDB_FRAME_MOST];	/* the last reply */
 	size_t last_size;
-	/* Between the two threads. */
+	/* Between vCPU 0's thread and the line's. */
 	atomic_int source;	/* to be polled by the line's, or -1 */
 	atomic_int coming;	/* a connection that has come, or -1 */
 	unsigned int agreed;	/* on it: GDB_* */
 	atomic_bool called;
-} gdb = { .connection = -1, .source = -1, .coming = -1 };
+	/* Between the vCPUs' threads. */
+	bool hit[LGUEST_VCPUS];	/* its last record was a breakpoint; its own */
+	atomic_int stopped;	/* the vCPU that stopped, or -1 */
+	atomic_int stepping;	/* the one whose next record is a stop, or -1 */
+	pthread_mutex_t hits;	/* one looks for its breakpoint at a time */
+} gdb = {
+	.connection = -1, .source = -1, .coming = -1, .stopped = -1, .stepping = -1,
+	.hits = PTHREAD_MUTEX_INITIALIZER,
+};
 
 void gdb_expect(bool first_stop, void (*gone)(void))
 {
@@ -65,12 +73,12 @@ void gdb_call(void)
 {
 	atomic_store(&gdb.called, true);
 	if (gdb.guest)
-		kick_vcpu(gdb.guest);
+		kick_vcpus(gdb.guest);
 }
 
 bool gdb_calling(void)
 {
-	return gdb.coming >= 0 || (gdb.called && gdb.source >= 0);
+	return gdb.coming >= 0 || gdb.stopped >= 0 || (gdb.called && gdb.source >= 0);
 }
 
 /* There is one at a time. */
@@ -85,27 +93,46 @@ void gdb_bring(int connection, unsigned int agreed)
 	gdb_call();
 }
 
-/* ---- The vCPU's ---- */
+/* ---- vCPU 0's ---- */
+
+static int begin_step(struct guest *guest, void *with)
+{
+	(void)with;
+	return host_step(guest->fd, true);
+}
+
+static int end_step(struct guest *guest, void *with)
+{
+	(void)with;
+	return host_step(guest->fd, false);
+}
+
+/* A step is not done, and shall not be. */
+static void forget_step(struct gdb *g)
+{
+	int vcpu = atomic_exchange(&g->stepping, -1);
+
+	if (vcpu >= 0)
+		vcpu_do(g->guest, vcpu, end_step, NULL);
+}
 
 /* The debugger is gone, or no good: the guest is free of it. */
 static void lose(struct gdb *g)
 {
 	gdb_remove_all(&g->memory);
-	if (g->stepping)
-		host_step(g->guest->fd, false);
+	forget_step(g);
 	close(g->connection);
 	g->connection = -1;
 	g->in.size = g->last_size = 0;
-	g->no_ack = g->awaited = g->stepping = false;
+	g->no_ack = g->awaited = false;
 	g->gone();
 }
 
-/* While the guest stands it counts as paused, if it shall be; kicks wake us. */
-static bool wait_for(struct gdb *g, int fd, short events)
+/* Kicks wake us. */
+static bool wait_for(int fd, short events)
 {
 	struct pollfd poll_fd = { fd, events, 0 };
 
-	atomic_store(&g->guest->parked, g->guest->paused);
 	return poll(&poll_fd, 1, LOOK_AGAIN) > 0;
 }
 
@@ -118,7 +145,7 @@ static void send_all(struct gdb *g, const char *bytes, size_t size)
 			bytes += done;
 			size -= done;
 		} else if (errno == EAGAIN) {
-			wait_for(g, g->connection, POLLOUT);
+			wait_for(g->connection, POLLOUT);
 		} else if (errno != EINTR) {
 			lose(g);
 		}
@@ -144,14 +171,16 @@ static bool receive(struct gdb *g)
 	return got > 0;
 }
 
-static void tell_stop(struct gdb *g, int why)
+/* From now on it is the one that the debugger looks at. */
+static void tell_stop(struct gdb *g, unsigned int vcpu, int why)
 {
 	char text[32];
 
+	g->threads.stopped = g->memory.vcpu = vcpu;
 	if (!g->awaited)
 		return;
 	g->awaited = false;
-	send_reply(g, text, snprintf(text, sizeof(text), "T%02xthread:1;", why));
+	send_reply(g, text, snprintf(text, sizeof(text), "T%02xthread:%x;", why, vcpu + 1));
 }
 
 static void greet(struct gdb *g)
@@ -162,7 +191,21 @@ static void greet(struct gdb *g)
 	g->no_ack = g->agreed & GDB_NO_ACKS;
 	g->awaited = g->agreed & GDB_AWAITS;
 	if (g->awaited)
-		tell_stop(g, STOP_TRAP);
+		tell_stop(g, 0, STOP_TRAP);
+}
+
+/* Those that shall stand when the debugger lets the guest go. */
+static void let_go(struct gdb *g, enum gdb_action action)
+{
+	unsigned int move = g->threads.move;
+
+	if (action == GDB_STEP) {
+		move = 1U << g->threads.step;
+		if (!vcpu_do(g->guest, g->threads.step, begin_step, NULL))
+			atomic_store(&g->stepping, g->threads.step);
+	}
+	atomic_store(&g->guest->vcpus.still, ~move);
+	g->awaited = true;
 }
 
 /* True if the guest shall go on. */
@@ -176,12 +219,11 @@ static bool obey(struct gdb *g, const char *packet, size_t size)
 	/* Whoever kills does not wait for an answer, and may be gone already. */
 	if (g->connection < 0 && !(size == 1 && *packet == 'k'))
 		return true;
-	action = gdb_command(&g->memory, packet, size, &reply);
+	action = gdb_command(&g->memory, &g->threads, packet, size, &reply);
 	switch (action) {
 	case GDB_GO:
 	case GDB_STEP:
-		g->stepping = action == GDB_STEP && !host_step(g->guest->fd, true);
-		g->awaited = true;
+		let_go(g, action);
 		return true;
 	case GDB_KILL:
 		request_end(g->guest, END_DEBUGGER);
@@ -219,7 +261,7 @@ static bool take(struct gdb *g)
 	case GDB_INTERRUPT:	/* it stands already */
 		break;
 	case GDB_NOTHING:
-		if (wait_for(g, g->connection, POLLIN))
+		if (wait_for(g->connection, POLLIN))
 			receive(g);
 		break;
 	}
@@ -227,34 +269,48 @@ static bool take(struct gdb *g)
 }
 
 /*L:462
- * The guest stands: before its first instruction until a debugger comes, later
- * for as long as it is there.
+ * All vCPUs stand: before the guest's first instruction until a debugger comes, later
+ * for as long as it is there.  We, who talk to it, do so, too: for a pause that counts.
  :*/
-static void stand(struct gdb *g)
+static void talk(struct gdb *g)
 {
 	bool go = false;
 
 	atomic_store(&g->source, -1);
+	vcpu_stands(g->guest, true);
 	while (!go && !g->guest->end) {
 		if (g->connection >= 0)
 			go = take(g);
-		else if (g->coming >= 0 || !wait_for(g, -1, 0))
+		else if (g->coming >= 0 || !wait_for(-1, 0))
 			greet(g);
 	}
 	g->first_stop = false;
-	atomic_store(&g->guest->parked, false);
+	vcpu_stands(g->guest, false);
+}
+
+/* False: it is about to end. */
+static bool stop_others(struct gdb *g)
+{
+	atomic_store(&g->guest->vcpus.still, ~0U);
+	return vcpus_await(g->guest, ~1U);
+}
+
+/* Who is not held by the debugger's word goes on. */
+static void release(struct gdb *g)
+{
+	if (g->connection < 0)
+		atomic_store(&g->guest->vcpus.still, 0);
+	kick_vcpus(g->guest);
 	atomic_store(&g->source, g->connection);
 	tell_line(g->guest);
 }
 
-static void stop(struct gdb *g, int why)
+static void stop(struct gdb *g, unsigned int vcpu, int why)
 {
-	if (g->stepping)
-		host_step(g->guest->fd, false);
-	g->stepping = g->hit = false;
-	tell_stop(g, why);
+	forget_step(g);
+	tell_stop(g, vcpu, why);
 	if (g->connection >= 0)
-		stand(g);
+		talk(g);
 }
 
 void gdb_start(struct guest *guest)
@@ -263,46 +319,70 @@ void gdb_start(struct guest *guest)
 
 	if (!g->expected)
 		return;
-	g->memory.fd = guest->fd;
-	g->memory.memory = &guest->memory;
+	g->memory.guest = guest;
 	g->guest = guest;
-	if (g->first_stop)
-		stand(g);
+	if (g->first_stop && stop_others(g)) {
+		talk(g);
+		release(g);
+	}
 }
 
-/* A guest that runs is asked to stop by 0x03, or by a debugger that comes. */
-static void hear(struct gdb *g)
+/*
+ * A guest that runs is asked to stop by 0x03, or by a debugger that comes.  False: by
+ * neither.
+ */
+static bool hear(struct gdb *g)
 {
 	size_t i;
 
 	if (!receive(g))
-		return;
+		return false;
 	for (i = 0; i < g->in.size; i++) {
 		if (g->in.bytes[i] == '+')
 			continue;
 		if (g->in.bytes[i] != 0x03)
 			g->awaited = false;	/* it talks, so it does not wait */
-		return stop(g, STOP_ASKED);
+		stop(g, 0, STOP_ASKED);
+		return true;
 	}
 	g->in.size = 0;
+	return false;
+}
+
+/* Whoever called is seen to; a stop before what the debugger says.  False: it was nothing. */
+static bool answer_call(struct gdb *g)
+{
+	int stopped = atomic_exchange(&g->stopped, -1);
+
+	if (stopped < 0 && g->connection >= 0)
+		return hear(g);
+	if (stopped >= 0) {
+		stop(g, stopped, STOP_TRAP);
+	} else {
+		greet(g);
+		if (g->connection >= 0)
+			talk(g);
+	}
+	return true;
 }
 
 void gdb_attend(void)
 {
 	struct gdb *g = &gdb;
+	unsigned int before;
 
-	if (!atomic_exchange(&g->called, false))
+	if (host_vcpu() || !atomic_exchange(&g->called, false))
 		return;
-	if (g->connection >= 0) {
-		hear(g);
-	} else {
-		greet(g);
-		if (g->connection >= 0)
-			stand(g);
+	before = atomic_load(&g->guest->vcpus.still);
+	if (stop_others(g)) {
+		atomic_store(&g->called, false);
+		if (!answer_call(g))
+			atomic_store(&g->guest->vcpus.still, before);
 	}
-	atomic_store(&g->source, g->connection);
-	tell_line(g->guest);
+	release(g);
 }
+
+/* ---- Any vCPU's ---- */
 
 bool gdb_trapped(void)
 {
@@ -313,18 +393,31 @@ bool gdb_trapped(void)
 	if (!g->guest ||
 	    host_get_register(g->guest->fd, offsetof(struct user_regs_struct, rip), &rip))
 		return false;
+	pthread_mutex_lock(&g->hits);
 	hit = gdb_hit(&g->memory, rip);
-	g->hit = hit == GDB_HIT;
+	pthread_mutex_unlock(&g->hits);
+	g->hit[host_vcpu()] = hit == GDB_HIT;
 	return hit != GDB_NO_HIT;
 }
 
+/*
+ * All stand from here on.  If another one has stopped just before, that is told; at our
+ * breakpoint we are again when we go on.
+ */
 void gdb_handled(void)
 {
 	struct gdb *g = &gdb;
+	int vcpu = host_vcpu(), none = -1;
 
-	if (g->hit || g->stepping)
-		stop(g, STOP_TRAP);
+	if (!g->hit[vcpu] && g->stepping != vcpu)
+		return;
+	g->hit[vcpu] = false;
+	atomic_store(&g->guest->vcpus.still, ~0U);
+	atomic_compare_exchange_strong(&g->stopped, &none, vcpu);
+	gdb_call();
 }
+
+/* ---- vCPU 0's ---- */
 
 /* "The program exited with status 0", or by a signal.  Nobody waits if it is lost. */
 void gdb_ended(int signal)

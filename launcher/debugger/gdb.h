@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A debugger for the guest's kernel, connected by a socket: `lguest run --gdb`.
- * Unless it is said otherwise, functions are for the vCPU's thread; without
+ * Unless it is said otherwise, functions are for vCPU 0's thread; without
  * gdb_expect() they do nothing.
  */
 #ifndef LGUEST_GDB_H
@@ -24,16 +24,16 @@ void gdb_start(struct guest *guest);
 int gdb_source(void);
 /* ... something has come of it; ... */
 void gdb_call(void);
-/* ... has the vCPU's thread not heard that yet? */
+/* ... has vCPU 0's thread not heard that yet?  Any thread may ask. */
 bool gdb_calling(void);
 /* A debugger has come, of whom so much is known. */
 void gdb_bring(int connection, unsigned int agreed);
 
-/* Before the guest runs: attend to the debugger, if it has called. */
+/* Before the guest runs: attend to the debugger, if it has called; for others nothing. */
 void gdb_attend(void);
-/* The guest trapped.  True if that was at a breakpoint, and needs no more. */
+/* Any vCPU's thread, when it has trapped.  True if that was at a breakpoint, and needs no more. */
 bool gdb_trapped(void);
-/* A record has been dealt with: stop at a breakpoint, or if a step was wanted. */
+/* Any vCPU's, when a record has been dealt with: stop at a breakpoint, or if a step was wanted. */
 void gdb_handled(void);
 /* The guest has ended, in good order or by a signal, as gdb sees it. */
 void gdb_ended(int signal);

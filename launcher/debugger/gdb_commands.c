@@ -80,7 +80,7 @@ static size_t show_register(const struct gdb_memory *m, const struct reg *reg, c
 {
 	uint64_t value;
 
-	if (reg->offset == NONE || host_get_register(m->fd, reg->offset, &value)) {
+	if (reg->offset == NONE || gdb_get_register(m, reg->offset, &value)) {
 		memset(to, 'x', 2 * reg->size);
 		to[2 * reg->size] = '\0';
 	} else {
@@ -98,11 +98,11 @@ static bool change_register(const struct gdb_memory *m, const struct reg *reg,
 	if (reg->offset == NONE)
 		return digits[0] == 'x';
 	if (!gdb_bytes(digits, &value, reg->size) ||
-	    host_get_register(m->fd, reg->offset, &old))
+	    gdb_get_register(m, reg->offset, &old))
 		return false;
 	if (reg->size == 4)
 		old = (uint32_t)old;
-	return old == value || !host_set_register(m->fd, reg->offset, value);
+	return old == value || !gdb_set_register(m, reg->offset, value);
 }
 
 static void read_registers(const struct gdb_memory *m, struct gdb_reply *reply)
@@ -211,10 +211,52 @@ static void describe(const char *at, struct gdb_reply *reply)
 	reply->size = length + 1;
 }
 
-/* There is one vCPU: thread 1. */
-static void query(const char *packet, struct gdb_reply *reply)
+/* Of a thread, from 1 on; 0 is any. */
+#define ALL	(-1)
+
+static bool read_thread(const struct gdb_memory *m, const char **at, int *thread)
+{
+	uint64_t n;
+
+	if (says(*at, "-1")) {
+		*at += 2;
+		*thread = ALL;
+		return true;
+	}
+	if (!gdb_number(at, &n) || n > m->guest->vcpus.count)
+		return false;
+	*thread = n;
+	return true;
+}
+
+/* qfThreadInfo */
+static void list_threads(const struct gdb_memory *m, struct gdb_reply *reply)
+{
+	unsigned int n;
+
+	for (n = 1; n <= m->guest->vcpus.count; n++)
+		reply->size += sprintf(reply->text + reply->size, "%c%x", n == 1 ? 'm' : ',', n);
+}
+
+/* qThreadExtraInfo,THREAD */
+static void describe_thread(const struct gdb_memory *m, const char *at, struct gdb_reply *reply)
+{
+	char text[32];
+	int thread;
+
+	if (!read_thread(m, &at, &thread) || thread <= 0)
+		return say_done(reply, false);
+	snprintf(text, sizeof(text), "vCPU %d%s", thread - 1,
+		 m->guest->vcpus.halted >> (thread - 1) & 1 ? ", stopped" : "");
+	gdb_digits(text, strlen(text), reply->text);
+	reply->size = 2 * strlen(text);
+}
+
+static void query(const struct gdb_memory *m, const struct gdb_threads *threads,
+		  const char *packet, struct gdb_reply *reply)
 {
 	static const char features[] = "qXfer:features:read:target.xml:";
+	static const char extra[] = "qThreadExtraInfo,";
 
 	if (says(packet, "qSupported"))
 		reply->size = snprintf(reply->text, sizeof(reply->text),
@@ -223,57 +265,125 @@ static void query(const char *packet, struct gdb_reply *reply)
 	else if (says(packet, features))
 		describe(packet + sizeof(features) - 1, reply);
 	else if (!strcmp(packet, "qC"))
-		say(reply, "QC1");
+		reply->size = sprintf(reply->text, "QC%x", threads->stopped + 1);
 	else if (!strcmp(packet, "qfThreadInfo"))
-		say(reply, "m1");
+		list_threads(m, reply);
 	else if (!strcmp(packet, "qsThreadInfo"))
 		say(reply, "l");
-	else if (says(packet, "qThreadExtraInfo,"))
-		say(reply, "764350552030");	/* "vCPU 0" */
+	else if (says(packet, extra))
+		describe_thread(m, packet + sizeof(extra) - 1, reply);
 	else if (!strcmp(packet, "qAttached"))
 		say(reply, "1");
 }
 
-/* "ACTION[:THREAD];...": the first one is ours, whatever thread it is for. */
-static enum gdb_action proceed(const char *actions, struct gdb_reply *reply)
+/* "HgTHREAD": which one is looked at.  "HcTHREAD" is of no use to those who have vCont. */
+static bool look_at(struct gdb_memory *m, const struct gdb_threads *threads, const char *packet)
 {
-	switch (*actions) {
-	case 'c':
+	const char *at = packet + 2;
+	int thread;
+
+	if (!packet[1] || !read_thread(m, &at, &thread) || *at)
+		return false;
+	if (packet[1] == 'g')
+		m->vcpu = thread > 0 ? (unsigned int)thread - 1 : threads->stopped;
+	return true;
+}
+
+static bool is_there(const struct gdb_memory *m, const char *packet)
+{
+	const char *at = packet + 1;
+	int thread;
+
+	return read_thread(m, &at, &thread) && thread > 0 && !*at;
+}
+
+/* "C" and "S" have a signal, which is of no use to us. */
+static bool read_action(const char **at, char *action)
+{
+	uint64_t signal;
+
+	*action = *(*at)++;
+	switch (*action) {
 	case 'C':
-		return GDB_GO;
-	case 's':
 	case 'S':
-		return GDB_STEP;
+		return gdb_number(at, &signal);
+	case 'c':
+	case 's':
+		return true;
 	}
-	say_done(reply, false);
-	return GDB_STAY;
+	return false;
+}
+
+/* ":THREAD", or all; then the packet ends, or there is another action. */
+static bool read_threads(const struct gdb_memory *m, const char **at, unsigned int *which)
+{
+	int thread = ALL;
+
+	if (**at == ':') {
+		++*at;
+		if (!read_thread(m, at, &thread))
+			return false;
+	}
+	*which = thread > 0 ? 1U << (thread - 1) : ~0U;
+	return !**at || **at == ';';
+}
+
+/*L:458
+ * "ACTION[:THREAD];...": for each thread the first one that names it, or none.  One that
+ * is to step does so alone: the others stand meanwhile, whatever is said of them, so that
+ * it is the instruction which is looked at and nothing else.
+ :*/
+static enum gdb_action proceed(const struct gdb_memory *m, struct gdb_threads *threads,
+			       const char *at, struct gdb_reply *reply)
+{
+	unsigned int left = (1U << m->guest->vcpus.count) - 1, which, step = 0;
+	char action;
+
+	threads->move = 0;
+	do {
+		if (!read_action(&at, &action) || !read_threads(m, &at, &which)) {
+			say_done(reply, false);
+			return GDB_STAY;
+		}
+		which &= left;
+		left &= ~which;
+		if (action == 'c' || action == 'C')
+			threads->move |= which;
+		else if (!step)
+			step = which;
+	} while (*at++ == ';');
+	if (!step)
+		return GDB_GO;
+	threads->step = step & 1U << m->vcpu ? m->vcpu : (unsigned int)__builtin_ctz(step);
+	return GDB_STEP;
 }
 
 /* "c" and "s", perhaps with the address to go on at. */
-static enum gdb_action proceed_at(const struct gdb_memory *m, const char *packet,
-				  struct gdb_reply *reply)
+static enum gdb_action proceed_at(const struct gdb_memory *m, struct gdb_threads *threads,
+				  const char *packet, struct gdb_reply *reply)
 {
+	const char word[2] = { *packet };
 	const char *at = packet + 1;
 	uint64_t address;
 
 	if (*at && (!gdb_number(&at, &address) ||
-		    host_set_register(m->fd, REG(rip), address))) {
+		    gdb_set_register(m, REG(rip), address))) {
 		say_done(reply, false);
 		return GDB_STAY;
 	}
-	return proceed(packet, reply);
+	return proceed(m, threads, word, reply);
 }
 
 /*L:457
  * One letter says what a packet is, for most.
  :*/
-enum gdb_action gdb_command(struct gdb_memory *m, const char *packet, size_t size,
-			    struct gdb_reply *reply)
+enum gdb_action gdb_command(struct gdb_memory *m, struct gdb_threads *threads,
+			    const char *packet, size_t size, struct gdb_reply *reply)
 {
 	reply->size = 0;
 	switch (*packet) {
 	case '?':
-		say(reply, "T05thread:1;");
+		reply->size = sprintf(reply->text, "T05thread:%x;", threads->stopped + 1);
 		break;
 	case 'g':
 		read_registers(m, reply);
@@ -299,11 +409,13 @@ enum gdb_action gdb_command(struct gdb_memory *m, const char *packet, size_t siz
 		breakpoint(m, packet, reply);
 		break;
 	case 'H':
+		say_done(reply, look_at(m, threads, packet));
+		break;
 	case 'T':
-		say(reply, "OK");
+		say_done(reply, is_there(m, packet));
 		break;
 	case 'q':
-		query(packet, reply);
+		query(m, threads, packet, reply);
 		break;
 	case 'Q':
 		if (strcmp(packet, "QStartNoAckMode"))
@@ -314,14 +426,14 @@ enum gdb_action gdb_command(struct gdb_memory *m, const char *packet, size_t siz
 		if (!strcmp(packet, "vCont?"))
 			say(reply, "vCont;c;C;s;S");
 		else if (says(packet, "vCont;"))
-			return proceed(packet + strlen("vCont;"), reply);
+			return proceed(m, threads, packet + strlen("vCont;"), reply);
 		break;
 	case 'c':
 	case 's':
-		return proceed_at(m, packet, reply);
+		return proceed_at(m, threads, packet, reply);
 	case 'C':
 	case 'S':
-		return proceed(packet, reply);
+		return proceed(m, threads, packet, reply);
 	case 'D':
 		say(reply, "OK");
 		return GDB_DETACH;

@@ -17,6 +17,42 @@
 /* Privileged, so that the guest traps to us, and of one byte. */
 #define HLT		0xf4
 
+/* Only a vCPU's own thread may ask for its registers, and set them. */
+struct access {
+	size_t offset;
+	uint64_t value;
+};
+
+static int get(struct guest *guest, void *with)
+{
+	struct access *a = with;
+
+	return host_get_register(guest->fd, a->offset, &a->value);
+}
+
+static int set(struct guest *guest, void *with)
+{
+	const struct access *a = with;
+
+	return host_set_register(guest->fd, a->offset, a->value);
+}
+
+int gdb_get_register(const struct gdb_memory *m, size_t offset, uint64_t *value)
+{
+	struct access a = { .offset = offset };
+	int error = vcpu_do(m->guest, m->vcpu, get, &a);
+
+	*value = a.value;
+	return error;
+}
+
+int gdb_set_register(const struct gdb_memory *m, size_t offset, uint64_t value)
+{
+	struct access a = { offset, value };
+
+	return vcpu_do(m->guest, m->vcpu, set, &a);
+}
+
 /*L:450
  * Before the guest has tables, virtual is physical, and its symbols are of no
  * use.  We know better: Linux maps itself at KERNEL_MAP, from physical 0 on, and so
@@ -27,13 +63,11 @@ static gpa_t translate_linear(uint64_t address)
 	return GPA(address >= KERNEL_MAP ? address - KERNEL_MAP : address);
 }
 
-static bool translate(const struct gdb_memory *m, uint64_t address, gpa_t *at)
+static bool walk(const struct gdb_memory *m, uint64_t table, uint64_t address, gpa_t *at)
 {
-	uint64_t table, entry = 0;
+	uint64_t entry = 0;
 	int level;
 
-	if (host_get_register(m->fd, LHREG_CR3, &table))
-		return false;
 	if (table == ~0ULL) {
 		*at = translate_linear(address);
 		return true;
@@ -44,7 +78,7 @@ static bool translate(const struct gdb_memory *m, uint64_t address, gpa_t *at)
 		unsigned int shift = 12 + 9 * (level - 1);
 
 		table += (address >> shift & 511) * sizeof(entry);
-		if (!memory_read(m->memory, GPA(table), &entry, sizeof(entry)) ||
+		if (!memory_read(&m->guest->memory, GPA(table), &entry, sizeof(entry)) ||
 		    !(entry & PRESENT))
 			return false;
 		table = entry & FRAME;
@@ -56,6 +90,13 @@ static bool translate(const struct gdb_memory *m, uint64_t address, gpa_t *at)
 		}
 	}
 	return false;
+}
+
+static bool translate(const struct gdb_memory *m, uint64_t address, gpa_t *at)
+{
+	uint64_t table;
+
+	return !gdb_get_register(m, LHREG_CR3, &table) && walk(m, table, address, at);
 }
 
 /* Of a range, what lies in one page. */
@@ -86,7 +127,7 @@ static void keep_breakpoints(struct gdb_memory *m, gpa_t at, const uint8_t *byte
 		if (!b->in || b->at.v < at.v || b->at.v - at.v >= size)
 			continue;
 		b->original = bytes[b->at.v - at.v];
-		memory_write(m->memory, b->at, &hlt, 1);
+		memory_write(&m->guest->memory, b->at, &hlt, 1);
 	}
 }
 
@@ -100,7 +141,7 @@ size_t gdb_read(struct gdb_memory *m, uint64_t address, void *to, size_t size)
 
 		part = in_page(address + done, size - done);
 		if (!translate(m, address + done, &at) ||
-		    !memory_read(m->memory, at, bytes, part))
+		    !memory_read(&m->guest->memory, at, bytes, part))
 			break;
 		hide_breakpoints(m, at, bytes, part);
 	}
@@ -117,7 +158,7 @@ size_t gdb_write(struct gdb_memory *m, uint64_t address, const void *from, size_
 
 		part = in_page(address + done, size - done);
 		if (!translate(m, address + done, &at) ||
-		    !memory_write(m->memory, at, bytes, part))
+		    !memory_write(&m->guest->memory, at, bytes, part))
 			break;
 		keep_breakpoints(m, at, bytes, part);
 	}
@@ -147,7 +188,7 @@ static bool is_kernel(const struct gdb_memory *m, uint64_t address)
 	uint64_t table;
 
 	return address && ((int64_t)address < 0 ||
-			   (!host_get_register(m->fd, LHREG_CR3, &table) && table == ~0ULL));
+			   (!gdb_get_register(m, LHREG_CR3, &table) && table == ~0ULL));
 }
 
 bool gdb_insert(struct gdb_memory *m, uint64_t address)
@@ -160,11 +201,11 @@ bool gdb_insert(struct gdb_memory *m, uint64_t address)
 	if (b && b->in && b->address == address)
 		return true;
 	if (!b || !is_kernel(m, address) || !translate(m, address, &at) ||
-	    !memory_read(m->memory, at, &original, 1))
+	    !memory_read(&m->guest->memory, at, &original, 1))
 		return false;
 	/* The same byte by another name: what it hides is known. */
 	hide_breakpoints(m, at, &original, 1);
-	memory_write(m->memory, at, &hlt, 1);
+	memory_write(&m->guest->memory, at, &hlt, 1);
 	*b = (struct gdb_breakpoint){ address, at, original, true };
 	return true;
 }
@@ -184,8 +225,8 @@ static void take_out(struct gdb_memory *m, struct gdb_breakpoint *b)
 {
 	uint8_t now;
 
-	if (b->in && !shared(m, b) && memory_read(m->memory, b->at, &now, 1) && now == HLT)
-		memory_write(m->memory, b->at, &b->original, 1);
+	if (b->in && !shared(m, b) && memory_read(&m->guest->memory, b->at, &now, 1) && now == HLT)
+		memory_write(&m->guest->memory, b->at, &b->original, 1);
 	b->in = false;
 }
 
@@ -212,10 +253,11 @@ void gdb_remove_all(struct gdb_memory *m)
 enum gdb_hit gdb_hit(struct gdb_memory *m, uint64_t rip)
 {
 	struct gdb_breakpoint *b;
+	uint64_t table;
 	uint8_t now;
 	gpa_t at;
 
-	if (!translate(m, rip, &at) || !memory_read(m->memory, at, &now, 1))
+	if (host_get_register(m->guest->fd, LHREG_CR3, &table) || !walk(m, table, rip, &at) || !memory_read(&m->guest->memory, at, &now, 1))
 		return GDB_NO_HIT;
 	for (b = m->breakpoints; b < m->breakpoints + GDB_BREAKPOINTS_MOST; b++) {
 		if (!b->address || b->at.v != at.v)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The guest's memory as a debugger sees it: by the guest's own tables. */
+/* The guest as a debugger sees it: a vCPU's registers, and memory by that vCPU's tables. */
 #ifndef LGUEST_GDB_MEMORY_H
 #define LGUEST_GDB_MEMORY_H
 
-#include "hardware/memory.h"
+#include "hardware/guest.h"
 
 #define GDB_BREAKPOINTS_MOST	256
 
 struct gdb_memory {
-	int fd;			/* /dev/lguest */
-	const struct memory *memory;
+	struct guest *guest;
+	unsigned int vcpu;	/* the one that is looked at */
 	struct gdb_breakpoint {
 		uint64_t address;
 		gpa_t at;
@@ -19,9 +19,12 @@ struct gdb_memory {
 };
 
 /*
- * All of it only on the vCPU's thread, which stands.  The first two give how
- * many bytes were copied: fewer than size where the guest has no memory.
+ * All of it on vCPU 0's thread, while all others stand, but for gdb_hit().
+ * Registers as in hardware/host.h.
  */
+int gdb_get_register(const struct gdb_memory *m, size_t offset, uint64_t *value);
+int gdb_set_register(const struct gdb_memory *m, size_t offset, uint64_t value);
+/* How many bytes were copied: fewer than size where the guest has no memory. */
 size_t gdb_read(struct gdb_memory *m, uint64_t address, void *to, size_t size);
 size_t gdb_write(struct gdb_memory *m, uint64_t address, const void *from, size_t size);
 
@@ -30,7 +33,7 @@ bool gdb_insert(struct gdb_memory *m, uint64_t address);
 void gdb_remove(struct gdb_memory *m, uint64_t address);
 void gdb_remove_all(struct gdb_memory *m);
 
-/* The guest trapped at this rip: did it come to a breakpoint, or ... */
+/* On the thread of a vCPU that trapped at this rip: did it come to a breakpoint, or ... */
 enum gdb_hit {
 	GDB_NO_HIT,
 	GDB_HIT,

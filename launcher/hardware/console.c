@@ -19,6 +19,7 @@ void console_init(struct console *console, const struct memory *memory)
 	memset(console, 0, sizeof(*console));
 	console->memory = memory;
 	console->status = -1;
+	pthread_mutex_init(&console->drains, NULL);
 	pthread_mutex_init(&console->lock, NULL);
 }
 
@@ -96,8 +97,10 @@ bool console_notify(struct console *console, uint64_t value)
 		     number, LGUEST_CONSOLE_PORTS);
 		return true;
 	}
+	pthread_mutex_lock(&console->drains);
 	make_known(console, number, page);
 	drain(console, number);
+	pthread_mutex_unlock(&console->drains);
 	if (console->taken && atomic_load(&console->ports[number].asked))
 		console->taken(console);
 	return true;
@@ -107,9 +110,11 @@ void console_drain(struct console *console)
 {
 	unsigned int i;
 
+	pthread_mutex_lock(&console->drains);
 	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++)
 		if (console->ports[i].page)
 			drain(console, i);
+	pthread_mutex_unlock(&console->drains);
 }
 
 static size_t fill(struct console_port *port, const uint8_t *bytes, size_t size)

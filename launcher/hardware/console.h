@@ -32,10 +32,11 @@ struct console {
 	/* The guest has taken the input that did not fit before; may be NULL. */
 	void (*taken)(struct console *console);
 	void *owner;
-	pthread_mutex_t lock;		/* of ports: vCPU and input threads */
+	pthread_mutex_t drains;		/* one vCPU's at a time, and its output() */
+	pthread_mutex_t lock;		/* of ports: vCPUs' and input threads */
 	struct console_port ports[LGUEST_CONSOLE_PORTS];
 
-	/* Control port, used by the vCPU's thread; ready by both. */
+	/* Control port, used by output(); ready by the input threads, too. */
 	char line[64];
 	size_t line_size;
 	int status;			/* "exit N", or -1 */
@@ -45,7 +46,7 @@ struct console {
 void console_init(struct console *console, const struct memory *memory);
 /*
  * A NOTIFY with this value came: take the page's output.  False if it does not
- * name a console page.  On the vCPU's thread.
+ * name a console page.  On a vCPU's thread.
  */
 bool console_notify(struct console *console, uint64_t value);
 /* Take what all known pages still hold; at the end. */

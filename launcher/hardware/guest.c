@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two threads of a running guest: the vCPU's sleeps in read() of /dev/lguest, that of
- * the line to the supervisor in poll().  Here is how anybody wakes either.
- * Read next: hold.c.
+ * The threads of a running guest: the vCPUs' sleep in read() of /dev/lguest, that of
+ * the line to the supervisor in poll().  Here is how anybody wakes the latter.
+ * Read next: vcpus.c.
  */
 #include <lguest/guest.h>
 #include <stdio.h>
@@ -17,11 +17,6 @@ void tell_line(const struct guest *guest)
 
 	if (write(guest->news, &one, sizeof(one)) < 0)
 		return;		/* it is full of news already */
-}
-
-void kick_vcpu(const struct guest *guest)
-{
-	pthread_kill(guest->vcpu_thread, KICK);
 }
 
 /*L:325

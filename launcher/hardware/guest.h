@@ -6,7 +6,6 @@
 #ifndef LGUEST_GUEST_STATE_H
 #define LGUEST_GUEST_STATE_H
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,6 +13,7 @@
 
 #include "console.h"
 #include "memory.h"
+#include "vcpus.h"
 
 struct guest {
 	int fd;			/* /dev/lguest */
@@ -24,18 +24,16 @@ struct guest {
 	 * Set once, by request_end(), from any thread.
 	 */
 	atomic_int end;
-	/* For kick_vcpu() and tell_line(); machine/ sets them. */
-	pthread_t vcpu_thread;
-	int news;		/* eventfd */
-	/* The supervisor wants the vCPU to wait; and it does, outside the Host. */
-	atomic_bool paused, parked;
+	struct vcpus vcpus;
+	int news;		/* eventfd, for tell_line(); machine/ makes it */
+	atomic_bool paused;	/* the supervisor wants it to stand */
 	/* Is told when it stands because the host has no room, and when it goes on. */
 	void (*stands)(bool stands);
 };
 
 #define END_TIME	1
 #define END_ESCAPE	2
-#define END_CONFINE	3		/* a thread could not be confined */
+#define END_CONFINE	3		/* a thread could not be confined, or run its vCPU */
 #define END_STOP	4		/* `lguest stop`, by force */
 #define END_DEBUGGER	5		/* its "kill" */
 #define END_ASKED	6		/* in the machine: its supervisor knows why */
@@ -49,12 +47,10 @@ static inline void request_end(struct guest *guest, int why)
 	atomic_compare_exchange_strong(&guest->end, &none, why);
 }
 
-/* From any thread: look at guest->end; take the vCPU out of the Host (guest.c). */
-#define KICK		SIGUSR1
+/* From any thread: the line to the supervisor shall look at guest->end. */
 void tell_line(const struct guest *guest);
 /* The terminal's size has changed. */
 void guest_tell_size(struct guest *guest, unsigned int rows, unsigned int columns);
-void kick_vcpu(const struct guest *guest);
 
 /*
  * A device waits for something that the host lacks, as a disk for room: its guest stands
@@ -66,6 +62,6 @@ void guest_let_go(void);
 void guest_still_held(void);
 bool guest_held(void);
 /* Which guest that is; there is one in a process. */
-void guest_to_hold(const struct guest *guest);
+void guest_to_hold(struct guest *guest);
 
 #endif /* LGUEST_GUEST_STATE_H */

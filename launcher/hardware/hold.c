@@ -5,10 +5,10 @@
  */
 #include "guest.h"
 
-static _Atomic(const struct guest *) to_hold;
+static _Atomic(struct guest *) to_hold;
 static atomic_uint holds;
 
-void guest_to_hold(const struct guest *guest)
+void guest_to_hold(struct guest *guest)
 {
 	atomic_store(&to_hold, guest);
 }
@@ -16,10 +16,10 @@ void guest_to_hold(const struct guest *guest)
 /* Nobody may be there to kick: before the guest's start, and in a test. */
 static void kick_held(void)
 {
-	const struct guest *guest = atomic_load(&to_hold);
+	struct guest *guest = atomic_load(&to_hold);
 
 	if (guest)
-		pthread_kill(guest->vcpu_thread, KICK);
+		kick_vcpus(guest);
 }
 
 void guest_hold(void)

@@ -15,21 +15,35 @@
 
 #include "host.h"
 
-#define VCPU 0	/* the file offset names the vCPU */
+/* The file offset names the vCPU. */
+static _Thread_local unsigned int own;
 
-static int request(int fd, const uint64_t *words, size_t count)
+void host_be_vcpu(unsigned int number)
+{
+	own = number;
+}
+
+unsigned int host_vcpu(void)
+{
+	return own;
+}
+
+static int request(int fd, unsigned int vcpu, const uint64_t *words, size_t count)
 {
 	ssize_t done;
 
 	do {
-		done = pwrite(fd, words, count * sizeof(*words), VCPU);
+		done = pwrite(fd, words, count * sizeof(*words), vcpu);
 	} while (done < 0 && errno == EINTR);
 	return done < 0 ? -errno : 0;
 }
 
-#define REQUEST(fd, ...) \
-	request(fd, (uint64_t[]){ __VA_ARGS__ }, \
+#define REQUEST_OF(vcpu, fd, ...) \
+	request(fd, vcpu, (uint64_t[]){ __VA_ARGS__ }, \
 		sizeof((uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+#define REQUEST(fd, ...)	REQUEST_OF(own, fd, __VA_ARGS__)
+/* Devices interrupt vCPU 0: the line of a queue is its, whichever vCPU has notified it. */
+#define REQUEST_LINE(fd, ...)	REQUEST_OF(0, fd, __VA_ARGS__)
 
 int host_open(void)
 {
@@ -68,9 +82,14 @@ int host_initialize(int fd, const struct memory *memory, gpa_t start,
 		       device_limit / MEMORY_PAGE);
 }
 
+int host_make_vcpu(int fd)
+{
+	return REQUEST(fd, LHREQ_VCPU);
+}
+
 int host_run(int fd, struct lguest_exit *exit)
 {
-	ssize_t got = pread(fd, exit, sizeof(*exit), VCPU);
+	ssize_t got = pread(fd, exit, sizeof(*exit), own);
 
 	if (got < 0)
 		return -errno;
@@ -82,7 +101,7 @@ void host_reason(int fd, char *text, size_t size)
 	ssize_t got;
 
 	do {
-		got = pread(fd, text, size - 1, VCPU);
+		got = pread(fd, text, size - 1, own);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		snprintf(text, size, "it did not say why (%s)", strerror(errno));
@@ -92,22 +111,22 @@ void host_reason(int fd, char *text, size_t size)
 
 int host_irq(int fd, unsigned int line)
 {
-	return REQUEST(fd, LHREQ_IRQ, line);
+	return REQUEST_LINE(fd, LHREQ_IRQ, line);
 }
 
 int host_device_eventfd(int fd, gpa_t address, uint32_t data, int eventfd)
 {
-	return REQUEST(fd, LHREQ_DEVICE_EVENTFD, address.v, data, eventfd);
+	return REQUEST_LINE(fd, LHREQ_DEVICE_EVENTFD, address.v, data, eventfd);
 }
 
 int host_irqfd(int fd, unsigned int line, int eventfd)
 {
-	return REQUEST(fd, LHREQ_IRQFD, line, eventfd);
+	return REQUEST_LINE(fd, LHREQ_IRQFD, line, eventfd);
 }
 
 int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value)
 {
-	return REQUEST(fd, LHREQ_IRQ_STATUS, line, address.v, value);
+	return REQUEST_LINE(fd, LHREQ_IRQ_STATUS, line, address.v, value);
 }
 
 int host_trap(int fd, unsigned int number, uint64_t error)
@@ -132,7 +151,7 @@ int host_get_register(int fd, size_t offset, uint64_t *value)
 	if (error)
 		return error;
 	do {
-		got = pread(fd, value, sizeof(*value), VCPU);
+		got = pread(fd, value, sizeof(*value), own);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;

@@ -24,7 +24,16 @@ void host_close(int fd);
 int host_initialize(int fd, const struct memory *memory, gpa_t start,
 		    uint64_t device_limit);
 
-/* Run vCPU 0 until something happens. */
+/*
+ * Which vCPU the calling thread speaks of, and runs: 0, unless it says so.  What is said
+ * of lines and of device memory is about vCPU 0's, whoever says it.
+ */
+void host_be_vcpu(unsigned int number);
+unsigned int host_vcpu(void);
+/* Make that vCPU, which only this thread can run. */
+int host_make_vcpu(int fd);
+
+/* Run it until something happens. */
 int host_run(int fd, struct lguest_exit *exit);
 /* Why the guest is dead; always leaves a string. */
 void host_reason(int fd, char *text, size_t size);

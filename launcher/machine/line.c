@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The machine's second thread: the line to its supervisor.  The first one sleeps in read()
+ * The machine's line to its supervisor.  The vCPUs' threads sleep in read()
  * of /dev/lguest; this one waits for everything else: input for the guest, questions, a
  * debugger that has come, and the wish that it ends.  To end the guest it kicks the
- * first thread with a signal until that has noticed; a kick that comes just before the
+ * vCPUs' threads with a signal until they have noticed; a kick that comes just before the
  * read() is lost, the next one is not.
- * Read next: vcpu.c.
+ * Read next: threads.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -44,8 +44,7 @@ static struct line {
 	struct guest *guest;
 	int talk;
 	int over;			/* eventfd: the guest has ended */
-	unsigned int parking;		/* tries left, of a pause or resume */
-	enum wire_kind asked;		/* which of both */
+	unsigned int parking;		/* tries left, of a pause */
 	struct waiting ports[LGUEST_CONSOLE_PORTS];
 } line;
 
@@ -130,40 +129,48 @@ static void tell_statistics(struct line *l)
 	wire_send(l->talk, &message, sizeof(numbers), NULL, NULL);
 }
 
-/* A kick just before the vCPU enters the Host is lost; the next one is not. */
+static void go_on(struct line *l)
+{
+	l->parking = 0;
+	atomic_store(&l->guest->paused, false);
+	kick_vcpus(l->guest);
+}
+
+/* A kick just before a vCPU enters the Host is lost; the next one is not. */
 static void park(struct line *l)
 {
-	bool wanted = l->asked == WIRE_ASK_PAUSE;
-
 	if (!l->parking)
 		return;
-	if (l->guest->parked == wanted || (!wanted && guest_held())) {
+	if (vcpus_stand(l->guest)) {
 		l->parking = 0;
-		answer(l, l->asked, true);
+		answer(l, WIRE_ASK_PAUSE, true);
 	} else if (--l->parking) {
-		kick_vcpu(l->guest);
+		kick_vcpus(l->guest);
 	} else {
-		atomic_store(&l->guest->paused, false);
-		answer(l, l->asked, !wanted);
+		go_on(l);
+		answer(l, WIRE_ASK_PAUSE, false);
 	}
 }
 
-/* What waits for room on the host is tried again; a guest that it still lacks stands. */
-static void begin_parking(struct line *l, enum wire_kind asked)
+static void pause_guest(struct line *l)
 {
-	if (asked == WIRE_ASK_RESUME)
-		devices_retry(false);
-	atomic_store(&l->guest->paused, asked == WIRE_ASK_PAUSE);
-	l->asked = asked;
+	atomic_store(&l->guest->paused, true);
 	l->parking = PARK_TRIES;
 	park(l);
+}
+
+/* What waits for room on the host is tried again; a guest that it still lacks stands. */
+static void resume(struct line *l)
+{
+	devices_retry(false);
+	go_on(l);
+	answer(l, WIRE_ASK_RESUME, true);
 }
 
 static void press_the_button(struct line *l)
 {
 	devices_retry(true);		/* as the last time, for it is to end */
-	atomic_store(&l->guest->paused, false);
-	kick_vcpu(l->guest);
+	go_on(l);
 	host_irq(l->guest->fd, LGUEST_IRQ_POWER);
 }
 
@@ -180,8 +187,10 @@ static void obey(struct line *l, const struct wire_message *message, size_t size
 		press_the_button(l);
 		break;
 	case WIRE_ASK_PAUSE:
+		pause_guest(l);
+		break;
 	case WIRE_ASK_RESUME:
-		begin_parking(l, message->kind);
+		resume(l);
 		break;
 	case WIRE_ASK_STATUS:
 		tell_status(l);
@@ -237,7 +246,7 @@ static int patience(const struct line *l)
 }
 
 /*L:320
- * The end was asked for.  If the first thread does not come back at all, the
+ * The end was asked for.  If the first thread is not done with it at all, the
  * Host or a disk is in trouble: the supervisor learns which, and ends all of us.
  :*/
 static void kick_until_over(struct line *l)
@@ -249,7 +258,7 @@ static void kick_until_over(struct line *l)
 	int i;
 
 	for (i = 0; i < KICKS; i++) {
-		kick_vcpu(l->guest);
+		kick_vcpus(l->guest);
 		if (poll(&over, 1, KICK_EVERY) == 1)
 			return;
 	}
@@ -294,7 +303,7 @@ static void *line_thread(void *argument)
 	return NULL;
 }
 
-/* All signals are the vCPU's, which is kicked by one. */
+/* All signals are the first thread's, and its own kick each vCPU's. */
 static int start_thread(struct line *l)
 {
 	sigset_t all, old;

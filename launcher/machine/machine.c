@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The machine's life, on its first thread, which is the vCPU's: when all is built it gives
+ * The machine's life, on its first thread, which is vCPU 0's: when all is built it gives
  * up what a guest that breaks in could use, runs the guest, and says how it ended.  Its
  * end is that of the process.
  * Read next: line.c.
@@ -12,10 +12,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#if __has_include(<sys/rseq.h>)
-#include <sys/rseq.h>
-#endif
-#include <sys/syscall.h>
 #include <sys/user.h>
 #include <unistd.h>
 
@@ -63,7 +59,7 @@ static bool take_control(struct console *console, const uint8_t *bytes, size_t s
 }
 
 /*L:522
- * On the vCPU's thread, which waits for a reader that is slow: but not if the guest shall
+ * On a vCPU's thread, which waits for a reader that is slow: but not if the guest shall
  * end.  The kick for that comes again and again.
  :*/
 static void guest_output(struct console *console, unsigned int port, const uint8_t *bytes,
@@ -127,22 +123,6 @@ static bool initialize(struct guest *guest, gpa_t entry)
 }
 
 /*
- * For a task with a "restartable sequence", as the C library makes one, the kernel has
- * work after each sleep that must end in user space: each HALT would cost the way there
- * and back.  We need none.
- */
-static void give_up_rseq(void)
-{
-#ifdef RSEQ_SIG
-	char *at = (char *)__builtin_thread_pointer() + __rseq_offset;
-	unsigned int size = (__rseq_size + 31) & ~31;
-
-	if (__rseq_size)	/* if it fails, we are slower */
-		syscall(SYS_rseq, at, size, RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
-#endif
-}
-
-/*
  * A thread's 8 MiB would be backed with huge pages as soon as it is touched; and a
  * heap of its own is of no use to it.
  */
@@ -175,7 +155,7 @@ static void leave_the_user(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* On the vCPU's thread. */
+/* On a vCPU's thread. */
 static void input_taken(struct console *console)
 {
 	tell_line(console->owner);
@@ -246,7 +226,7 @@ static bool start(struct machine *machine)
 	guest->console.owner = guest;
 	guest->console.taken = input_taken;
 	guest->stands = tell_stands;
-	guest->vcpu_thread = pthread_self();
+	vcpu_enlist(&guest->vcpus);
 	guest_to_hold(guest);
 	leave_the_user();
 	want_small_threads();
@@ -255,7 +235,7 @@ static bool start(struct machine *machine)
 	if (!initialize(guest, machine->entry) || !devices_connect())
 		return false;
 	open_files(machine);
-	return line_start(machine) && confine_thread(THREAD_VCPU);
+	return vcpus_start(machine) && line_start(machine) && confine_thread(THREAD_VCPU);
 }
 
 void machine_live(struct machine *machine)
@@ -271,6 +251,7 @@ void machine_live(struct machine *machine)
 		else
 			gdb_ended(signal_of(&end));
 	}
+	vcpus_gather(&machine->guest);	/* those of a start that failed */
 	guest_to_hold(NULL);
 	devices_stop();
 	line_let_go();

@@ -3,17 +3,20 @@
  * The machine: a process of its own, with a guest, its devices and nothing else.
  *
  *	thread		what it does			woken by
- *	vcpu		the first one: runs the guest,	KICK, from any other
- *			emulates instructions, answers
- *			a debugger's packets
+ *	vcpu		one per vCPU: runs the guest,	KICK, from any other
+ *			emulates instructions; that of
+ *			vCPU 0 is the first thread, and
+ *			answers a debugger's packets
  *	line		hears the supervisor (line.c)	guest->news, the socket
  *	a device's	one per queue (virtio.c)	the queue's eventfd
  *	a disk's	some that read and write, where	the engine's queue
  *			there is no io_uring
  *
  * Locks, the outer first: a device's (virtio_device.lock), a queue's (virtio_queue.lock);
- * and by themselves, with nothing taken inside: a console's, the balloon's, a share's.
- * No thread waits for the supervisor with a lock, but the vCPU's for its output.
+ * a console's drains, then its lock; and by themselves, with nothing taken inside: the
+ * vCPUs' (vcpus.lock), the balloon's, a share's.
+ * No thread waits for the supervisor with a lock but a vCPU's, for its output, with the
+ * console's drains: so no other thread takes those.
  * Each thread is confined before the guest's first instruction (jail/confine.c).
  */
 #ifndef LGUEST_MACHINE_H
@@ -41,10 +44,22 @@ void machine_live(struct machine *machine);
 /* It could not be built, and the user knows why. */
 void machine_fail(struct machine *machine);
 
-/* line.c: hear the supervisor.  On the vCPU's thread; false after a message. */
+/* line.c: hear the supervisor.  On the first thread; false after a message. */
 bool line_start(struct machine *machine);
 /* The guest has ended: nothing is to be kicked any more. */
 void line_let_go(void);
+
+/*
+ * threads.c: make the vCPUs besides the first, each with a thread of its own, which is
+ * confined and runs it.  On vCPU 0's thread, before it is confined; false after a message.
+ */
+bool vcpus_start(struct machine *machine);
+/*
+ * For a task with a "restartable sequence", as the C library makes one, the kernel has
+ * work after each sleep that must end in user space: each HALT would cost the way there
+ * and back.  No vCPU's thread needs one.
+ */
+void give_up_rseq(void);
 
 /* stats.c: the Host's counters of this guest. */
 void print_stats(FILE *counters);

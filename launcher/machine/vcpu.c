@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The run loop.  One read() of /dev/lguest runs the guest until it needs us:
+ * The run loop of a vCPU.  One read() of /dev/lguest runs it until it needs us:
  * output to take, an instruction to emulate, a device to touch, or its end.
  * Next: hardware/console.c for the output, emulate.c for the instructions.
  * Read next: hardware/emulate.c.
@@ -24,7 +24,6 @@ static void dead(struct guest *guest, struct run_end *end)
 {
 	char reason[512], *text = reason;
 
-	console_drain(&guest->console);
 	host_reason(guest->fd, reason, sizeof(reason));
 	end->how = WIRE_END_KILLED;
 	if (!strncmp(reason, "POWEROFF", 8)) {
@@ -37,6 +36,20 @@ static void dead(struct guest *guest, struct run_end *end)
 	snprintf(end->said, sizeof(end->said), "%.*s", (int)sizeof(end->said) - 1, text);
 }
 
+/*
+ * `hlt`, raw: a kernel that panics or restarts stops its other CPUs so, for good.  One
+ * that is alone has no reason to.
+ */
+#define HLT	0xf4
+
+static bool halts(struct guest *guest, const struct lguest_exit *exit)
+{
+	if (guest->vcpus.count == 1 || exit->insn_len < 1 || exit->insn[0] != HLT)
+		return false;
+	atomic_fetch_or(&guest->vcpus.halted, 1U << host_vcpu());
+	return true;
+}
+
 static int handle(struct guest *guest, const struct lguest_exit *exit)
 {
 	switch (exit->kind) {
@@ -46,7 +59,7 @@ static int handle(struct guest *guest, const struct lguest_exit *exit)
 			     (unsigned long long)exit->value);
 		return 0;
 	case LGUEST_EXIT_TRAP:
-		if (gdb_trapped())
+		if (gdb_trapped() || halts(guest, exit))
 			return 0;
 		return emulate_trap(guest->fd, exit);
 	case LGUEST_EXIT_MMIO:
@@ -64,85 +77,118 @@ static void wait_a_little(void)
 	usleep(1000);
 }
 
+static bool shall_end(const struct guest *guest)
+{
+	return guest->end || guest->vcpus.over;
+}
+
 /*L:405
  * Devices go on, and the guest's clocks too: for the guest it is as if its CPU
- * had been busy elsewhere.  A kick ends the sleep, so that it may be long.
+ * had been busy elsewhere.  A kick ends the sleep.
  :*/
 static bool must_stand(const struct guest *guest)
 {
-	return guest->paused || guest_held();
+	const struct vcpus *v = &guest->vcpus;
+
+	return !v->dead && (guest->paused || guest_held() ||
+			    ((v->still | v->halted) & 1U << host_vcpu()));
 }
 
-static void stay_paused(struct guest *guest)
+/* vCPU 0's thread is the one that talks to a debugger. */
+static bool stays(const struct guest *guest)
 {
-	bool held = guest_held();
+	return must_stand(guest) && !shall_end(guest) && (host_vcpu() || !gdb_calling());
+}
+
+static void stand(struct guest *guest)
+{
+	bool held = !host_vcpu() && guest_held();
 
 	if (held)
 		guest->stands(true);
-	atomic_store(&guest->parked, true);
-	while (must_stand(guest) && !guest->end && !gdb_calling())
-		poll(NULL, 0, 1000);
-	atomic_store(&guest->parked, false);
+	vcpu_stand(guest, stays);
 	if (held)
 		guest->stands(false);
 }
 
-/* False: it is over, and *end says how. */
-static bool go_on(struct guest *guest, int error, struct run_end *end)
+/* One stay in the Host, and what comes of it; an error ends this vCPU's life. */
+static int run_once(struct guest *guest)
 {
-	switch (-error) {
-	case 0:
+	struct lguest_exit exit;
+	int error = host_run(guest->fd, &exit);
+
+	if (!error)
+		error = handle(guest, &exit);
+	if (!error)
 		gdb_handled();
-		return true;
-	case EINTR:
-		return true;
-	case EAGAIN:
+	if (error == -EAGAIN)
 		wait_a_little();
-		return true;
-	case ERESTART:
-		console_drain(&guest->console);
-		end->how = WIRE_END_RESTART;
-		return false;
-	case ENOENT:
-		/* Also a request that found the guest dead. */
-		dead(guest, end);
-		return false;
-	default:
-		problem("cannot run the guest: %s: %s; does lg.ko fit this lguest (%s)?",
-			HOST_DEVICE, strerror(-error), LGUEST_VERSION);
-		end->how = WIRE_END_HOST;
-		return false;
-	}
+	return error == -EINTR || error == -EAGAIN ? 0 : error;
 }
 
 /*L:400
- * The life of a guest, as its machine sees it: let the Host run it until that
+ * The life of a vCPU, as its machine sees it: let the Host run it until that
  * wants something of us, do it, and again.  The Host's half of this loop is its own
  * run_guest(), in host/core.c.
  *
  * EINTR means that a signal came: line.c kicks us that way when the guest
  * shall end, and guest->end then says why.
  :*/
+static int run(struct guest *guest)
+{
+	int error = 0;
+
+	while (!error && !shall_end(guest)) {
+		gdb_attend();
+		if (must_stand(guest))
+			stand(guest);
+		else
+			error = run_once(guest);
+	}
+	return error;
+}
+
+static void cannot_run(int error)
+{
+	problem("cannot run the guest: %s: %s; does lg.ko fit this lguest (%s)?",
+		HOST_DEVICE, strerror(-error), LGUEST_VERSION);
+}
+
+/* Of the guest's end vCPU 0 hears, too, even if it stands. */
+void run_vcpu(struct guest *guest)
+{
+	int error = run(guest);
+
+	if (error == -ENOENT || error == -ERESTART) {
+		atomic_store(&guest->vcpus.dead, true);
+	} else if (error) {
+		cannot_run(error);
+		request_end(guest, END_CONFINE);
+	}
+	kick_vcpus(guest);
+}
+
+/* All of the guest's output comes before its end. */
 void run_guest(struct guest *guest, struct run_end *end)
 {
+	int error;
+
 	memset(end, 0, sizeof(*end));
 	gdb_start(guest);
-	while (!guest->end) {
-		struct lguest_exit exit;
-		int error;
-
-		gdb_attend();
-		if (must_stand(guest)) {
-			stay_paused(guest);
-			continue;
-		}
-		error = host_run(guest->fd, &exit);
-		if (!error)
-			error = handle(guest, &exit);
-		if (!go_on(guest, error, end))
-			return;
+	error = run(guest);
+	vcpus_gather(guest);
+	if (!error || error == -ENOENT || error == -ERESTART)
+		console_drain(&guest->console);
+	if (!error) {
+		end->how = WIRE_END_WISH;
+		end->number = guest->end;
+	} else if (error == -ENOENT) {
+		/* Also a request that found the guest dead. */
+		dead(guest, end);
+	} else if (error == -ERESTART) {
+		end->how = WIRE_END_RESTART;
+	} else {
+		cannot_run(error);
+		end->how = WIRE_END_HOST;
 	}
-	console_drain(&guest->console);
-	end->how = WIRE_END_WISH;
-	end->number = guest->end;
 }

@@ -12,7 +12,9 @@ struct run_end {
 	char said[256];		/* by the guest, or by the Host of it */
 };
 
-/* Run until the guest ends, on the thread that initialised it. */
+/* Run vCPU 0 until the guest ends, on the thread that initialised it. */
 void run_guest(struct guest *guest, struct run_end *end);
+/* Run the calling thread's, another one, as long. */
+void run_vcpu(struct guest *guest);
 
 #endif /* LGUEST_VCPU_H */

@@ -11,9 +11,16 @@
 #include "debugger/gdb_commands.h"
 #include "hardware/host.h"
 
-static struct memory memory;
+static struct guest guest;
 static struct user_regs_struct regs;
 static uint64_t cr3;
+
+int vcpu_do(struct guest *of, unsigned int vcpu,
+	    int (*what)(struct guest *guest, void *with), void *with)
+{
+	must(of == &guest && vcpu < guest.vcpus.count);
+	return what(of, with);
+}
 
 int host_get_register(int fd, size_t offset, uint64_t *value)
 {
@@ -32,7 +39,7 @@ int host_set_register(int fd, size_t offset, uint64_t value)
 	return 0;
 }
 
-static void serve(struct gdb_memory *m, struct gdb_stream *stream)
+static void serve(struct gdb_memory *m, struct gdb_threads *threads, struct gdb_stream *stream)
 {
 	static char packet[GDB_PACKET_MOST + 1], frame[GDB_FRAME_MOST];
 	static struct gdb_reply reply;
@@ -45,7 +52,16 @@ static void serve(struct gdb_memory *m, struct gdb_stream *stream)
 		if (event != GDB_PACKET)
 			continue;
 		must(size <= GDB_PACKET_MOST && !packet[size]);
-		gdb_command(m, packet, size, &reply);
+		switch (gdb_command(m, threads, packet, size, &reply)) {
+		case GDB_GO:
+			must(threads->move && !(threads->move >> guest.vcpus.count));
+			break;
+		case GDB_STEP:
+			must(threads->step < guest.vcpus.count);
+			break;
+		default:
+			break;
+		}
 		must(reply.size <= GDB_PACKET_MOST);
 		must(gdb_frame(reply.text, reply.size, frame) <= sizeof(frame));
 	}
@@ -70,24 +86,29 @@ static void add_packet(struct gdb_stream *stream, const uint8_t *bytes, size_t s
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static struct gdb_memory m;
+	static struct gdb_threads threads;
 	static struct gdb_stream stream;
 	struct input in = { bytes, size };
 	const uint8_t *from;
+	unsigned int first;
 	size_t part;
 
 	be_silent();
-	if (!memory.base)
-		must(memory_create(&memory, MEMORY_LEAST));
-	madvise(memory.base, memory.size, MADV_DONTNEED);
+	if (!guest.memory.base)
+		must(memory_create(&guest.memory, MEMORY_LEAST));
+	madvise(guest.memory.base, guest.memory.size, MADV_DONTNEED);
 	memset(&m, 0, sizeof(m));
 	memset(&regs, 0, sizeof(regs));
-	m.fd = 7;
-	m.memory = &memory;
+	memset(&threads, 0, sizeof(threads));
+	guest.fd = 7;
+	m.guest = &guest;
 	stream.size = 0;
-	cr3 = take(&in, 1) & 1 ? take(&in, 3) << 4 : ~0ULL;
+	first = take(&in, 1);
+	guest.vcpus.count = (first >> 1) % LGUEST_VCPUS + 1;
+	cr3 = first & 1 ? take(&in, 3) << 4 : ~0ULL;
 	part = take(&in, 1) * 8;
 	from = take_bytes(&in, &part);
-	memory_write(&memory, GPA(cr3 & 0xfff000), from, part);
+	memory_write(&guest.memory, GPA(cr3 & 0xfff000), from, part);
 	while (in.left) {
 		unsigned int how = take(&in, 1);
 
@@ -99,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 			memcpy(stream.bytes + stream.size, from, part);
 			stream.size += part;
 		}
-		serve(&m, &stream);
+		serve(&m, &threads, &stream);
 	}
 	gdb_remove_all(&m);
 	return 0;

@@ -61,6 +61,14 @@ bad 'cannot show plain: nothing there is hidden' --rootfs / --show plain
 bad 'cannot use the socket .*: the name is missing or too long' --vsock "$(printf '%0100d' 0)"
 bad 'run: cannot listen for a debugger at .*: the path is missing or too long' --gdb "$(printf '%0110d' 0)"
 bad 'run: --memory: a guest takes 16M to 1024G, a stock kernel 62M' -m 15M
+bad "run: --cpus: '0' is not a number" -c 0
+bad "run: --cpus: 'x' is not a number" -c x
+bad "run: --cpus: '-1' is not a number" --cpus=-1
+bad "run: --cpus: '2.5' is not a number" -c2.5
+bad "run: --cpus: '' is not a number" -c ''
+bad 'run: --cpus: a guest has 1 to 16 vCPUs' -c 17
+bad 'run: --cpus: a guest has 1 to 16 vCPUs' -c 18446744073709551615
+bad "run: --cpus: '18446744073709551616' is not a number" -c 18446744073709551616
 is "K1 ... and nothing was linked, nor a name taken" "" "$(find cache run -mindepth 1 2>/dev/null)"
 
 # ---- a colon in a folder's name

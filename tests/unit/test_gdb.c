@@ -18,17 +18,32 @@
 #include "debugger/gdb_commands.h"
 #include "hardware/host.h"
 
-/* The Host. */
-static struct user_regs_struct regs;
-static uint64_t cr3;
+/* The Host, which has several vCPUs; each is asked on its own thread. */
+static struct user_regs_struct all_regs[LGUEST_VCPUS];
+static uint64_t all_cr3[LGUEST_VCPUS];
+static unsigned int thread;
+#define regs	all_regs[0]
+#define cr3	all_cr3[0]
+
+int vcpu_do(struct guest *guest, unsigned int vcpu,
+	    int (*what)(struct guest *guest, void *with), void *with)
+{
+	int result;
+
+	assert_true(vcpu < guest->vcpus.count);
+	thread = vcpu;
+	result = what(guest, with);
+	thread = 0;
+	return result;
+}
 
 int host_get_register(int fd, size_t offset, uint64_t *value)
 {
 	(void)fd;
 	if (offset == LHREG_CR3)
-		*value = cr3;
+		*value = all_cr3[thread];
 	else
-		memcpy(value, (char *)&regs + offset, 8);
+		memcpy(value, (char *)&all_regs[thread] + offset, 8);
 	return 0;
 }
 
@@ -37,7 +52,7 @@ int host_set_register(int fd, size_t offset, uint64_t value)
 	(void)fd;
 	if (offset == offsetof(struct user_regs_struct, eflags))
 		return -ENOENT;
-	memcpy((char *)&regs + offset, &value, 8);
+	memcpy((char *)&all_regs[thread] + offset, &value, 8);
 	return 0;
 }
 
@@ -49,8 +64,10 @@ int host_set_register(int fd, size_t offset, uint64_t value)
 #define DATA	0x10000ULL
 #define TABLES	0x1000ULL
 
-static struct memory memory;
+static struct guest guest;
+#define memory	guest.memory
 static struct gdb_memory m;
+static struct gdb_threads threads;
 static struct gdb_reply reply;
 
 static void entry(uint64_t table, unsigned int n, uint64_t value)
@@ -63,8 +80,11 @@ static int setup(void **state)
 	(void)state;
 	assert_true(memory_create(&memory, MEMORY_LEAST));
 	memset(&m, 0, sizeof(m));
-	memset(&regs, 0, sizeof(regs));
-	m.memory = &memory;
+	memset(&threads, 0, sizeof(threads));
+	memset(all_regs, 0, sizeof(all_regs));
+	m.guest = &guest;
+	guest.vcpus.count = 1;
+	guest.vcpus.halted = 0;
 	cr3 = TABLES;
 	entry(TABLES, 511, 0x2003);
 	entry(TABLES, 0, 0x5007);
@@ -157,7 +177,7 @@ static void frames(void **state)
 static const char *ask(const char *what)
 {
 	reply.text[0] = 'Q';
-	assert_int_equal(gdb_command(&m, what, strlen(what), &reply), GDB_STAY);
+	assert_int_equal(gdb_command(&m, &threads, what, strlen(what), &reply), GDB_STAY);
 	assert_true(reply.size <= GDB_PACKET_MOST);
 	reply.text[reply.size] = '\0';
 	return reply.text;
@@ -341,18 +361,22 @@ static void registers(void **state)
 static void going_on(void **state)
 {
 	(void)state;
-	assert_int_equal(gdb_command(&m, "c", 1, &reply), GDB_GO);
-	assert_int_equal(gdb_command(&m, "s", 1, &reply), GDB_STEP);
-	assert_int_equal(gdb_command(&m, "C05", 3, &reply), GDB_GO);
-	assert_int_equal(gdb_command(&m, "s1234", 5, &reply), GDB_STEP);
+	assert_int_equal(gdb_command(&m, &threads, "c", 1, &reply), GDB_GO);
+	assert_int_equal(gdb_command(&m, &threads, "s", 1, &reply), GDB_STEP);
+	assert_int_equal(gdb_command(&m, &threads, "C05", 3, &reply), GDB_GO);
+	assert_int_equal(gdb_command(&m, &threads, "s1234", 5, &reply), GDB_STEP);
 	assert_int_equal(regs.rip, 0x1234);
-	assert_int_equal(gdb_command(&m, "vCont;s:1;c", 11, &reply), GDB_STEP);
-	assert_int_equal(gdb_command(&m, "vCont;c", 7, &reply), GDB_GO);
+	assert_int_equal(gdb_command(&m, &threads, "vCont;s:1;c", 11, &reply), GDB_STEP);
+	assert_int_equal(gdb_command(&m, &threads, "vCont;c", 7, &reply), GDB_GO);
 	assert_string_equal(ask("vCont;"), "E01");
 	assert_string_equal(ask("cx"), "E01");
-	assert_int_equal(gdb_command(&m, "D", 1, &reply), GDB_DETACH);
-	assert_int_equal(gdb_command(&m, "k", 1, &reply), GDB_KILL);
-	assert_int_equal(gdb_command(&m, "QStartNoAckMode", 15, &reply), GDB_NO_ACK);
+	assert_string_equal(ask("vCont;cx"), "E01");
+	assert_string_equal(ask("vCont;c;"), "E01");
+	assert_string_equal(ask("vCont;s:2"), "E01");
+	assert_string_equal(ask("vCont;r:1"), "E01");
+	assert_int_equal(gdb_command(&m, &threads, "D", 1, &reply), GDB_DETACH);
+	assert_int_equal(gdb_command(&m, &threads, "k", 1, &reply), GDB_KILL);
+	assert_int_equal(gdb_command(&m, &threads, "QStartNoAckMode", 15, &reply), GDB_NO_ACK);
 }
 
 static void queries(void **state)
@@ -382,6 +406,78 @@ static void queries(void **state)
 	assert_string_equal(ask(""), "");
 }
 
+static enum gdb_action act(const char *what)
+{
+	return gdb_command(&m, &threads, what, strlen(what), &reply);
+}
+
+/* Several vCPUs: thread N is vCPU N - 1, and each has registers and tables of its own. */
+static void several(void **state)
+{
+	(void)state;
+	guest.vcpus.count = 16;
+	assert_string_equal(ask("qfThreadInfo"), "m1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,10");
+	assert_string_equal(ask("qThreadExtraInfo,10"), "76435055203135");
+	guest.vcpus.halted = 1 << 2;
+	assert_string_equal(ask("qThreadExtraInfo,3"), "764350552032" "2c2073746f70706564");
+	assert_string_equal(ask("qThreadExtraInfo,11"), "E01");
+	assert_string_equal(ask("T10"), "OK");
+	assert_string_equal(ask("T11"), "E01");
+	assert_string_equal(ask("T0"), "E01");
+	threads.stopped = 1;
+	assert_string_equal(ask("qC"), "QC2");
+	assert_string_equal(ask("?"), "T05thread:2;");
+
+	all_regs[0].rax = 0x10;
+	all_regs[1].rax = 0x11;
+	all_regs[15].rax = 0x1f;
+	all_cr3[15] = 0x5000;	/* whose first entry is of level 3 in the others' */
+	assert_string_equal(ask("Hg10"), "OK");
+	assert_string_equal(ask("p0"), "1f00000000000000");
+	assert_string_equal(ask("P0=2200000000000000"), "OK");
+	assert_int_equal(all_regs[15].rax, 0x22);
+	assert_string_equal(askf("m%llx,1", KERNEL), "E01");
+	assert_string_equal(ask("Hg1"), "OK");
+	assert_string_equal(askf("m%llx,1", KERNEL), "90");
+	assert_string_equal(ask("p0"), "1000000000000000");
+	assert_string_equal(ask("Hg0"), "OK");	/* any: the one that stopped */
+	assert_string_equal(ask("p0"), "1100000000000000");
+	assert_string_equal(ask("Hg11"), "E01");
+	assert_string_equal(ask("Hgx"), "E01");
+	assert_string_equal(ask("Hc-1"), "OK");
+	assert_string_equal(ask("H"), "E01");
+	assert_string_equal(ask("p0"), "1100000000000000");
+}
+
+/* Who goes on: the first action that names a thread is its; one that steps does so alone. */
+static void who_goes_on(void **state)
+{
+	(void)state;
+	guest.vcpus.count = 4;
+	m.vcpu = 2;
+	assert_int_equal(act("vCont;c"), GDB_GO);
+	assert_int_equal(threads.move, 0xf);
+	assert_int_equal(act("vCont;c:2"), GDB_GO);
+	assert_int_equal(threads.move, 0x2);
+	assert_int_equal(act("vCont;c:2;c:4"), GDB_GO);
+	assert_int_equal(threads.move, 0xa);
+	assert_int_equal(act("vCont;s:2;c"), GDB_STEP);
+	assert_int_equal(threads.step, 1);
+	assert_int_equal(act("vCont;c:1;s:4;c:-1"), GDB_STEP);
+	assert_int_equal(threads.step, 3);
+	assert_int_equal(act("vCont;S05:3"), GDB_STEP);
+	assert_int_equal(threads.step, 2);
+	assert_int_equal(act("vCont;s"), GDB_STEP);
+	assert_int_equal(threads.step, 2);
+	assert_int_equal(act("vCont;c:3;s"), GDB_STEP);
+	assert_int_equal(threads.step, 0);
+	assert_int_equal(act("s1000"), GDB_STEP);
+	assert_int_equal(threads.step, 2);
+	assert_int_equal(all_regs[2].rip, 0x1000);
+	assert_int_equal(act("c"), GDB_GO);
+	assert_int_equal(threads.move, 0xf);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -390,7 +486,8 @@ int main(void)
 		TEST(packets), TEST(long_packets), TEST(frames), TEST(reads_memory),
 		TEST(tables_that_loop), TEST(writes_memory), TEST(breakpoints),
 		TEST(guest_changes_its_code), TEST(the_same_twice), TEST(many_breakpoints),
-		TEST(registers), TEST(going_on), TEST(queries),
+		TEST(registers), TEST(going_on), TEST(queries), TEST(several),
+		TEST(who_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

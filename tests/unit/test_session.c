@@ -1,4 +1,4 @@
-// SOURCES: launcher/supervisor/supervisor.c launcher/supervisor/birth.c launcher/supervisor/hear.c launcher/supervisor/ending.c launcher/console/input.c launcher/console/escape.c launcher/console/output.c launcher/control/wire.c launcher/control/link.c launcher/machine/machine.c launcher/machine/line.c launcher/machine/stats.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/hardware/hold.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/supervisor/supervisor.c launcher/supervisor/birth.c launcher/supervisor/hear.c launcher/supervisor/ending.c launcher/console/input.c launcher/console/escape.c launcher/console/output.c launcher/control/wire.c launcher/control/link.c launcher/machine/machine.c launcher/machine/line.c launcher/machine/stats.c launcher/machine/threads.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/hardware/vcpus.c launcher/hardware/hold.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Whole sessions: a supervisor, and machines whose Host is ours.  Each test is a script of
@@ -150,6 +150,7 @@ static void build(const struct birth *birth)
 	if (!memory_create(&guest->memory, RAM))
 		_exit(99);
 	console_init(&guest->console, &guest->memory);
+	vcpus_init(&guest->vcpus, 1);
 	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++) {
 		page(i)->magic = LGUEST_CONSOLE_MAGIC;
 		page(i)->port = i;

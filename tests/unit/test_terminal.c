@@ -1,4 +1,4 @@
-// SOURCES: launcher/supervisor/supervisor.c launcher/supervisor/birth.c launcher/supervisor/hear.c launcher/supervisor/ending.c launcher/console/input.c launcher/console/escape.c launcher/console/output.c launcher/control/wire.c launcher/control/link.c launcher/machine/machine.c launcher/machine/line.c launcher/machine/stats.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/hardware/hold.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/supervisor/supervisor.c launcher/supervisor/birth.c launcher/supervisor/hear.c launcher/supervisor/ending.c launcher/console/input.c launcher/console/escape.c launcher/console/output.c launcher/control/wire.c launcher/control/link.c launcher/machine/machine.c launcher/machine/line.c launcher/machine/stats.c launcher/machine/threads.c launcher/machine/vcpu.c launcher/hardware/guest.c launcher/hardware/vcpus.c launcher/hardware/hold.c launcher/hardware/console.c launcher/hardware/emulate.c launcher/hardware/decode.c launcher/hardware/mmio.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The terminal is raw while a guest runs, and as it was after every way out.
@@ -93,6 +93,7 @@ static void be_machine(const void *with, const struct birth *birth)
 	if (!memory_create(&machine.guest.memory, 16 << 20))
 		_exit(99);
 	console_init(&machine.guest.console, &machine.guest.memory);
+	vcpus_init(&machine.guest.vcpus, 1);
 	machine_live(&machine);
 }
 

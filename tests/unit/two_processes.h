@@ -100,6 +100,10 @@ void confine_process(void) { }
 void confine_close_inherited(void) { }
 bool confine_thread(enum thread_kind kind) { (void)kind; return true; }
 
+unsigned int host_vcpu(void) { return 0; }
+void host_be_vcpu(unsigned int number) { (void)number; }
+int host_make_vcpu(int fd) { (void)fd; return -EINVAL; }
+
 int host_initialize(int fd, const struct memory *memory, gpa_t start, uint64_t limit)
 {
 	(void)fd, (void)memory, (void)start, (void)limit;
