@@ -158,8 +158,7 @@ static void send_reply(struct gdb *g, const char *text, size_t size)
 	send_all(g, g->last, g->last_size);
 }
 
-/* False if nothing has come. */
-static bool receive(struct gdb *g)
+static void receive(struct gdb *g)
 {
 	ssize_t got = recv(g->connection, g->in.bytes + g->in.size,
 			   sizeof(g->in.bytes) - g->in.size, MSG_DONTWAIT);
@@ -168,7 +167,6 @@ static bool receive(struct gdb *g)
 		g->in.size += got;
 	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
 		lose(g);
-	return got > 0;
 }
 
 /* From now on it is the one that the debugger looks at. */
@@ -295,11 +293,13 @@ static bool stop_others(struct gdb *g)
 	return vcpus_await(g->guest, ~1U);
 }
 
-/* Who is not held by the debugger's word goes on. */
+/* Who is not held by the debugger's word goes on.  It may have said more than that. */
 static void release(struct gdb *g)
 {
 	if (g->connection < 0)
 		atomic_store(&g->guest->vcpus.still, 0);
+	else if (g->in.size)
+		atomic_store(&g->called, true);
 	kick_vcpus(g->guest);
 	atomic_store(&g->source, g->connection);
 	tell_line(g->guest);
@@ -335,8 +335,7 @@ static bool hear(struct gdb *g)
 {
 	size_t i;
 
-	if (!receive(g))
-		return false;
+	receive(g);
 	for (i = 0; i < g->in.size; i++) {
 		if (g->in.bytes[i] == '+')
 			continue;
@@ -371,15 +370,15 @@ void gdb_attend(void)
 	struct gdb *g = &gdb;
 	unsigned int before;
 
-	if (host_vcpu() || !atomic_exchange(&g->called, false))
-		return;
-	before = atomic_load(&g->guest->vcpus.still);
-	if (stop_others(g)) {
+	while (!host_vcpu() && atomic_exchange(&g->called, false)) {
+		before = atomic_load(&g->guest->vcpus.still);
+		if (!stop_others(g))
+			return;
 		atomic_store(&g->called, false);
 		if (!answer_call(g))
 			atomic_store(&g->guest->vcpus.still, before);
+		release(g);
 	}
-	release(g);
 }
 
 /* ---- Any vCPU's ---- */
