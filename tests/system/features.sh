@@ -14,8 +14,7 @@ mkdir "$work/module"
 cp "$(dirname "$0")/privileged.c" "$work/module/"
 echo "obj-m := privileged.o" >"$work/module/Kbuild"
 headers=$("$top/lab/fetch-headers" "$release")
-check "J6 a module of privileged instructions" \
-	"$top/lab/compiler" "$headers" make -s -C "$headers" M="$work/module" modules
+check "J6 a module of privileged instructions" "$top/lab/kbuild" "$headers" "$work/module"
 cp "$work/module/privileged.ko" "$work/in/"
 
 cat >"$work/in/refused" <<'END'

@@ -69,8 +69,8 @@ cp -r "$top/host" "$top/include" "$work/all"
 } > "$work/all/force.h"
 kdir=$("$top/lab/fetch-headers" "$(modinfo -F vermagic "$top/host/lg.ko" | cut -d' ' -f1)")
 make -s -C "$kdir" M="$work/all/host" clean >&2 || exit 1
-make -s -C "$kdir" M="$work/all/host" KAFLAGS="-include $work/all/force.h" \
-	KCFLAGS="-include $work/all/force.h" modules > "$work/build.log" 2>&1
+"$top/lab/kbuild" "$kdir" "$work/all/host" KAFLAGS="-include $work/all/force.h" \
+	KCFLAGS="-include $work/all/force.h" > "$work/build.log" 2>&1
 is "all forced on: the module builds" 0 $?
 mv "$work/all/host/lg.ko" "$work/forced"
 
