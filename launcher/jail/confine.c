@@ -154,10 +154,18 @@ static int give_up_files(enum thread_kind kind)
 	return error;
 }
 
+/* For ps, top and gdb; the first thread's name is its process's. */
+static void name_thread(enum thread_kind kind)
+{
+	if (gettid() != getpid())
+		prctl(PR_SET_NAME, filter_name(kind));
+}
+
 bool confine_thread(enum thread_kind kind)
 {
 	int error = give_up_capabilities(filter_capabilities(kind));
 
+	name_thread(kind);
 	/* A share has its folder (devices/share/share.c). */
 	if (!error && kind != THREAD_SHARE && kind != THREAD_SHARE_RO)
 		error = give_up_files(kind);

@@ -17,7 +17,8 @@
  * vCPUs' (vcpus.lock), the balloon's, a share's.
  * No thread waits for the supervisor with a lock but a vCPU's, for its output, with the
  * console's drains: so no other thread takes those.
- * Each thread is confined before the guest's first instruction (jail/confine.c).
+ * Each thread is confined before the guest's first instruction (jail/confine.c), and has
+ * the name of its kind then; the first one has the process's, lguest-machine.
  */
 #ifndef LGUEST_MACHINE_H
 #define LGUEST_MACHINE_H

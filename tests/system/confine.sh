@@ -65,6 +65,8 @@ for task in /proc/$pid/task/*; do
 done
 all="/proc/$door $share $(echo /proc/$pid/task/*)"
 between "L8 K14 the machine has threads" 10 40 "$(ls /proc/$pid/task | wc -l)"
+is "L8 ... which have the names of their kinds" "balloon disk fs lguest-machine line net rng vsock" \
+	"$(echo $(cat /proc/$pid/task/*/comm | grep -v '^iou-' | sort -u))"
 is "L8 K14 all of its threads are confined, the first one too" "2 " "$(of Seccomp $share $others)"
 is "L8 K14 ... and it has no terminal, nor a file of the user's" "$pid /dev/null /dev/null /dev/null" \
 	"$(awk '{ print $6 }' /proc/$pid/stat) $(echo $(for fd in 0 1 2; do readlink /proc/$pid/fd/$fd; done))"
