@@ -186,6 +186,7 @@ void __noreturn lguest_start_kernel(char *boot_params_pa);
 void __noreturn lguest_start_kernel(char *boot_params_pa)
 {
 	clear_bss();
+	setup_first_page();
 
 	pv_info.name = "lguest";
 	setup_cpu_ops();

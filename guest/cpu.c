@@ -8,6 +8,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/sched.h>
+#include <linux/string.h>
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
@@ -82,8 +83,9 @@ static bool write_known_msr(unsigned int msr, u64 value)
 		wrfsbase(value);
 		return true;
 	case MSR_GS_BASE:
+		wrgsbase(value);	/* first: it may be lost, see page.c */
 		lguest_shared.kernel_gs_base = value;
-		wrgsbase(value);
+		lguest_move_page(value);
 		return true;
 	case MSR_KERNEL_GS_BASE:
 		lguest_shared.user_gs_base = value;
@@ -102,17 +104,17 @@ static u64 lguest_read_pmc(int counter)
  * Control registers: the Host owns the real ones, Linux gets its values back.
  * There is no op for reading CR4: Linux keeps a shadow of it.
 :*/
-static unsigned long cr0 = X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE |
-			   X86_CR0_WP | X86_CR0_AM | X86_CR0_PG;
+#define FIRST_CR0	(X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | \
+			 X86_CR0_WP | X86_CR0_AM | X86_CR0_PG)
 
 static unsigned long lguest_read_cr0(void)
 {
-	return cr0;
+	return lguest_local.cr0;
 }
 
 static void lguest_write_cr0(unsigned long value)
 {
-	cr0 = value;
+	lguest_local.cr0 = value;
 }
 
 static void lguest_write_cr4(unsigned long value)
@@ -123,11 +125,9 @@ static void lguest_write_cr4(unsigned long value)
  * Debug registers: hardware breakpoints never reach the CPU.  DR6, as the Host
  * found it after a debug exception, tells of single steps.
  */
-static unsigned long debug_registers[8];
-
 static unsigned long lguest_get_debugreg(int n)
 {
-	return n == 6 ? lguest_shared.dr6 : debug_registers[n & 7];
+	return n == 6 ? lguest_shared.dr6 : lguest_local.debug_registers[n & 7];
 }
 
 static void lguest_set_debugreg(int n, unsigned long value)
@@ -135,24 +135,26 @@ static void lguest_set_debugreg(int n, unsigned long value)
 	if (n == 6)
 		lguest_shared.dr6 = value;
 	else
-		debug_registers[n & 7] = value;
+		lguest_local.debug_registers[n & 7] = value;
 }
 
 /*G:330
  * Segments.  The hardware's GDT is the Host's; of the guest's only the three
  * thread-local descriptors exist for the CPU, and there are no LDTs.
 :*/
-static u64 tls[GDT_ENTRY_TLS_ENTRIES];
-
 static void lguest_load_tls(struct thread_struct *t, unsigned int cpu)
 {
 	u64 d[GDT_ENTRY_TLS_ENTRIES];
+	bool same = true;
+	int i;
 
 	memcpy(d, t->tls_array, sizeof(d));
-	if (d[0] == tls[0] && d[1] == tls[1] && d[2] == tls[2])
-		return;
-	memcpy(tls, d, sizeof(tls));
-	hcall(LHCALL_LOAD_TLS, d[0], d[1], d[2]);
+	for (i = 0; i < GDT_ENTRY_TLS_ENTRIES; i++) {
+		same &= d[i] == lguest_local.tls[i];
+		lguest_local.tls[i] = d[i];
+	}
+	if (!same)
+		hcall(LHCALL_LOAD_TLS, d[0], d[1], d[2]);
 }
 
 /* Could guest user load this selector into a data segment register? */
@@ -160,42 +162,41 @@ static bool loadable(unsigned int sel)
 {
 	unsigned int i = (sel >> 3) - GDT_ENTRY_TLS_MIN;
 	bool present, code, readable;
+	u64 tls;
 
 	if (sel == __USER_DS)
 		return true;
 	if ((sel & 7) != 3 || i >= GDT_ENTRY_TLS_ENTRIES)
 		return false;
-	present = tls[i] & BIT_ULL(47);
-	code = tls[i] & BIT_ULL(43);
-	readable = tls[i] & BIT_ULL(41);
+	tls = lguest_local.tls[i];
+	present = tls & BIT_ULL(47);
+	code = tls & BIT_ULL(43);
+	readable = tls & BIT_ULL(41);
 	return present && (!code || readable);
 }
 
 /*
  * Loading %gs replaces the base under which the kernel finds its per-CPU data,
- * so an event must not come before the base is back: interrupts are off, and
- * selectors that would fault become 0, as the native code does it after the
- * fault.  The base that the selector gave is guest user's.  (AMD's CPUs leave
- * the base alone when a null selector is loaded.)
+ * so nothing must come before the base is back: interrupts are off, it is done in the
+ * entry code, where not even an NMI comes, and selectors that would fault become 0, as
+ * the native code does it after the fault.  The base that the selector gave is guest
+ * user's.  (AMD's CPUs leave the base alone when a null selector is loaded.)
  */
 static void lguest_load_gs_index(unsigned int sel)
 {
 	u64 enabled = lguest_shared.irq_enabled;
-	unsigned long base = 0;
+	unsigned long base;
 
 	sel &= 0xffff;
 	WRITE_ONCE(lguest_shared.irq_enabled, 0);
 	barrier();
 	if (sel > 3 && !loadable(sel))
 		sel = 0;
-	asm volatile("movl %0, %%gs" : : "r" (sel) : "memory");
-	if (sel > 3)
-		base = rdgsbase();
-	wrgsbase(lguest_shared.kernel_gs_base);
-	lguest_shared.user_gs_base = base;
+	base = lguest_load_gs(sel);
+	lguest_shared.user_gs_base = sel > 3 ? base : 0;
 	barrier();
 	WRITE_ONCE(lguest_shared.irq_enabled, enabled);
-	if (enabled && READ_ONCE(lguest_shared.irq_pending))
+	if (enabled && READ_SHARED(lguest_shared.irq_pending))
 		hcall(LHCALL_SEND_INTERRUPTS, 0, 0, 0);
 }
 
@@ -276,6 +277,7 @@ static void lguest_set_ldt(const void *ldt, unsigned int entries)
 void setup_cpu_ops(void)
 {
 	lguest_shared.dr6 = DR6_RESERVED;
+	lguest_local.cr0 = FIRST_CR0;
 
 	no_io_delay();
 	no_wbinvd();

@@ -38,7 +38,7 @@ void lguest_shutdown(const char *text, unsigned long reason)
 void lguest_unexpected(void)
 {
 	static char text[200];
-	struct lguest_event *e = &lguest_shared.event;
+	struct lguest_event __seg_gs *e = &lguest_shared.event;
 
 	snprintf(text, sizeof(text),
 		 "Unexpected trap %llu error %#llx at %#llx, cr2 %#llx rsp %#llx",

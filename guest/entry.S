@@ -5,7 +5,7 @@
  * every register but rax to be kept.
  *
  * All of it runs at hardware ring 3.  "Interrupts" means virtual interrupts:
- * lguest_shared.irq_enabled.
+ * irq_enabled in the shared page, which %gs leads to as to all data of a CPU.
  * Read next: layer.h.
  */
 #include <generated/utsrelease.h>
@@ -17,7 +17,8 @@
 #include "compat/cmpxchg16b.h"
 #include "layer.h"
 
-#define SHARED(field)	lguest_shared + LGS_##field(%rip)
+#define SHARED(field)	%gs:gdt_page + LGS_##field(%rip)
+#define LOCAL(field)	%gs:gdt_page + LGL_##field(%rip)
 /* sizeof(struct pt_regs): head_64.S leaves as much at the initial stack's top. */
 #define PT_REGS_SIZE	(21 * 8)
 #define INIT_STACK_TOP	(init_thread_union + THREAD_SIZE - \
@@ -44,7 +45,15 @@
 SYM_CODE_START(lguest_start)
 	endbr64
 	movq	%rsi, %rbx
-	movl	$(lguest_shared - LAYER_VA + LAYER_PA), %edi
+	/*
+	 * The page of vCPU 0.  Per-CPU data have only their initial image so far.  Their
+	 * addresses began at 0, and this is the image's; from 6.15 on they begin at the
+	 * image, and there is no such symbol: 0.
+	 */
+	.weak	init_per_cpu__fixed_percpu_data
+	movq	$init_per_cpu__fixed_percpu_data, %rdi
+	addq	$gdt_page, %rdi
+	subq	$__START_KERNEL_map, %rdi
 	movq	$lguest_event_entry, %rsi
 	movq	$lguest_syscall_entry, %rdx
 	movq	$lguest_entry_end, %r10
@@ -70,15 +79,9 @@ SYM_CODE_START(lguest_start)
 	movl	%eax, %fs
 	movl	%eax, %gs
 	wrfsbase %rax
-	/*
-	 * Per-CPU data: until Linux makes room for it, its initial image.  Its
-	 * addresses began at 0, and this is the image's; from 6.15 on they begin
-	 * at the image, and there is no such symbol: 0.
-	 */
-	.weak	init_per_cpu__fixed_percpu_data
 	movq	$init_per_cpu__fixed_percpu_data, %rax
-	movq	%rax, SHARED(KERNEL_GS_BASE)
 	wrgsbase %rax
+	movq	%rax, SHARED(KERNEL_GS_BASE)
 
 	movq	$(INIT_STACK_TOP - PT_REGS_SIZE), %rsp
 	movq	$INIT_STACK_TOP, %rax
@@ -178,7 +181,7 @@ SYM_CODE_END(lguest_syscall_entry)
 SYM_CODE_START(lguest_iret)
 	endbr64
 	movq	$0, SHARED(IRQ_ENABLED)
-	movl	$0, lguest_flush_later(%rip)
+	movl	$0, LOCAL(FLUSH_LATER)
 	movq	%rax, SHARED(IRET_RAX)
 	movq	%rcx, SHARED(IRET_RCX)
 	movq	%r11, SHARED(IRET_R11)
@@ -191,6 +194,19 @@ SYM_CODE_START(lguest_iret)
 	syscall
 	ud2
 SYM_CODE_END(lguest_iret)
+
+/*S:324
+ * Loads %gs, and keeps its base.  Returns the base that came with the selector.
+:*/
+SYM_CODE_START(lguest_load_gs)
+	endbr64
+	rdgsbase %rdx
+	movl	%edi, %gs
+	rdgsbase %rax
+	wrgsbase %rdx
+	ret
+	int3
+SYM_CODE_END(lguest_load_gs)
 SYM_INNER_LABEL(lguest_entry_end, SYM_L_GLOBAL)
 
 /* A C function decides, by the frame, how it goes on: zero flag set if by Linux's handler. */
@@ -228,7 +244,7 @@ SYM_INNER_LABEL(lguest_entry_end, SYM_L_GLOBAL)
 	.section .text, "ax"
 SYM_CODE_START(lguest_page_fault)
 	endbr64
-	movl	$1, lguest_flush_later(%rip)
+	movl	$1, LOCAL(FLUSH_LATER)
 	ASK	lguest_sort_fault
 	jnz	2f
 	jmp	*linux_page_fault(%rip)
@@ -284,14 +300,14 @@ SYM_CODE_START(lguest_irq_enable)
 	movq	$LGUEST_IF, SHARED(IRQ_ENABLED)
 	cmpq	$0, SHARED(IRQ_PENDING)
 	jne	1f
-	cmpl	$0, lguest_ring_waits(%rip)
+	cmpl	$0, LOCAL(RING_WAITS)
 	jne	2f
 	ret
 	int3
 1:	movl	$LHCALL_SEND_INTERRUPTS, %eax
 	jmp	3f
 2:	movl	$LHCALL_FLUSH_ASYNC, %eax
-3:	movl	$0, lguest_ring_waits(%rip)
+3:	movl	$0, LOCAL(RING_WAITS)
 	pushq	%rcx
 	pushq	%r11
 	syscall
@@ -335,8 +351,6 @@ SYM_CODE_END(lguest_no_handler)
 
 	.section .data, "aw"
 	.balign 8
-SYM_DATA(lguest_flush_later, .long 0)
-SYM_DATA(lguest_ring_waits, .long 0)
 SYM_DATA_START(lguest_handlers)
 	.rept	256
 	.quad	lguest_no_handler
@@ -345,9 +359,6 @@ SYM_DATA_END(lguest_handlers)
 
 	.section .data..page_aligned, "aw"
 	.balign PAGE_SIZE
-SYM_DATA_START(lguest_shared)
-	.fill	PAGE_SIZE, 1, 0
-SYM_DATA_END(lguest_shared)
 	.fill	2 * PAGE_SIZE, 1, 0
 double_fault_stack_end:
 

@@ -19,13 +19,11 @@
  * Sleeping: HALT switches interrupts on and waits in one go, so that none can
  * slip in between.
 :*/
-bool lguest_in_halt;
-
 static void lguest_safe_halt(void)
 {
-	WRITE_ONCE(lguest_in_halt, true);
+	WRITE_ONCE(lguest_local.in_halt, true);
 	hcall(LHCALL_HALT, 0, 0, 0);
-	WRITE_ONCE(lguest_in_halt, false);
+	WRITE_ONCE(lguest_local.in_halt, false);
 }
 
 /* A CPU that halts with interrupts off never wakes up: that ends the guest. */
@@ -42,15 +40,19 @@ static void lguest_halt(void)
  * it delivers.  It remembers what was raised meanwhile; so after unmasking a
  * line it must look again.
 :*/
+static unsigned long *blocked_lines(void)
+{
+	return (unsigned long *)&lguest_pages[0]->shared.blocked_interrupts;
+}
 
 static void line_mask(struct irq_data *d)
 {
-	set_bit(d->irq, (unsigned long *)&lguest_shared.blocked_interrupts);
+	set_bit(d->irq, blocked_lines());
 }
 
 static void line_unmask(struct irq_data *d)
 {
-	clear_bit(d->irq, (unsigned long *)&lguest_shared.blocked_interrupts);
+	clear_bit(d->irq, blocked_lines());
 	hcall(LHCALL_SEND_INTERRUPTS, 0, 0, 0);
 }
 

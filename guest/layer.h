@@ -21,6 +21,7 @@
  *		but linux_page_fault, linux_general_protection: Linux's goes on
  *	end.c		the end of a guest
  *	patch.c		jumps in Linux's code
+ *	page.c		the page of a vCPU
  *	cpuid.c		CPUID
  *	emulator.c	for an emulator's sake
  *	vdso.c		what Linux gives to its programs
@@ -44,7 +45,13 @@
 #define LAYER_PA	0x800000
 #define LAYER_SIZE	0x200000
 
+/* struct lguest_local in the page of a vCPU, and its fields for assembler. */
+#define LGL_START	3584
+#define LGL_FLUSH_LATER	(LGL_START + 0)
+#define LGL_RING_WAITS	(LGL_START + 4)
+
 #ifndef __ASSEMBLY__
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 struct pt_regs;
@@ -55,7 +62,48 @@ struct fault_frame {
 	unsigned long error, ip, cs, flags, sp;
 };
 
-extern struct lguest_shared lguest_shared;
+/*G:007
+ * The page of a vCPU: what it shares with the Host, and what is its own.  It is the
+ * page of its GDT, of which Linux uses the first 128 bytes (`own`), and the Host none.
+ * So each field is one instruction away, by %gs as Linux's own data of a CPU are, and no
+ * interrupt, and no move of the task to another vCPU, comes between finding the page
+ * and using it.
+ *
+ * READ_ONCE() would forget that the address is one of %gs; where a plain pointer is
+ * wanted there is lguest_pages[].
+:*/
+struct lguest_local {
+	u32 flush_later;		/* mmu.c; entry.S, too */
+	u32 ring_waits;
+	unsigned long current_cr3;
+	unsigned long never_loaded;
+	u32 next_call;			/* in the ring */
+	bool in_halt;			/* irq.c */
+	unsigned long cr0;		/* cpu.c */
+	unsigned long debug_registers[8];
+	u64 tls[3];
+	u64 last_second;		/* time.c: of the Host's clock */
+};
+
+struct lguest_cpu {
+	union {
+		struct lguest_shared shared;
+		u8 room[LGL_START];
+	};
+	struct lguest_local local;
+};
+_Static_assert(offsetof(struct lguest_cpu, local) == LGL_START, "LGL_START");
+_Static_assert(LGL_START + offsetof(struct lguest_local, flush_later) ==
+	       LGL_FLUSH_LATER, "LGL_FLUSH_LATER");
+_Static_assert(LGL_START + offsetof(struct lguest_local, ring_waits) ==
+	       LGL_RING_WAITS, "LGL_RING_WAITS");
+_Static_assert(sizeof(struct lguest_cpu) <= 4096, "one page");
+
+extern struct lguest_cpu __seg_gs lguest_cpu __asm__("gdt_page");
+#define lguest_shared	lguest_cpu.shared
+#define lguest_local	lguest_cpu.local
+#define READ_SHARED(x)	(*(const volatile typeof(x) *)&(x))
+
 
 /*
  * hcall() - call the Host
@@ -70,6 +118,21 @@ hcall(unsigned long call, unsigned long a, unsigned long b, unsigned long c)
 	asm volatile("syscall"
 		     : "=a" (result)
 		     : "a" (call), "D" (a), "S" (b), "d" (c)
+		     : "rcx", "r11", "memory");
+	return result;
+}
+
+/* One with a fourth argument. */
+static __always_inline unsigned long
+hcall4(unsigned long call, unsigned long a, unsigned long b, unsigned long c,
+       unsigned long d)
+{
+	register unsigned long r10 asm("r10") = d;
+	unsigned long result;
+
+	asm volatile("syscall"
+		     : "=a" (result)
+		     : "a" (call), "D" (a), "S" (b), "d" (c), "r" (r10)
 		     : "rcx", "r11", "memory");
 	return result;
 }
@@ -95,7 +158,8 @@ extern char lguest_read_cr2[];
 void lguest_unexpected(void);
 extern char lguest_page_fault[], lguest_general_protection[];
 extern void *linux_page_fault, *linux_general_protection;
-extern u32 lguest_flush_later, lguest_ring_waits;
+extern char lguest_event_entry[], lguest_syscall_entry[], lguest_entry_end[];
+unsigned long lguest_load_gs(unsigned int selector);
 
 /* end.c */
 void lguest_shutdown(const char *text, unsigned long reason);
@@ -104,6 +168,11 @@ void setup_machine_ops(void);
 /* patch.c */
 void patch_jump(char *at, const void *to);
 void patch_text(void);
+
+/* page.c */
+extern struct lguest_cpu *lguest_pages[LGUEST_VCPUS];
+void setup_first_page(void);
+void lguest_move_page(unsigned long base);
 
 /* emulator.c */
 void skip_sync_irets(void);
@@ -127,7 +196,6 @@ void no_sleep_states(void);
 void setup_vdso(void);
 
 /* irq.c */
-extern bool lguest_in_halt;
 void setup_irq_ops(void);
 int lguest_setup_irq(unsigned int line);
 

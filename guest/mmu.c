@@ -18,11 +18,9 @@ extern pgd_t early_top_pgt[PTRS_PER_PGD];
  * CR3: the Host has the real one, this is what Linux last loaded.  Bit 63 of a
  * load says that nothing needs to be flushed; it is not part of the register.
 :*/
-static unsigned long current_cr3;
-
 unsigned long lguest_read_cr3(void)
 {
-	return current_cr3;
+	return lguest_local.current_cr3;
 }
 
 /*
@@ -30,17 +28,15 @@ unsigned long lguest_read_cr3(void)
  * a flush whenever it gives a PCID to another space, but there is nothing to
  * flush in one that was not loaded yet, nor below init_mm's upper half.
  */
-static unsigned long never_loaded;
-
 static void lguest_write_cr3(unsigned long cr3)
 {
 	unsigned long table = cr3 & PTE_PFN_MASK, keep = cr3 & LGUEST_CR3_NOFLUSH;
 
-	if (table == never_loaded || table == __pa_symbol(init_top_pgt))
+	if (table == lguest_local.never_loaded || table == __pa_symbol(init_top_pgt))
 		keep = LGUEST_CR3_NOFLUSH;
-	if (table == never_loaded)
-		never_loaded = 0;
-	current_cr3 = cr3 & ~LGUEST_CR3_NOFLUSH;
+	if (table == lguest_local.never_loaded)
+		lguest_local.never_loaded = 0;
+	lguest_local.current_cr3 = cr3 & ~LGUEST_CR3_NOFLUSH;
 	hcall(LHCALL_LOAD_CR3, table | keep, 0, 0);
 }
 
@@ -54,28 +50,29 @@ static void lguest_write_cr2(unsigned long cr2)
  * in order, before anything else at its next visit, and no direct switch leaves
  * the guest kernel while there are any.
 :*/
-static unsigned int next_call;
-
 static void hcall_later(unsigned long call, unsigned long a, unsigned long b)
 {
 	unsigned long enabled = lguest_shared.irq_enabled;
-	struct lguest_hcall *slot;
+	struct lguest_hcall __seg_gs *slot;
+	unsigned int n;
 
 	/* An interrupt could want the same slot. */
 	WRITE_ONCE(lguest_shared.irq_enabled, 0);
-	if (READ_ONCE(lguest_shared.hcall_status[next_call]) != 0xff) {
+	barrier();
+	n = lguest_local.next_call;
+	if (READ_SHARED(lguest_shared.hcall_status[n]) != 0xff) {
 		hcall(call, a, b, 0);		/* full: this empties it */
 	} else {
-		slot = &lguest_shared.hcalls[next_call];
+		slot = &lguest_shared.hcalls[n];
 		slot->number = call;
 		slot->arg[0] = a;
 		slot->arg[1] = b;
 		barrier();
-		WRITE_ONCE(lguest_shared.hcall_status[next_call], 0);
-		next_call = (next_call + 1) % LGUEST_RING_SIZE;
+		WRITE_ONCE(lguest_shared.hcall_status[n], 0);
+		lguest_local.next_call = (n + 1) % LGUEST_RING_SIZE;
 	}
 	WRITE_ONCE(lguest_shared.irq_enabled, enabled);
-	if (enabled && READ_ONCE(lguest_shared.irq_pending))
+	if (enabled && READ_SHARED(lguest_shared.irq_pending))
 		hcall(LHCALL_SEND_INTERRUPTS, 0, 0, 0);
 }
 
@@ -86,11 +83,11 @@ static void hcall_later(unsigned long call, unsigned long a, unsigned long b)
  */
 void lguest_do_late_calls(void)
 {
-	unsigned int last = (next_call - 1) % LGUEST_RING_SIZE;
+	unsigned int last = (lguest_local.next_call - 1) % LGUEST_RING_SIZE;
 
-	lguest_flush_later = 0;
-	if (READ_ONCE(lguest_shared.hcall_status[last]) != 0xff ||
-	    READ_ONCE(lguest_shared.set_timer))
+	lguest_local.flush_later = 0;
+	if (READ_SHARED(lguest_shared.hcall_status[last]) != 0xff ||
+	    READ_SHARED(lguest_shared.set_timer))
 		hcall(LHCALL_FLUSH_ASYNC, 0, 0, 0);
 }
 
@@ -100,11 +97,11 @@ void lguest_do_late_calls(void)
  * address spaces.
  *
  * The flush of a user's address can wait in two cases.  While a page fault is
- * handled (entry.S sets and clears lguest_flush_later), for copy-on-write does
+ * handled (entry.S sets and clears lguest_local.flush_later), for copy-on-write does
  * one for each page: nobody uses that user's addresses before either the IRET at
  * the end or a switch to another task, and the Host empties the ring at both.
  * And with interrupts off: Linux flushes a range page by page so, and only then
- * goes on; lguest_irq_enable() has the ring emptied (lguest_ring_waits).
+ * goes on; lguest_irq_enable() has the ring emptied (lguest_local.ring_waits).
 :*/
 static void lguest_flush_tlb_user(void)
 {
@@ -119,13 +116,13 @@ static void lguest_flush_tlb_kernel(void)
 static void lguest_flush_tlb_one_user(unsigned long address)
 {
 	if ((long)address < 0 ||
-	    (!lguest_flush_later && lguest_shared.irq_enabled)) {
+	    (!lguest_local.flush_later && lguest_shared.irq_enabled)) {
 		hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address, 0);
 		return;
 	}
 	hcall_later(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address);
-	if (!lguest_flush_later)
-		lguest_ring_waits = 1;
+	if (!lguest_local.flush_later)
+		lguest_local.ring_waits = 1;
 }
 
 /**
@@ -144,8 +141,8 @@ void lguest_flush_page(unsigned long address, bool later)
 /* Let the Host prepare at its next visit (fork flushes soon) for a new space. */
 static int lguest_pgd_alloc(struct mm_struct *mm)
 {
-	never_loaded = __pa(mm->pgd);
-	hcall_later(LHCALL_NEW_SPACE, never_loaded, 0);
+	lguest_local.never_loaded = __pa(mm->pgd);
+	hcall_later(LHCALL_NEW_SPACE, lguest_local.never_loaded, 0);
 	return 0;
 }
 
@@ -155,8 +152,8 @@ static int lguest_pgd_alloc(struct mm_struct *mm)
  */
 static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 {
-	if (never_loaded == __pa(pgd))
-		never_loaded = 0;
+	if (lguest_local.never_loaded == __pa(pgd))
+		lguest_local.never_loaded = 0;
 	hcall_later(LHCALL_DROP_SPACE, __pa(pgd), 0);
 }
 
@@ -174,7 +171,7 @@ static unsigned long *entry_in(unsigned long table, unsigned long address,
 /* The rights of all entries on the path together, or 0 if there is no page. */
 unsigned long lguest_rights_of(unsigned long address)
 {
-	unsigned long table = table_at(current_cr3), rights = ~0UL, nx = 0;
+	unsigned long table = table_at(lguest_local.current_cr3), rights = ~0UL, nx = 0;
 	int shift;
 
 	for (shift = PGDIR_SHIFT; shift >= PAGE_SHIFT; shift -= 9) {
@@ -194,7 +191,7 @@ unsigned long lguest_rights_of(unsigned long address)
 /* The entry of 4 KiB for an address, or NULL if there is no table for it. */
 unsigned long *lguest_entry_of(unsigned long address)
 {
-	unsigned long table = table_at(current_cr3);
+	unsigned long table = table_at(lguest_local.current_cr3);
 	int shift;
 
 	for (shift = PGDIR_SHIFT; shift > PAGE_SHIFT; shift -= 9) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Code of Linux's own that is changed, before it runs.
- * Read next: cpuid.c.
+ * Read next: page.c.
  */
 #include <linux/string.h>
 #include <linux/types.h>

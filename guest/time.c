@@ -31,12 +31,12 @@ static void get_wallclock(struct timespec64 *now)
 
 	hcall(LHCALL_GET_TIME, 0, 0, 0);	/* brings it up to date */
 	do {
-		seq = READ_ONCE(lguest_shared.time_seq) & ~1;
+		seq = READ_SHARED(lguest_shared.time_seq) & ~1;
 		barrier();
-		now->tv_sec = READ_ONCE(lguest_shared.wall_sec);
-		now->tv_nsec = READ_ONCE(lguest_shared.wall_nsec);
+		now->tv_sec = READ_SHARED(lguest_shared.wall_sec);
+		now->tv_nsec = READ_SHARED(lguest_shared.wall_nsec);
 		barrier();
-	} while (seq != READ_ONCE(lguest_shared.time_seq));
+	} while (seq != READ_SHARED(lguest_shared.time_seq));
 }
 
 static int set_wallclock(const struct timespec64 *now)
@@ -86,7 +86,7 @@ static int timer_set(unsigned long ns, struct clock_event_device *timer)
 {
 	WRITE_ONCE(lguest_shared.set_timer, max(ns, 1UL));
 	barrier();
-	if (!lguest_in_halt)
+	if (!READ_SHARED(lguest_local.in_halt))
 		WRITE_ONCE(lguest_shared.irq_pending, LGUEST_IF);
 	return 0;
 }
@@ -133,20 +133,20 @@ static DECLARE_DELAYED_WORK(date_work, mend_date);
 static void look_at_date(void)
 {
 	static u32 seen = 1;	/* Linux's clock did not run before its interrupts did */
-	u32 sleeps = READ_ONCE(lguest_shared.sleeps);
+	u32 sleeps = READ_SHARED(lguest_shared.sleeps);
 
 	if (sleeps & 1)
 		return;
 	if (sleeps != seen)
 		schedule_delayed_work(&date_work, seen == 1 ? 0 : HZ);
 	else if (!delayed_work_pending(&date_work))
-		ahead = ktime_get_real_seconds() - READ_ONCE(lguest_shared.wall_sec);
+		ahead = ktime_get_real_seconds() - READ_SHARED(lguest_shared.wall_sec);
 	seen = sleeps;
 }
 
 static void look_at_tsc(void)
 {
-	if (!uses_tsc || READ_ONCE(lguest_shared.tsc_khz))
+	if (!uses_tsc || READ_SHARED(lguest_shared.tsc_khz))
 		return;
 	uses_tsc = false;
 	mark_tsc_unstable("the Host's word");
@@ -161,12 +161,11 @@ static void look_at_tsc(void)
 
 static void forgive_gap(void)
 {
-	static u64 last;
-	u64 now = READ_ONCE(lguest_shared.wall_sec);
+	u64 now = READ_SHARED(lguest_shared.wall_sec), last = lguest_local.last_second;
 
 	if (last && now - last > LONGEST_GAP)
 		pvclock_touch_watchdogs();
-	last = now;
+	lguest_local.last_second = now;
 }
 
 static irqreturn_t timer_interrupt(int irq, void *data)

@@ -51,11 +51,22 @@ static bool take_shared_page(struct lg_cpu *cpu, struct page *page)
 
 	mutex_lock(&lg->requests);
 	for_each_vcpu(lg, other, i)
-		taken |= other->shared_page == page;
+		taken |= other != cpu && other->shared_page == page;
 	if (!taken)
 		cpu->shared_page = page;
 	mutex_unlock(&lg->requests);
 	return !taken;
+}
+
+/*
+ * The second INIT: the guest has moved the page, and copied what was in it.  This
+ * vCPU's TLB may still have the old one at the place that the Switcher knows.
+ */
+static void leave_shared_page(struct lg_cpu *cpu, struct page *page)
+{
+	unpin_user_pages_dirty_lock(&page, 1, true);
+	cpu->shared_moved = true;
+	keep_nothing(cpu);
 }
 
 /* INIT: pin the shared page, remember the entry points. */
@@ -63,9 +74,9 @@ static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 		       u64 syscall_entry, u64 entry_end)
 {
 	struct lguest *lg = cpu->lg;
-	struct page *page;
+	struct page *page, *old = cpu->shared_page;
 
-	if (cpu->shared) {
+	if (cpu->shared_moved) {
 		kill_guest(cpu, "already have lguest_shared");
 		return;
 	}
@@ -88,6 +99,8 @@ static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 		kill_guest(cpu, "guest page %#llx is another vCPU's lguest_shared", shared);
 		return;
 	}
+	if (old)
+		leave_shared_page(cpu, old);
 	cpu->event_entry = event_entry;
 	cpu->syscall_entry = syscall_entry;
 	cpu->entry_start = min(event_entry, syscall_entry);
@@ -95,8 +108,11 @@ static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 	cpu->shared = page_address(page);
 	map_shared(cpu, page);
 
+	if (old)
+		return;
 	memset(cpu->shared->hcall_status, 0xff, LGUEST_RING_SIZE);
 	cpu->shared->vcpu = cpu->id;
+	cpu->shared->vcpus = READ_ONCE(lg->nr_cpus);
 	start_clock(cpu);
 }
 

@@ -266,6 +266,7 @@ struct lg_cpu {
 
 	struct lguest_shared *shared;	/* o the page's kernel address */
 	struct page *shared_page;	/* o pinned */
+	bool shared_moved;		/* o by the second INIT */
 	u64 event_entry, syscall_entry;	/* o */
 	u64 entry_start, entry_end;	/* o no interrupts while rip is inside */
 
@@ -513,6 +514,7 @@ struct lg_pcids {			/* of a physical CPU */
 };
 void shrunk(struct lguest *lg, struct lg_root *root);
 void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids);
+void keep_nothing(struct lg_cpu *cpu);
 bool cpu_passed(struct lg_cpu *cpu, u64 stamp);
 bool passed(struct lguest *lg, u64 stamp);
 

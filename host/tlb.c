@@ -94,6 +94,22 @@ static void take_pcids(struct lg_cpu *cpu, struct lg_pcids *pcids)
 }
 
 /**
+ * keep_nothing() - each view is flushed when it is loaded next
+ * @cpu: the vCPU, not in the guest; the caller is its owner
+ *
+ * For what only this vCPU may have cached: its own pages in slot 256.
+ */
+void keep_nothing(struct lg_cpu *cpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < LG_NR_SPACES; i++) {
+		cpu->state->spaces[i].kernel &= ~CR3_KEEP;
+		cpu->state->spaces[i].user &= ~CR3_KEEP;
+	}
+}
+
+/**
  * prepare_tlb() - make the words for CR3 right for the entry that follows
  * @cpu: the vCPU; marked as in the guest, so that who takes entries away from
  *	now on interrupts it

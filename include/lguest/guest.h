@@ -34,7 +34,8 @@
 #define LHCALL_FLUSH_ASYNC	0
 /*
  * INIT(shared, event_entry, syscall_entry, entry_end): must be the first call
- * of each vCPU, and is made once.
+ * of each vCPU, and may be made once more: then the shared page has moved, with
+ * all that was in it, the ring of calls being empty.  A third ends the guest.
  *   shared:        guest-physical address of its struct lguest_shared, page
  *                  aligned, in RAM, and no other vCPU's
  *   event_entry:   virtual address at which traps and interrupts arrive
@@ -157,35 +158,35 @@
 /*
  * Offsets into struct lguest_shared for assembler; checked below.
  */
-#define LGS_IRQ_ENABLED		0
-#define LGS_IRQ_PENDING		8
-#define LGS_BUSY		24
-#define LGS_EVENT_VECTOR	32
-#define LGS_EVENT_ERROR		40
-#define LGS_EVENT_RIP		48
-#define LGS_EVENT_CS		56
-#define LGS_EVENT_RFLAGS	64
-#define LGS_EVENT_RSP		72
-#define LGS_EVENT_SS		80
-#define LGS_EVENT_RCX		88
-#define LGS_EVENT_R11		96
-#define LGS_IRET_RIP		104
-#define LGS_IRET_CS		112
-#define LGS_IRET_RFLAGS		120
-#define LGS_IRET_RSP		128
-#define LGS_IRET_SS		136
-#define LGS_IRET_RAX		144
-#define LGS_IRET_RCX		152
-#define LGS_IRET_R11		160
-#define LGS_CR2			168
-#define LGS_USER_GS_BASE	176
-#define LGS_KERNEL_GS_BASE	184
-#define LGS_SP0			192
-#define LGS_SCRATCH		200
-#define LGS_FILL_ADDRESS	280
-#define LGS_FILL_ERROR		288
-#define LGS_DIRECT_FAULTS	296
-#define LGS_HCALL_STATUS	304
+#define LGS_IRQ_ENABLED		128
+#define LGS_IRQ_PENDING		136
+#define LGS_BUSY		152
+#define LGS_EVENT_VECTOR	160
+#define LGS_EVENT_ERROR		168
+#define LGS_EVENT_RIP		176
+#define LGS_EVENT_CS		184
+#define LGS_EVENT_RFLAGS	192
+#define LGS_EVENT_RSP		200
+#define LGS_EVENT_SS		208
+#define LGS_EVENT_RCX		216
+#define LGS_EVENT_R11		224
+#define LGS_IRET_RIP		232
+#define LGS_IRET_CS		240
+#define LGS_IRET_RFLAGS		248
+#define LGS_IRET_RSP		256
+#define LGS_IRET_SS		264
+#define LGS_IRET_RAX		272
+#define LGS_IRET_RCX		280
+#define LGS_IRET_R11		288
+#define LGS_CR2			296
+#define LGS_USER_GS_BASE	304
+#define LGS_KERNEL_GS_BASE	312
+#define LGS_SP0			320
+#define LGS_SCRATCH		328
+#define LGS_FILL_ADDRESS	408
+#define LGS_FILL_ERROR		416
+#define LGS_DIRECT_FAULTS	424
+#define LGS_HCALL_STATUS	432
 
 #ifndef __ASSEMBLY__
 #ifdef __KERNEL__
@@ -273,6 +274,7 @@ struct lguest_hcall {
  * not run.  Nothing in it is trusted beyond its own guest.
  */
 struct lguest_shared {
+	lguest_u64 own[16];		/* G the Host ignores it (Linux's GDT) */
 	lguest_u64 irq_enabled;		/* B virtual IF: LGUEST_IF or 0 */
 	lguest_u64 irq_pending;		/* B non-zero: visit us when IF is set */
 	lguest_u64 blocked_interrupts;	/* G bit n masks line n */
@@ -299,6 +301,7 @@ struct lguest_shared {
 	lguest_u8 hcall_status[LGUEST_RING_SIZE];	/* B */
 	struct lguest_hcall hcalls[LGUEST_RING_SIZE];	/* G */
 	lguest_u64 set_timer;		/* B non-zero: as for SET_CLOCKEVENT */
+	lguest_u64 vcpus;		/* H how many there are, by INIT */
 };
 
 #define LGS_CHECK(off, field) \

@@ -280,3 +280,67 @@ TEST("F5 I9 1000 loads of CR3 among four spaces: direct, and each its own")
 	passes(g);
 	CHECK_EQ(stat_of(g, "direct_cr3_loads"), 1000);
 }
+
+/*
+ * The second INIT: the shared page is another one.  The old one, in which everything is
+ * as if nobody ever used it, is left alone: by the Switcher, too, on a CPU whose TLB
+ * kept it.
+ */
+static void rings(volatile struct lguest_shared *shared, int n)
+{
+	shared->hcalls[n].number = LHCALL_FLUSH_ASYNC;
+	shared->hcall_status[n] = 0;
+	HCALL(FLUSH_ASYNC);
+	EXPECT_EQ(shared->hcall_status[n], 0xff);
+}
+
+static void move_page(volatile struct lguest_shared *old,
+		      volatile struct lguest_shared *new)
+{
+	volatile u64 *from = (u64 *)old, *to = (u64 *)new;
+
+	for (u64 n = 0; n < PAGE / 8; n++) {
+		to[n] = from[n];
+		from[n] = 0;
+	}
+	for (int n = 0; n < LGUEST_RING_SIZE; n++)
+		old->hcall_status[n] = 0xff;
+	new->kernel_gs_base = (u64)new;
+	asm volatile("wrgsbase %0" : : "r" (new) : "memory");
+	HCALL(INIT, gpa_of(new), guest_event_entry, guest_syscall_entry,
+	      guest_entry_end);
+}
+
+static void calls_of_user(void)
+{
+	for (int i = 0; i < 50; i++) {
+		struct frame f = user_at((void (*)(void))direct_syscall);
+
+		run(&f);
+		EXPECT_EQ(f.vector, LGUEST_VECTOR_SYSCALL);
+	}
+}
+
+static void page_moves(void)
+{
+	volatile struct lguest_shared *old = SHARED, *new = AT(guest_page());
+	volatile u64 *from = (u64 *)old;
+
+	calls_of_user();
+	rings(old, 0);
+	move_page(old, new);
+	calls_of_user();
+	rings(new, 1);		/* it goes on where it was */
+	for (u64 n = 0; n < PAGE / 8; n++)
+		EXPECT_EQ(from[n], n * 8 - LGS_HCALL_STATUS < LGUEST_RING_SIZE ? ~0ULL : 0);
+}
+
+TEST("I2 AT-53 the second INIT: the shared page has moved")
+{
+	struct guest *g = make_guest(page_moves);
+
+	passes(g);
+	CHECK_EQ(stat_of(g, "hypercall_INIT"), 2);
+	CHECK_EQ(stat_of(g, "hypercall_FLUSH_ASYNC"), 4);
+	CHECK(stat_of(g, "direct_syscalls") >= 98);
+}

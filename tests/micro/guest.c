@@ -81,8 +81,11 @@ void guest_done(void)
 /* Called from the event entry. */
 void guest_event(struct frame *f)
 {
-	u64 *catching = (u64 *)&SHARED->scratch[0];
+	struct lguest_shared *shared;
+	u64 *catching;
 
+	asm("rdgsbase %0" : "=r" (shared));
+	catching = (u64 *)&shared->scratch[0];
 	if (catching[0]) {
 		*(struct frame *)catching[1] = *f;
 		guest_caught();

@@ -14,9 +14,9 @@
 
 /*
  * A guest that starts in linear mode with one call: `what` holds rax, rdi, rsi,
- * rdx, r10 for it, then for a second one.
+ * rdx, r10 for it, then for a second one, and a third.
  */
-static u64 calls[2][5];
+static u64 calls[3][5];
 
 SNIPPET(makes_calls,
 	"lea calls(%rip), %rbx\n"
@@ -59,11 +59,16 @@ TEST("I2 any call before INIT ends the guest, but LOAD_CR3")
 	calls_die("hypercall 18446744073709551615 before INIT");
 }
 
-TEST("I2 second INIT ends the guest")
+TEST("I2 AT-53 third INIT ends the guest, and a second one with a bad page")
 {
 	CALL(0, LHCALL_INIT, SHARED_GPA, UP, UP, UP);
+	CALL(1, LHCALL_INIT, SHARED_GPA + PAGE, UP, UP, UP);
+	CALL(2, LHCALL_INIT, SHARED_GPA, UP, UP, UP);
+	calls_die("already have lguest_shared");
 	CALL(1, LHCALL_INIT, SHARED_GPA, UP, UP, UP);
 	calls_die("already have lguest_shared");
+	CALL(1, LHCALL_INIT, GUEST_SIZE, UP, UP, UP);
+	calls_die("bad guest page 0x800000 for lguest_shared");
 }
 
 static u64 written;
@@ -71,7 +76,7 @@ static u64 written;
 static void calls_and_writes(void)
 {
 	written = 1;
-	hcall(LHCALL_INIT, SHARED_GPA, UP, UP, UP);
+	hcall(LHCALL_INIT, SHARED_GPA, 0, UP, UP);
 	written = 2;
 }
 
@@ -80,7 +85,7 @@ TEST("C7 what stands behind a call that ends the guest is never done")
 	struct guest *g = make_guest(calls_and_writes);
 	char text[200];
 
-	dies(g, "already have lguest_shared");
+	dies(g, "bad entry address");
 	CHECK_EQ(IN_GUEST(g, written), 1);
 	for (int i = 0; i < 20; i++)
 		CHECK(read(g->fd, text, sizeof(text)) > 0 || errno == ENOENT);

@@ -118,8 +118,8 @@ lguest run -v -- true >/tmp/out 2>/tmp/err
 is "I3 -v changes no status" 0 $?
 is "K1 -v leaves stdout alone" "" "$(cat /tmp/out)"
 has "C8 run -v prints counters: switches" '^ +world_switches [1-9]' /tmp/err
-has "I1 run -v prints counters: hypercalls" '^ +hypercall_INIT 1$' /tmp/err
-has "I2 INIT is made once" '^ +hypercall_INIT 1$' /tmp/err
+has "I1 run -v prints counters: hypercalls" '^ +hypercall_SHUTDOWN 1$' /tmp/err
+has "I2 INIT is made twice: Linux moves the page once" '^ +hypercall_INIT 2$' /tmp/err
 has "I9 a guest's context switches are CR3 loads" '^ +hypercall_LOAD_CR3 [1-9]' /tmp/err
 switches=$(awk '$1 == "world_switches" { print $2 }' /tmp/err)
 sum=$(awk '$1 ~ /^exit_/ { n += $2 } END { print n }' /tmp/err)

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where the page of a vCPU is (see layer.h): Linux decides it.
+ * Read next: cpuid.c.
+ */
+#include <linux/percpu.h>
+#include <linux/string.h>
+#include <asm/fsgsbase.h>
+#include "layer.h"
+
+/* For what needs a plain address, or another vCPU's. */
+struct lguest_cpu *lguest_pages[LGUEST_VCPUS];
+
+/**
+ * setup_first_page() - vCPU 0 has its page in Linux's image until Linux moves it
+ */
+void setup_first_page(void)
+{
+	lguest_pages[0] = (void *)(rdgsbase() + (unsigned long)&lguest_cpu);
+}
+
+/*G:155
+ * Linux sets GS base when it has made room for the data of each CPU, and copied there
+ * what was in its image: with our page as that was then.  Now it is copied again, and
+ * the Host hears of the new one.
+ *
+ * The base is set before anything here is used.  Linux 6.1 has just loaded %gs, and with
+ * that lost the old one (on Intel's CPUs; AMD's keep it).
+:*/
+
+/**
+ * lguest_move_page() - the page of vCPU 0, if it is another one now
+ * @base: GS base, which is set
+ */
+void lguest_move_page(unsigned long base)
+{
+	struct lguest_cpu *old = lguest_pages[0];
+	struct lguest_cpu *new = (void *)(base + (unsigned long)&lguest_cpu);
+	const size_t own = sizeof(new->shared.own);
+
+	if (new == old)
+		return;
+	hcall(LHCALL_FLUSH_ASYNC, 0, 0, 0);	/* empties the ring */
+	memcpy((void *)new + own, (void *)old + own, sizeof(*new) - own);
+	new->shared.kernel_gs_base = base;
+	lguest_pages[0] = new;
+	hcall4(LHCALL_INIT, per_cpu_ptr_to_phys(new), (unsigned long)lguest_event_entry,
+	       (unsigned long)lguest_syscall_entry, (unsigned long)lguest_entry_end);
+}
