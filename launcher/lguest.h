@@ -72,6 +72,7 @@ int cmd_logs(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
+int cmd_balloon(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_exec(int argc, char **argv);

@@ -48,7 +48,7 @@ static const struct command version_command = {
 const struct command *const commands[] = {
 	&run_command, &list_command, &console_command, &logs_command, &wait_command, &exec_command, &cp_command, &oci_command,
 	&stop_command,
-	&pause_command, &resume_command, &stat_command, &check_command, &report_command,
+	&pause_command, &resume_command, &balloon_command, &stat_command, &check_command, &report_command,
 	&link_command, &help_command, &version_command, NULL,
 };
 

@@ -71,7 +71,7 @@ bool parse_number(const char *text, uint64_t *number);
 /* Each command's own description, for the table in main.c. */
 extern const struct command run_command, link_command, check_command, stat_command;
 extern const struct command list_command, stop_command, console_command;
-extern const struct command logs_command, wait_command, exec_command, cp_command;
+extern const struct command balloon_command, logs_command, wait_command, exec_command, cp_command;
 extern const struct command oci_command;
 extern const struct command pause_command, resume_command, report_command;
 /* That table, NULL-ended. */

@@ -2,7 +2,7 @@
 /*
  * `lguest list`, `stop`, `pause`, `resume`, `logs` and `wait`: short words with the
  * launchers of guests that have a name.
- * Read next: agent_call.c.
+ * Read next: cmd_balloon.c.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -15,7 +15,7 @@ has "K1 ... is told" "^lguest: run: '../one' is no name for a guest; take letter
 lguest run --detach 2>/tmp/err
 is "K1 --detach without a name" 2 $?
 has "K1 ... is told" '^lguest: run: a guest that is detached needs a name; add --name NAME$' /tmp/err
-for command in console stop pause resume; do
+for command in console stop pause resume balloon; do
 	lguest $command 2>/tmp/err
 	is "K1 $command without a name" "2 lguest: $command: it takes one NAME; \`lguest list\` shows yours" "$? $(said)"
 	lguest $command nobody </dev/null 2>/tmp/err
@@ -72,6 +72,8 @@ lguest console one </dev/null >/tmp/out 2>/tmp/err
 is "K1 a ninth console is refused" \
 	"1 lguest: console: the guest 'one' refused: it has as many consoles as it can have; leave one" "$? $(said)"
 is "K1 ... and list has its answer" running "$(lguest list | awk '$1 == "one" { print $3 }')"
+lguest pause one 2>/tmp/err && lguest resume one 2>/tmp/err
+is "K1 ... as have pause and resume" "0 " "$? $(cat /tmp/err)"
 kill $consoles
 wait $consoles
 
@@ -86,6 +88,16 @@ full() { ./talk $socket '{"command":"statistics"}' >/tmp/out; grep -q '"target":
 check "L5 ... and the guest does so" wait_for 20 full
 ./talk $socket '{"command":"balloon","bytes":0}' '{"command":"balloon","bytes":1099511627776}' >/tmp/out
 is "L5 ... but not beyond its memory" '{"ok":true} {"ok":false,"error":"the guest has less memory than that"}' "$(echo $(cat /tmp/out))"
+lguest balloon one -m 192M >/tmp/out 2>/tmp/err
+is "L5 lguest balloon says the same" "0 one 256M 192M" "$? $(awk 'NR == 2 { print $1, $2, $3 }' /tmp/out)"
+has_less() { lguest balloon one 2>/tmp/err | grep -qE '^one +256M +192M +192M +[1-9][0-9]*M +[1-9][0-9]*M$'; }
+check "L5 ... the guest does so, and tells what it has left" wait_for 20 has_less
+lguest balloon -m 256M one >/tmp/out
+has_all() { lguest balloon one | grep -qE '^one +256M +256M +256M '; }
+check "L5 ... and takes it back" wait_for 20 has_all
+lguest balloon one -m 257M 2>/tmp/err
+is "L5 ... more than there is it cannot have" \
+	"1 lguest: balloon: the guest 'one' was started with 256M and can have no more; give less, or start it with more (-m)" "$? $(said)"
 ./talk $socket '{"command":"fly"}' '{"command":7}' '[]' 'hello' '{"command":"status","command":"stop"}' \
 	'{"command":"stop","limit":"long"}' '{"command":"balloon"}' \
 	'{"command":"size","rows":"many"}' '[[[[[[[[[[[[' >/tmp/out
