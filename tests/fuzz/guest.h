@@ -42,6 +42,11 @@ int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value)
 	return 0;
 }
 
+unsigned int host_vcpu(void)
+{
+	return 0;
+}
+
 bool confine_thread(enum thread_kind kind)
 {
 	(void)kind;
