@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -648,6 +649,8 @@ static const struct kind {
 	unsigned int without;
 } kinds[] = {
 	{ "free", THREAD_KINDS, 0 },
+	/* No list of calls, but all that Landlock has. */
+	{ "landlock", THREAD_KINDS, 0 },
 	{ "vcpu", THREAD_VCPU, SEE | OPEN }, { "disk", THREAD_DISK, SEE | OPEN },
 	{ "net", THREAD_NET, SEE | OPEN }, { "vsock", THREAD_VSOCK, OPEN },
 	{ "rng", THREAD_RNG, OPEN }, { "balloon", THREAD_BALLOON, OPEN },
@@ -810,11 +813,20 @@ static void start_helpers(void)
 	let_help(-1);		/* all are confined */
 }
 
+static bool is(const char *name)
+{
+	return !strcmp(kind->name, name);
+}
+
 static void *break_in(void *unused)
 {
 	int i;
 
 	(void)unused;
+	if (is("landlock")) {
+		must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
+		must(-labs(landlock_restrict(NULL, 0)), "landlock");
+	}
 	if (kind->kind != THREAD_KINDS && !share.root && !confine_thread(kind->kind))
 		_exit(3);
 	break_bounds();
@@ -825,11 +837,6 @@ static void *break_in(void *unused)
 			break;
 	}
 	return NULL;
-}
-
-static bool is(const char *name)
-{
-	return !strcmp(kind->name, name);
 }
 
 /*

@@ -61,6 +61,12 @@ inside "6.12" --host 6.12 --with "$work/jail" --with "$work/tries" <<'END'
 ip link set lo up
 as_alice() { su alice -c "/lab/jail/jail $1"; }
 tries as_alice alice
+# The filters would hide it: all that this kernel's Landlock has is asked for.
+as_alice landlock >/tmp/out 2>/tmp/err
+for what in read-open truncate make-file tcp abstract kill tkill; do
+	has "L8 Landlock alone refuses $what" "^could not landlock $what$" /tmp/out
+done
+show /tmp/err
 END
 
 # No Landlock: the user hears of it, and what the filters hold is held.
