@@ -38,16 +38,17 @@ void prepare_direct(struct lg_cpu *cpu)
 	state->verw_sel = __KERNEL_DS;
 }
 
+static unsigned int current_place(struct lg_cpu *cpu)
+{
+	return (cpu->state->space - space_address(cpu)) / LG_SPACE_SIZE;
+}
+
 /* The guest came back: in which mode, and which address space? */
 void note_direct(struct lg_cpu *cpu)
 {
-	struct lguest *lg = cpu->lg;
-	struct lg_state *state = cpu->state;
-	u64 n = (state->space - space_address(cpu)) / LG_SPACE_SIZE;
-
-	cpu->user = state->user;
-	cpu->root = lg->roots[state->spaces[n].index];
-	cpu->root->last_use = lg->root_clock;
+	cpu->user = cpu->state->user;
+	cpu->root = cpu->places[current_place(cpu)];
+	WRITE_ONCE(cpu->root->last_use, READ_ONCE(cpu->lg->root_clock));
 }
 
 /**
@@ -62,25 +63,59 @@ u64 root_cr3(struct lg_root *root, enum lg_view view)
 	return __pa(root->pml5[view] ?: root->pml4[view]) | sme_me_mask;
 }
 
-/* Only the PCIDs stay, and the first load will flush. */
-static void set_space(struct lg_space *space, struct lg_root *root, u64 key)
+/*
+ * A place of the table gets another address space, or none (NULL).  Only the PCIDs
+ * stay, and the first load will flush.
+ *
+ * Nobody else writes to this table: its Switcher may have found a key there, and be
+ * about to load what stands beside it.  So an address space that is named here is
+ * pinned, and that is all that others have to know.
+ */
+static void set_place(struct lg_cpu *cpu, unsigned int n, struct lg_root *root,
+		      u64 key)
 {
-	*space = (struct lg_space) {
-		.cr3 = key,
-		.kernel = root_cr3(root, LG_KERNEL) | (space->kernel & CR3_PCID),
-		.user = root_cr3(root, LG_USER) | (space->user & CR3_PCID),
-		.index = root->index,
-	};
+	struct lg_space *space = &cpu->state->spaces[n];
+	struct lg_root *old = cpu->places[n];
+
+	space->cr3 = key;
+	if (root) {
+		root->pins++;
+		space->kernel = root_cr3(root, LG_KERNEL) | (space->kernel & CR3_PCID);
+		space->user = root_cr3(root, LG_USER) | (space->user & CR3_PCID);
+	}
+	cpu->places[n] = root;
+	if (old)
+		unpin_root(cpu->lg, old);
 }
 
-static struct lg_space *find_space(struct lg_cpu *cpu, u64 key)
+/* The place with this key, or LG_NR_SPACES. */
+static unsigned int find_space(struct lg_cpu *cpu, u64 key)
 {
-	unsigned int i;
+	unsigned int n;
 
-	for (i = 0; i < LG_NR_SPACES; i++)
-		if (cpu->state->spaces[i].cr3 == key)
-			return &cpu->state->spaces[i];
-	return NULL;
+	for (n = 0; n < LG_NR_SPACES; n++)
+		if (cpu->state->spaces[n].cr3 == key)
+			break;
+	return n;
+}
+
+/* Is nothing lost if another address space comes there? */
+static bool place_is_free(struct lg_cpu *cpu, unsigned int n)
+{
+	return !cpu->state->spaces[n].cr3 || cpu->places[n]->dropped;
+}
+
+/* Its own place, a free one, or that of the oldest. */
+static unsigned int place_for(struct lg_cpu *cpu, u64 key)
+{
+	unsigned int n = find_space(cpu, key);
+
+	if (n < LG_NR_SPACES)
+		return n;
+	for (n = 0; n < LG_NR_SPACES - 1; n++)
+		if (place_is_free(cpu, n))
+			break;
+	return n;
 }
 
 /**
@@ -90,18 +125,18 @@ static struct lg_space *find_space(struct lg_cpu *cpu, u64 key)
  */
 void remember_space(struct lg_cpu *cpu, u64 cr3)
 {
-	struct lg_space *spaces = cpu->state->spaces, space, *place;
+	struct lg_space *spaces = cpu->state->spaces, space;
 	u64 key = cr3 & ~LGUEST_CR3_NOFLUSH;
+	unsigned int n = place_for(cpu, key);
 
-	/* Its own place, a free one, or that of the oldest. */
-	place = find_space(cpu, key) ?: find_space(cpu, 0) ?:
-		&spaces[LG_NR_SPACES - 1];
-	space = *place;
-	if (!key || space.cr3 != key)
-		set_space(&space, cpu->root, key);
+	if (!key || spaces[n].cr3 != key)
+		set_place(cpu, n, cpu->root, key);
 	/* The newest first: the oldest falls off the end. */
-	memmove(spaces + 1, spaces, (place - spaces) * sizeof(*spaces));
+	space = spaces[n];
+	memmove(spaces + 1, spaces, n * sizeof(*spaces));
 	spaces[0] = space;
+	memmove(cpu->places + 1, cpu->places, n * sizeof(*cpu->places));
+	cpu->places[0] = cpu->root;
 	cpu->state->space = space_address(cpu);
 }
 
@@ -115,40 +150,36 @@ void remember_space(struct lg_cpu *cpu, u64 cr3)
  */
 void announce_space(struct lg_cpu *cpu, struct lg_root *root, u64 cr3)
 {
-	struct lg_state *state = cpu->state;
-	struct lg_space *place = &state->spaces[LG_NR_SPACES - 1];
-	u64 current_at = state->space - space_address(cpu);
+	unsigned int current_at = current_place(cpu), place = LG_NR_SPACES - 1, n;
 	u64 key = cr3 & ~LGUEST_CR3_NOFLUSH;
-	unsigned int i;
 
-	if (!key || find_space(cpu, key))
+	if (!key || find_space(cpu, key) < LG_NR_SPACES)
 		return;
-	for (i = 0; i < LG_NR_SPACES; i++)
-		if (!state->spaces[i].cr3 && i * LG_SPACE_SIZE != current_at)
-			place = &state->spaces[i];
-	if ((place - state->spaces) * LG_SPACE_SIZE != current_at)
-		set_space(place, root, key);
+	for (n = 0; n < LG_NR_SPACES; n++)
+		if (place_is_free(cpu, n) && n != current_at)
+			place = n;
+	if (place != current_at)
+		set_place(cpu, place, root, key);
 }
 
-/* An address space is going away.  A key of 0 is never looked for. */
-void forget_space(struct lguest *lg, unsigned int index)
+/* An address space is of no use any more. */
+void forget_space(struct lg_cpu *cpu, struct lg_root *root)
 {
-	struct lg_cpu *cpu;
-	unsigned int i, n;
+	unsigned int n;
 
-	for_each_vcpu(lg, cpu, i)
-		for (n = 0; n < LG_NR_SPACES; n++)
-			if (cpu->state->spaces[n].index == index)
-				cpu->state->spaces[n].cr3 = 0;
+	for (n = 0; n < LG_NR_SPACES; n++)
+		if (cpu->places[n] == root && n != current_place(cpu))
+			set_place(cpu, n, NULL, 0);
 }
 
-/* All address spaces need a look at their next load. */
-void forget_spaces(struct lguest *lg)
+/* All address spaces need a look at their next load.  A key of 0 is never looked for. */
+void forget_spaces(struct lg_cpu *cpu)
 {
-	struct lg_cpu *cpu;
-	unsigned int i, n;
+	unsigned int n;
 
-	for_each_vcpu(lg, cpu, i)
-		for (n = 0; n < LG_NR_SPACES; n++)
+	for (n = 0; n < LG_NR_SPACES; n++)
+		if (n == current_place(cpu))
 			cpu->state->spaces[n].cr3 = 0;
+		else
+			set_place(cpu, n, NULL, 0);
 }

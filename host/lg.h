@@ -42,6 +42,7 @@
  *	memory.c		guest-physical memory
  *	tlb.c			which CPUs may still know an old entry
  *	direct.c		what the Switcher does by itself
+ *		but unpin_root: an address space that no vCPU's table names any more
  *	eventfd.c		what tells the launcher of a NOTIFY
  *	shadow_tables.c		shadow tables: which there are, and what they hold
  *		but new_table_page, free_table_page: the pages of its tables
@@ -112,7 +113,6 @@ struct lg_state {
 	struct lg_space {
 		u64 cr3;		/* as the guest gives it; 0: no more */
 		u64 kernel, user;	/* CR3 for each view */
-		u64 index;		/* of the root in lg->roots */
 	} spaces[LG_NR_SPACES];
 };
 
@@ -202,7 +202,9 @@ struct lg_root {
 	bool linear;			/* virtual = physical, before any CR3 */
 	bool kernel_only;		/* holds supervisor pages below: no user view */
 	bool stale;			/* to be synced before its next use */
+	bool dropped;			/* of no use to the guest: goes with its last pin */
 	bool dead;			/* not in lg->roots; waits for its tables */
+	unsigned int pins;		/* places in vCPUs' tables that name it */
 	unsigned long nr_tables;	/* that know it, those in limbo too */
 	u64 last_use;
 	u64 shrunk;			/* lg->shrinks when it lost an entry last */
@@ -214,7 +216,9 @@ struct lg_root {
 
 enum lg_view { LG_KERNEL, LG_USER };
 
-#define LG_ROOTS	64
+/* Those that no vCPU's table names, and those that may be named. */
+#define LG_UNPINNED_ROOTS 56
+#define LG_ROOTS	(LG_UNPINNED_ROOTS + LG_NR_SPACES * LGUEST_VCPUS)
 #define LG_VISIT_TIMES	32
 #define LG_NR_CALLS	32		/* hypercalls that are counted: numbers below */
 
@@ -270,7 +274,9 @@ struct lg_cpu {
 	u64 event_entry, syscall_entry;	/* o */
 	u64 entry_start, entry_end;	/* o no interrupts while rip is inside */
 
-	struct lg_root *root;		/* lg->lock; current in the host only */
+	struct lg_root *root;		/* o current in the host only */
+	/* Of each place in state->spaces, or NULL: written by the owner, under lg->lock. */
+	struct lg_root *places[LG_NR_SPACES];
 	struct lg_pcids *pcids;		/* o CPU whose PCIDs it has, ... */
 	u64 pcid_round;			/* o ... if that is still in this round */
 	u64 shrinks_seen;		/* o lg->shrinks at the last entry */
@@ -504,8 +510,8 @@ void prepare_direct(struct lg_cpu *cpu);
 void note_direct(struct lg_cpu *cpu);
 void remember_space(struct lg_cpu *cpu, u64 cr3);
 void announce_space(struct lg_cpu *cpu, struct lg_root *root, u64 cr3);
-void forget_space(struct lguest *lg, unsigned int index);
-void forget_spaces(struct lguest *lg);
+void forget_space(struct lg_cpu *cpu, struct lg_root *root);
+void forget_spaces(struct lg_cpu *cpu);
 
 /* tlb.c */
 struct lg_pcids {			/* of a physical CPU */
@@ -543,6 +549,7 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3);
 enum lg_next new_space(struct lg_cpu *cpu, u64 cr3);
 void drop_space(struct lg_cpu *cpu, u64 cr3);
 int refill_spares(struct lg_cpu *cpu);
+void unpin_root(struct lguest *lg, struct lg_root *root);
 void zap_launcher_range(struct lguest *lg, unsigned long start,
 			unsigned long end, bool may_rest);
 
@@ -609,6 +616,12 @@ static inline struct lg_cpu *vcpu_of(struct lguest *lg, u64 n)
 
 #define for_each_vcpu(lg, cpu, n) \
 	for ((n) = 0; ((cpu) = vcpu_of(lg, n)); (n)++)
+
+/* So many places of lg->roots are used: of those without a pin as many with any number. */
+static inline unsigned int nr_roots(const struct lguest *lg)
+{
+	return LG_UNPINNED_ROOTS + LG_NR_SPACES * READ_ONCE(lg->nr_cpus);
+}
 
 static inline struct user_regs_struct *regs_of(struct lg_cpu *cpu)
 {

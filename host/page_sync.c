@@ -285,10 +285,11 @@ enum lg_next flush_everything(struct lg_cpu *cpu)
 	if (sync_needs_rest(cpu, READ_ONCE(lg->nr_tables)))
 		return LG_RETRY;
 	lock_tables(cpu);
-	for (n = 0; n < LG_ROOTS; n++)
+	for (n = 0; n < nr_roots(lg); n++)
 		if (lg->roots[n])
 			lg->roots[n]->stale = true;
-	forget_spaces(lg);
+	/* Only ours: it is made on every vCPU that must not load them unseen. */
+	forget_spaces(cpu);
 	sync_lower_half(cpu, cpu->root);
 	sync_half(cpu, cpu->root, lg->kernel_half, LOWER_HALF);
 	spin_unlock(&lg->lock);

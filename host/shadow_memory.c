@@ -238,29 +238,30 @@ static void prune_half(struct lguest *lg, struct lg_root *root,
 	}
 }
 
-/* The least recently used root that is not among @done; -1: there is none. */
-static int oldest_root(struct lguest *lg, u64 done)
+/* The least recently used root that is not among @done, or NULL. */
+static struct lg_root *oldest_root(struct lguest *lg, const unsigned long *done)
 {
-	int n, oldest = -1;
+	struct lg_root *root, *oldest = NULL;
+	unsigned int n;
 
-	BUILD_BUG_ON(LG_ROOTS > 64);
-	for (n = 0; n < LG_ROOTS; n++)
-		if (lg->roots[n] && !(done & BIT_ULL(n)) &&
-		    (oldest < 0 ||
-		     lg->roots[n]->last_use < lg->roots[oldest]->last_use))
-			oldest = n;
+	for (n = 0; n < nr_roots(lg); n++) {
+		root = lg->roots[n];
+		if (root && !test_bit(n, done) &&
+		    (!oldest || root->last_use < oldest->last_use))
+			oldest = root;
+	}
 	return oldest;
 }
 
 /* Take tables out: of processes that did not run for long, the kernel's last. */
 static void prune(struct lguest *lg, unsigned long want)
 {
-	u64 done = 0;
-	int n;
+	DECLARE_BITMAP(done, LG_ROOTS) = {};
+	struct lg_root *root;
 
-	while (want && (n = oldest_root(lg, done)) >= 0) {
-		done |= BIT_ULL(n);
-		prune_half(lg, lg->roots[n], 0, LOWER_HALF, &want);
+	while (want && (root = oldest_root(lg, done))) {
+		__set_bit(root->index, done);
+		prune_half(lg, root, 0, LOWER_HALF, &want);
 	}
 	prune_half(lg, NULL, LOWER_HALF, 512, &want);
 }

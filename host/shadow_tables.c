@@ -184,7 +184,7 @@ static void set_upper(struct lguest *lg, unsigned int i, u64 entry)
 	unsigned int n;
 
 	lg->kernel_half[i - 256] = entry;
-	for (n = 0; n < LG_ROOTS; n++)
+	for (n = 0; n < nr_roots(lg); n++)
 		if (lg->roots[n])
 			WRITE_ONCE(lg->roots[n]->pml4[LG_KERNEL][i], entry);
 }
@@ -239,17 +239,6 @@ void make_kernel_only(struct lguest *lg, struct lg_root *root)
 
 /* Roots. */
 
-static bool in_use(struct lguest *lg, struct lg_root *root)
-{
-	struct lg_cpu *cpu;
-	unsigned int i;
-
-	for_each_vcpu(lg, cpu, i)
-		if (cpu->root == root)
-			return true;
-	return false;
-}
-
 /* No table is left that was below it: now it can go, or be the next one. */
 void retire_root(struct lguest *lg, struct lg_root *root)
 {
@@ -257,46 +246,71 @@ void retire_root(struct lguest *lg, struct lg_root *root)
 	free_root_memory(root);
 }
 
-static void free_root(struct lguest *lg, unsigned int n)
+static void free_root(struct lguest *lg, struct lg_root *root)
 {
-	struct lg_root *root = lg->roots[n];
-
 	drop_lower_half(lg, root);
-	lg->roots[n] = NULL;
-	forget_space(lg, n);
+	lg->roots[root->index] = NULL;
 	root->dead = true;
 	if (!root->nr_tables)
 		retire_root(lg, root);
 }
 
-static int find_root(struct lguest *lg, u64 pfn)
+/**
+ * unpin_root() - a place in a vCPU's table does not name it any more
+ * @lg: the guest; lg->lock is held
+ * @root: the address space; it may be gone afterwards
+ */
+void unpin_root(struct lguest *lg, struct lg_root *root)
+{
+	if (!--root->pins && root->dropped)
+		free_root(lg, root);
+}
+
+/*
+ * The guest has no use for it.  Other vCPUs may still name it, and one may even have it
+ * loaded: to them it is an address space that has nothing.  Who loads it again finds
+ * the same one, so there is never a second for the same tables.
+ */
+static void drop_root(struct lg_cpu *cpu, struct lg_root *root)
+{
+	drop_lower_half(cpu->lg, root);
+	root->dropped = true;
+	root->pins++;
+	forget_space(cpu, root);
+	unpin_root(cpu->lg, root);
+}
+
+static struct lg_root *find_root(struct lguest *lg, u64 pfn)
 {
 	unsigned int n;
 
-	for (n = 0; n < LG_ROOTS; n++)
+	for (n = 0; n < nr_roots(lg); n++)
 		if (lg->roots[n] && !lg->roots[n]->linear &&
 		    lg->roots[n]->pfn == pfn)
-			return n;
-	return -1;
+			return lg->roots[n];
+	return NULL;
 }
 
-/* A free place, or that of the least recently used. */
+/*
+ * A free place, or that of the least recently used which no vCPU names.  There is
+ * one: see LG_ROOTS.
+ */
 static unsigned int root_place(struct lguest *lg)
 {
 	unsigned int n, oldest = 0;
 	u64 when = U64_MAX;
 
-	for (n = 0; n < LG_ROOTS; n++) {
+	for (n = 0; n < nr_roots(lg); n++) {
 		struct lg_root *root = lg->roots[n];
 
 		if (!root)
 			return n;
-		if (!in_use(lg, root) && root->last_use < when) {
+		if (!root->pins && root->last_use < when) {
 			when = root->last_use;
 			oldest = n;
 		}
 	}
-	free_root(lg, oldest);
+	free_root(lg, lg->roots[oldest]);
 	return oldest;
 }
 
@@ -334,6 +348,7 @@ static struct lg_root *new_root(struct lg_cpu *cpu, u64 pfn, bool linear)
 	root->pfn = pfn;
 	root->linear = linear;
 	root->dead = false;
+	root->dropped = false;
 	root->stale = false;
 	root->last_use = ++lg->root_clock;
 	memcpy(root->pml4[LG_KERNEL] + LOWER_HALF, lg->kernel_half,
@@ -354,10 +369,12 @@ static void use_root(struct lg_cpu *cpu, struct lg_root *root)
 /* The root for a top-level table, new if there is none; NULL: LG_RETRY. */
 static struct lg_root *root_for(struct lg_cpu *cpu, u64 pfn)
 {
-	int n = find_root(cpu->lg, pfn);
+	struct lg_root *root = find_root(cpu->lg, pfn);
 
-	if (n >= 0)
-		return cpu->lg->roots[n];
+	if (root) {
+		root->dropped = false;
+		return root;
+	}
 	if (cpu->lg->spare_root)
 		return new_root(cpu, pfn, false);
 	cpu->need.tables = true;
@@ -381,7 +398,7 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
 {
 	struct lguest *lg = cpu->lg;
 	struct lg_root *root, *old = cpu->root;
-	bool sync;
+	bool sync, linear = old->linear;
 
 	if (!directory_ok(cpu, cr3))
 		return LG_RUN;
@@ -393,11 +410,12 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
 	if (root) {
 		use_root(cpu, root);
 		cpu->pkru = 0;		/* it was another process's, perhaps */
+		remember_space(cpu, cr3);
+		if (linear)
+			drop_root(cpu, old);
+		/* Last, as it may rest: by then we have named it. */
 		if (sync)
 			sync_lower_half(cpu, root);
-		if (old->linear)
-			free_root(lg, old->index);
-		remember_space(cpu, cr3);
 	}
 	spin_unlock(&lg->lock);
 	return root ? LG_RUN : LG_RETRY;
@@ -425,14 +443,13 @@ enum lg_next new_space(struct lg_cpu *cpu, u64 cr3)
 /* DROP_SPACE: not the space in use. */
 void drop_space(struct lg_cpu *cpu, u64 cr3)
 {
-	struct lguest *lg = cpu->lg;
-	int n;
+	struct lg_root *root;
 
 	lock_tables(cpu);
-	n = find_root(lg, (cr3 & FRAME) >> PAGE_SHIFT);
-	if (n >= 0 && !in_use(lg, lg->roots[n]))
-		free_root(lg, n);
-	spin_unlock(&lg->lock);
+	root = find_root(cpu->lg, (cr3 & FRAME) >> PAGE_SHIFT);
+	if (root && root != cpu->root)
+		drop_root(cpu, root);
+	spin_unlock(&cpu->lg->lock);
 }
 
 /* Drop the leaves for some frames; what the others point to is noted afresh. */
@@ -525,7 +542,7 @@ void free_shadow(struct lguest *lg)
 
 	for (n = 0; n < LG_ROOTS; n++)
 		if (lg->roots[n])
-			free_root(lg, n);
+			free_root(lg, lg->roots[n]);
 	drop_kernel_half(lg);
 	while (empty_limbo(lg, 64))
 		cond_resched();

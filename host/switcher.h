@@ -99,7 +99,7 @@
  * 63 in it: the next load may keep what is in the TLB (tlb.c).
 :*/
 #define LG_NR_SPACES	8
-#define LG_SPACE_SIZE	32
+#define LG_SPACE_SIZE	24
 #define LG_SPACE_CR3	0
 #define LG_SPACE_KERNEL	8
 #define LG_SPACE_USER	16

@@ -135,8 +135,8 @@ void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids)
 	kernel = READ_ONCE(lg->kernel_shrunk) > seen;
 	for (i = 0; i < LG_NR_SPACES; i++) {
 		struct lg_space *space = &cpu->state->spaces[i];
-		struct lg_root *root = lg->roots[space->index];
-		/* Without a root: not loaded before remember_space() resets it. */
+		struct lg_root *root = cpu->places[i];	/* pinned by that */
+		/* Without a root: not loaded before set_place() resets it. */
 		bool both = root && READ_ONCE(root->shrunk) > seen;
 
 		if (both)

@@ -83,10 +83,10 @@ void edit(void)
 		guest_write(frame, index, any_entry());
 }
 
-/* A guest that works: one of its addresses leads to a page. */
-void repair(void)
+/* A guest that works: an address leads to a page. */
+void repair_at(u64 va)
 {
-	u64 va = hot[rnd() % HOT], table = w.cpu->root->pfn, e;
+	u64 table = w.cpu->root->pfn, e;
 	int level;
 
 	for (level = 4; level >= 1; level--) {
@@ -104,6 +104,12 @@ void repair(void)
 		}
 		table = (e & FRAME) >> 12;
 	}
+}
+
+/* One of those that it uses does. */
+void repair(void)
+{
+	repair_at(hot[rnd() % HOT]);
 }
 
 void fill_guest_tables(void)

@@ -195,7 +195,7 @@ static u64 name_of(struct lg_root *root, u64 va)
 {
 	if (va >> 63)
 		return NO_ROOT;
-	return root->linear ? LINEAR_ROOT : root->pfn;
+	return root->linear ? LINEAR_ROOT - root->index : root->pfn;
 }
 
 static struct memory *recall(u64 root, u64 va, int level)
@@ -222,10 +222,9 @@ static u64 *table_at(u64 entry)
 	return (u64 *)(uintptr_t)(entry & ADDRESS & ~sme_me_mask);
 }
 
-/* The 4 KiB leaf of an address in the kernel view, or 0. */
-u64 shadow_leaf(u64 va)
+/* The leaf of an address in the kernel view, or 0. */
+static u64 leaf_of(struct lg_root *root, u64 va)
 {
-	struct lg_root *root = w.cpu->root;
 	u64 *table = va >> 63 ? root->pml4[LG_KERNEL] : root->low[LG_KERNEL], e;
 	int level;
 
@@ -233,12 +232,18 @@ u64 shadow_leaf(u64 va)
 		return 0;
 	for (level = 4; ; level--) {
 		e = table[va >> (3 + 9 * level) & 511];
-		if (!e || level == 1)
+		if (!e || level == 1 || (level < 4 && e & PS))
 			return e;
-		if (level < 4 && e & PS)
-			return 0;
 		table = table_at(e);
 	}
+}
+
+/* The same, if it is one of 4 KiB; bit 7 is PAT there, which none has. */
+u64 shadow_leaf(u64 va)
+{
+	u64 leaf = leaf_of(w.cpu->root, va);
+
+	return leaf & PS ? 0 : leaf;
 }
 
 /* The access was filled: remember the leaf; A and D have to be in the tables. */
@@ -543,29 +548,75 @@ static void check_counts(void)
 	CHECK(shim_secondary == (long)n || (limbo && shim_secondary > (long)n));
 }
 
-/* What the Switcher may load by itself is there, and needs no look. */
-static void check_spaces(void)
+struct lg_root *root_at(struct lg_cpu *cpu, unsigned int place)
+{
+	return cpu->places[place];
+}
+
+/* Every root is pinned by each place that names it, and by nothing else. */
+static void check_pins(void)
+{
+	unsigned int pins[LG_ROOTS] = {}, i, n;
+	struct lg_root *root;
+
+	for (i = 0; i < w.lg->nr_cpus; i++)
+		for (n = 0; n < LG_NR_SPACES; n++) {
+			root = root_at(w.lg->cpus[i], n);
+			CHECK(!root || root == w.lg->roots[root->index]);
+			if (root)
+				pins[root->index]++;
+		}
+	for (n = 0; n < LG_ROOTS; n++) {
+		root = w.lg->roots[n];
+		CHECK(!root || root->pins == pins[n]);
+		CHECK(!root || root->pins || !root->dropped);
+		CHECK(!root || n < 56 + 8 * w.lg->nr_cpus);
+	}
+}
+
+/*
+ * What a vCPU's Switcher may load by itself is there, and needs no look: none since
+ * this vCPU told of changes everywhere.
+ */
+static void check_spaces(struct lg_cpu *cpu)
 {
 	unsigned int i;
 
 	for (i = 0; i < LG_NR_SPACES; i++) {
-		struct lg_space *s = &w.cpu->state->spaces[i];
-		struct lg_root *root = w.lg->roots[s->index % LG_ROOTS];
+		struct lg_space *s = &cpu->state->spaces[i];
+		struct lg_root *root = root_at(cpu, i);
 
 		if (!s->cr3)
 			continue;
-		CHECK(s->index < LG_ROOTS && root && root->index == s->index);
+		CHECK(root && root == w.lg->roots[root->index]);
 		CHECK(root->pfn == (s->cr3 & ADDRESS) >> 12 && !root->linear);
 		CHECK((s->kernel & ADDRESS) == root_cr3(root, LG_KERNEL));
 		CHECK((s->user & ADDRESS) == root_cr3(root, LG_USER));
-		CHECK(root == w.cpu->root || !root->stale);
+		CHECK(root == cpu->root || !root->stale || w.lg->nr_cpus > 1);
 	}
+}
+
+/*
+ * A leaf that guest user comes to by @word: is it one that may be?  What the tables
+ * do not have any more was.
+ */
+bool for_users(u64 word, u64 va, int level, u64 leaf)
+{
+	unsigned int n;
+
+	for (n = 0; n < LG_ROOTS; n++) {
+		struct lg_root *root = w.lg->roots[n];
+
+		if (root && root_cr3(root, LG_USER) == (word & ADDRESS))
+			return leaf_of(root, va) != leaf ||
+			       recall(name_of(root, va), va, level)->user;
+	}
+	return true;
 }
 
 void check_everything(void)
 {
-	bool found = false;
-	unsigned int n;
+	unsigned int n, i, found = 0;
 
 	CHECK(!w.lg->lock.held);
 	seen_tables = 0;
@@ -574,14 +625,17 @@ void check_everything(void)
 
 		if (!root)
 			continue;
-		found |= root == w.cpu->root;
+		for (i = 0; i < w.lg->nr_cpus; i++)
+			found += root == w.lg->cpus[i]->root;
 		check_views(root);
 		each_top(root, root->low[LG_KERNEL], 0, 256, check_remembered);
 	}
-	CHECK(found);
+	CHECK(found == w.lg->nr_cpus);
 	each_top(w.cpu->root, w.cpu->root->pml4[LG_KERNEL], 256, 512,
 		 check_remembered);
 	check_counts();
-	check_spaces();
+	check_pins();
+	for (i = 0; i < w.lg->nr_cpus; i++)
+		check_spaces(w.lg->cpus[i]);
 	CHECK(!memcmp(w.ram, w.twin, TABLES * PAGE_SIZE));
 }

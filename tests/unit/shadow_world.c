@@ -192,6 +192,7 @@ void world_begin(s64 first, u64 count)
 
 	CHECK(mn->ops->invalidate_range_start(mn, &range) == 0);
 	CHECK(!w.lg->lock.held);
+	tlb_frames_gone(first < 0 ? 0 : first, first + (s64)count);
 	/* All that is under way counts as one range. */
 	if (w.change_end) {
 		w.around_first = min(w.around_first, first);
@@ -241,14 +242,14 @@ void world_end_long(void)
  */
 void smp_call_function_single(int cpu, void (*fn)(void *), void *arg, int wait)
 {
-	CHECK(wait && !w.lg->lock.held && cpu == w.cpu->in_guest);
+	CHECK(wait && !w.lg->lock.held);
 	spin_lock(&w.lg->lock);
 	make_room(w.lg);
 	spin_unlock(&w.lg->lock);
-	tlb_follow();
+	vcpus_rest();
+	tlb_interrupt(cpu);
 	fn(arg);
 	w.interrupted++;
-	w.cpu->in_guest = -1;
 }
 
 /* A new page for a frame. */
@@ -353,6 +354,21 @@ void world_forget(void)
 	memset(&w.cpu->need, 0, sizeof(w.cpu->need));
 }
 
+/* One vCPU more. */
+struct lg_cpu *world_vcpu(void)
+{
+	struct lg_cpu *cpu = calloc(1, sizeof(*cpu));
+
+	cpu->lg = w.lg;
+	cpu->id = w.lg->nr_cpus;
+	cpu->state = calloc(1, sizeof(*cpu->state));
+	cpu->shared = calloc(1, sizeof(*cpu->shared));
+	cpu->in_guest = -1;
+	CHECK(start_linear(cpu) == 0);
+	w.lg->cpus[w.lg->nr_cpus++] = cpu;
+	return cpu;
+}
+
 void world_create(u64 seed, bool five_levels, u64 mask, u64 misalign)
 {
 	u64 i;
@@ -368,28 +384,22 @@ void world_create(u64 seed, bool five_levels, u64 mask, u64 misalign)
 	w.ram = malloc(FRAMES * PAGE_SIZE);
 	w.twin = malloc(FRAMES * PAGE_SIZE);
 	w.lg = calloc(1, sizeof(*w.lg));
-	w.cpu = w.lg->cpus[0] = calloc(1, sizeof(*w.cpu));
 	for (i = 0; i < FRAMES * 512; i++)
 		w.ram[i] = i < TABLES * 512 ? 0 : rnd() << 16 ^ rnd();
 	memcpy(w.twin, w.ram, FRAMES * PAGE_SIZE);
 	w.lg->base = 0x7f0000000000 + misalign;
 	w.lg->pfn_limit = FRAMES;
 	w.lg->device_limit = DEVICE_LIMIT;
-	w.lg->nr_cpus = 1;
 	w.lg->slot.entry = 0x5000000 | TABLE_BITS;
 	w.lg->slot.entry_area = 0x6000000 | TABLE_BITS;
-	w.cpu->lg = w.lg;
-	w.cpu->state = calloc(1, sizeof(*w.cpu->state));
-	w.cpu->shared = calloc(1, sizeof(*w.cpu->shared));
 	for (i = 0; i < FRAMES; i++)
 		if (rnd() % 2)
 			replace(i);
-	w.cpu->in_guest = -1;
 	w.lg->mm = &w.mm;
 	w.mm.rss = FRAMES;
 	init_shadow_memory(w.lg);
 	CHECK(watch_launcher(w.lg) == 0);
-	CHECK(start_linear(w.cpu) == 0);
+	w.cpu = world_vcpu();
 	/* It cannot happen before there are tables. */
 	collapse(0);
 	collapse(2);
@@ -397,12 +407,16 @@ void world_create(u64 seed, bool five_levels, u64 mask, u64 misalign)
 
 void world_destroy(void)
 {
+	unsigned int i;
+
 	free_shadow(w.lg);
 	CHECK(w.lg->nr_tables == 0);
 	CHECK(shim_allocated == 0 && shim_secondary == 0);
-	free(w.cpu->state);
-	free(w.cpu->shared);
-	free(w.cpu);
+	for (i = 0; i < w.lg->nr_cpus; i++) {
+		free(w.lg->cpus[i]->state);
+		free(w.lg->cpus[i]->shared);
+		free(w.lg->cpus[i]);
+	}
 	free(w.lg);
 	free(w.ram);
 	free(w.twin);

@@ -2,7 +2,7 @@
 /*
  * The world that test_shadow.c and test_shadow_cases.c put around the Host's shadow
  * tables: a launcher's memory whose pages come and go (shadow_world.c), CPUs with TLBs
- * (shadow_tlb.c), a guest's tables (shadow_guest.c), what happens to all of these
+ * (shadow_tlb.c), several vCPUs (shadow_vcpus.c), a guest's tables (shadow_guest.c), what happens to all of these
  * (shadow_ops.c), and what ought to, found without the Host's code (shadow_model.c).
  */
 #ifndef SHADOW_WORLD_H
@@ -34,6 +34,7 @@ struct world {
 	/* What the Host did since these were cleared. */
 	bool trapped, killed, device;
 	bool lost_race;			/* a table entry was not as walked */
+	bool disturbed;			/* another vCPU was at the tables meanwhile */
 	u64 change_first, change_end;	/* frames that change for a while, ... */
 	s64 around_first, around_end;	/* ... with what changed meanwhile */
 	unsigned long interrupted;	/* CPUs were, on behalf of others */
@@ -51,6 +52,7 @@ void world_failed(const char *file, int line, const char *what);
 /* shadow_world.c */
 u64 rnd(void);
 void world_create(u64 seed, bool five_levels, u64 sme_mask, u64 misalign);
+struct lg_cpu *world_vcpu(void);
 void world_destroy(void);
 void world_forget(void);
 void world_fault_in(unsigned long address, bool write);
@@ -67,8 +69,22 @@ u64 guest_read(u64 frame, unsigned int index);
 extern unsigned long tlb_loads, tlb_kept, tlb_rounds;
 void tlb_create(bool have_pcids);
 void tlb_destroy(void);
+bool tlb_in(struct lg_cpu *cpu);
+void tlb_enter(struct lg_cpu *cpu, bool now);
+void tlb_leave(struct lg_cpu *cpu);
+void tlb_step(struct lg_cpu *cpu, u64 address);
+void tlb_others(void);
 void tlb_run(u64 (*address)(void));
-void tlb_follow(void);
+void tlb_interrupt(int on);
+void tlb_frames_gone(u64 first, u64 end);
+void tlb_check(void);
+
+/* shadow_vcpus.c */
+void vcpus_create(unsigned int nr);
+void vcpus_destroy(void);
+void vcpus_operation(void);
+void vcpus_rest(void);
+void at_any_time(struct lg_cpu *cpu);
 
 /* shadow_guest.c */
 #define HOT 48
@@ -76,6 +92,7 @@ extern u64 hot[HOT];		/* addresses that the guest uses again and again */
 unsigned int any_index(void);
 u64 an_address(void);
 void edit(void);
+void repair_at(u64 address);
 void repair(void);
 void fill_guest_tables(void);
 
@@ -108,5 +125,7 @@ bool cpu_may(u64 address, u32 error, u64 *leaf);
 void check_fresh_half(struct lg_root *root, bool upper);
 void check_fresh_page(u64 address);
 void check_everything(void);
+struct lg_root *root_at(struct lg_cpu *cpu, unsigned int place);
+bool for_users(u64 word, u64 va, int level, u64 leaf);
 
 #endif

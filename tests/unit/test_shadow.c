@@ -1,5 +1,5 @@
-// SOURCES: tests/unit/shadow_ops.c tests/unit/shadow_guest.c tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shadow_tlb.c tests/unit/shim/shim.c host/shadow_tables.c host/shadow_memory.c host/notifier.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c host/tlb.c
-// CFLAGS: -Itests/unit/shim -O2 -Wno-unused-parameter -DTABLES_AT_ONCE=6
+// SOURCES: tests/unit/shadow_ops.c tests/unit/shadow_guest.c tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shadow_tlb.c tests/unit/shadow_vcpus.c tests/unit/shim/shim.c host/shadow_tables.c host/shadow_memory.c host/notifier.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c host/tlb.c
+// CFLAGS: -Itests/unit/shim -O2 -Wno-unused-parameter -DTABLES_AT_ONCE=6 -DSHIM_MOMENTS
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The shadow tables, as the module has them, against a reference: random guest
@@ -58,6 +58,7 @@ struct setting {
 	unsigned long max_tables;
 	bool no_pcids;
 	unsigned long linear;	/* operations before the first CR3 load */
+	unsigned int vcpus;	/* 0 is 1 */
 };
 
 static u64 seed(void)
@@ -90,6 +91,7 @@ static void run(const struct setting *s)
 	memset(outcomes, 0, sizeof(outcomes));
 	renewed = 0;
 	world_create(seed(), s->five_levels, s->sme_mask, s->misalign);
+	vcpus_create(s->vcpus);
 	tlb_create(!s->no_pcids);
 	if (s->max_tables)
 		w.lg->max_tables = s->max_tables;
@@ -110,13 +112,18 @@ static void run(const struct setting *s)
 	}
 	load_cr3(0, false);
 	for (; w.op <= end; w.op++) {
-		one_operation();
-		if (rnd() % 4 == 0)
-			tlb_run(an_address);
+		if (s->vcpus) {
+			vcpus_operation();
+		} else {
+			one_operation();
+			if (rnd() % 4 == 0)
+				tlb_run(an_address);
+		}
 		if (rnd() % 32 == 0)
 			check_everything();
 	}
 	world_end_long();
+	vcpus_destroy();
 	check_everything();
 	world_destroy();
 	tlb_destroy();

@@ -1,5 +1,5 @@
-// SOURCES: tests/unit/shadow_ops.c tests/unit/shadow_guest.c tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shadow_tlb.c tests/unit/shim/shim.c host/shadow_tables.c host/shadow_memory.c host/notifier.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c host/tlb.c
-// CFLAGS: -Itests/unit/shim -O2 -Wno-unused-parameter -DTABLES_AT_ONCE=6
+// SOURCES: tests/unit/shadow_ops.c tests/unit/shadow_guest.c tests/unit/shadow_world.c tests/unit/shadow_model.c tests/unit/shadow_tlb.c tests/unit/shadow_vcpus.c tests/unit/shim/shim.c host/shadow_tables.c host/shadow_memory.c host/notifier.c host/page_walk.c host/page_tables.c host/page_sync.c host/direct.c host/tlb.c
+// CFLAGS: -Itests/unit/shim -O2 -Wno-unused-parameter -DTABLES_AT_ONCE=6 -DSHIM_MOMENTS
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The shadow tables in cases that random guests (test_shadow.c) come to too seldom.

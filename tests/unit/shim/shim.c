@@ -7,6 +7,9 @@ bool shim_five_levels;
 struct shim_cpu boot_cpu_data = { .x86_phys_bits = 46 };
 pgd_t shim_upper = { _PAGE_PRESENT };
 void (*shim_rest)(void);
+void (*shim_moment)(void);
+void (*shim_listed)(struct list_head *item, struct list_head *head);
+void (*shim_freed)(void *p);
 long shim_allocated;
 long shim_secondary;
 unsigned long shim_reclaimed;
@@ -34,6 +37,8 @@ void shim_free(void *p)
 {
 	if (!p)
 		return;
+	if (shim_freed)
+		shim_freed(p);
 	shim_allocated--;
 	free(p);
 }

@@ -52,8 +52,16 @@ typedef unsigned int gfp_t;
 #define smp_mb()	((void)0)
 #define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
 #define smp_load_acquire(p)	(*(p))
-#define smp_store_release(p, value) (*(p) = (value))
-#define WRITE_ONCE(x, value) (*(volatile __typeof__(x) *)&(x) = (value))
+/* At each store that others may see, they may do something. */
+#ifdef SHIM_MOMENTS
+extern void (*shim_moment)(void);
+#define shim_at()	(shim_moment ? shim_moment() : (void)0)
+#else
+#define shim_at()	((void)0)
+#endif
+#define smp_store_release(p, value) (shim_at(), *(p) = (value), shim_at())
+#define WRITE_ONCE(x, value) \
+	(shim_at(), *(volatile __typeof__(x) *)&(x) = (value), shim_at())
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define min(a, b)	((a) < (b) ? (a) : (b))
 #define max(a, b)	((a) > (b) ? (a) : (b))
@@ -66,6 +74,9 @@ typedef unsigned int gfp_t;
 #endif
 #define DECLARE_BITMAP(name, bits) \
 	unsigned long name[((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG]
+#define test_bit(n, map) ((map)[(n) / BITS_PER_LONG] >> (n) % BITS_PER_LONG & 1)
+#define __set_bit(n, map) \
+	((void)((map)[(n) / BITS_PER_LONG] |= 1UL << (n) % BITS_PER_LONG))
 
 /* Lists. */
 struct list_head { struct list_head *next, *prev; };
@@ -109,8 +120,17 @@ static inline void list_del(struct list_head *item)
 	item->next = item->prev = NULL;
 }
 
+/* The test hears of it. */
+#ifdef SHIM_MOMENTS
+extern void (*shim_listed)(struct list_head *item, struct list_head *head);
+#endif
+
 static inline void list_move(struct list_head *item, struct list_head *head)
 {
+#ifdef SHIM_MOMENTS
+	if (shim_listed)
+		shim_listed(item, head);
+#endif
 	list_del(item);
 	list_add(item, head);
 }
@@ -139,6 +159,7 @@ static inline void spin_lock(spinlock_t *lock)
 	if (lock->held)
 		abort();	/* a CPU that waits for itself */
 	lock->held = true;
+	shim_at();
 }
 
 /* Who else could have it? */
@@ -152,6 +173,7 @@ static inline void spin_unlock(spinlock_t *lock)
 {
 	if (!lock->held)
 		abort();
+	shim_at();
 	lock->held = false;
 }
 
@@ -297,6 +319,7 @@ struct folio {
 
 void *shim_alloc(size_t size, size_t align);
 void shim_free(void *p);
+extern void (*shim_freed)(void *p);
 extern long shim_allocated;	/* pieces of memory in use */
 extern long shim_fail_after;	/* allocations until one fails; -1: none */
 
