@@ -523,6 +523,7 @@ void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids);
 void keep_nothing(struct lg_cpu *cpu);
 bool cpu_passed(struct lg_cpu *cpu, u64 stamp);
 bool passed(struct lguest *lg, u64 stamp);
+void chase(struct lguest *lg, u64 stamp);
 
 /* timer.c */
 void init_clockdev(struct lg_cpu *cpu);
@@ -565,7 +566,6 @@ enum lg_next flush_everything(struct lg_cpu *cpu);
 /* notifier.c */
 int watch_launcher(struct lguest *lg);
 void unwatch_launcher(struct lguest *lg);
-void flush_running(struct lguest *lg, u64 stamp);
 bool is_changing(struct lguest *lg, unsigned long start, unsigned long size);
 bool page_is_changing(struct lguest *lg, unsigned long page);
 

@@ -8,40 +8,7 @@
  * Read next: shrink.c.
  */
 #include <linux/mmu_notifier.h>
-#include <linux/smp.h>
 #include "lg.h"
-
-static void nothing(void *unused)
-{
-}
-
-/**
- * flush_running() - no CPU uses any more what was taken out up to @stamp
- * @lg: the guest
- * @stamp: lg->shrinks after that
- *
- * Interrupts vCPUs that are in the guest since before: their next entry keeps
- * nothing that is gone.  Who entered after it has nothing of it.
- *
- * Not only when something was taken out just now: another may have done it who
- * has not come to this yet, and the page is in some TLB all the same.
- */
-void flush_running(struct lguest *lg, u64 stamp)
-{
-	struct lg_cpu *cpu;
-	unsigned int i;
-	int where;
-
-	smp_mb();
-	for_each_vcpu(lg, cpu, i) {
-		where = READ_ONCE(cpu->in_guest);
-		if (where < 0 || where == raw_smp_processor_id() ||
-		    cpu_passed(cpu, stamp))
-			continue;
-		atomic64_inc(&lg->interrupted);
-		smp_call_function_single(where, nothing, NULL, 1);
-	}
-}
 
 /*
  * Most of the launcher's memory is not the guest's: what becomes of it does not
@@ -108,7 +75,7 @@ static int invalidate_start(struct mmu_notifier *mn,
 			   mmu_notifier_range_blockable(range));
 	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	flush_running(lg, stamp);
+	chase(lg, stamp);
 	return 0;
 }
 
@@ -135,7 +102,7 @@ static void launcher_gone(struct mmu_notifier *mn, struct mm_struct *mm)
 	zap_launcher_range(lg, 0, ULONG_MAX, true);
 	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	flush_running(lg, stamp);
+	chase(lg, stamp);
 }
 
 static const struct mmu_notifier_ops ops = {

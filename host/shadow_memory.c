@@ -321,7 +321,7 @@ unsigned long shrink_shadow(struct lguest *lg, unsigned long most)
 		prune(lg, most - freed);
 	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	flush_running(lg, stamp);
+	chase(lg, stamp);
 	spin_lock(&lg->lock);
 	freed += empty_limbo(lg, most - freed);
 	spin_unlock(&lg->lock);

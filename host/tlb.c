@@ -14,6 +14,8 @@
  * CPU caches no absent entry, and drops what it has for an address that faults.
  * Read next: notifier.c.
  */
+#include <linux/cpumask.h>
+#include <linux/smp.h>
 #include "lg.h"
 #include "page_tables.h"
 
@@ -62,6 +64,55 @@ bool passed(struct lguest *lg, u64 stamp)
 		if (!cpu_passed(cpu, stamp))
 			return false;
 	return true;
+}
+
+struct chase {
+	struct lguest *lg;
+	u64 stamp;
+};
+
+/* Does a vCPU run on this CPU that has not passed? */
+static bool is_chased(int where, void *info)
+{
+	struct chase *chase = info;
+	struct lg_cpu *cpu;
+	unsigned int i;
+
+	for_each_vcpu(chase->lg, cpu, i) {
+		if (READ_ONCE(cpu->in_guest) != where ||
+		    cpu_passed(cpu, chase->stamp))
+			continue;
+		atomic64_inc(&chase->lg->interrupted);
+		return true;
+	}
+	return false;
+}
+
+static void nothing(void *unused)
+{
+}
+
+/**
+ * chase() - no vCPU uses any more what was taken out up to @stamp
+ * @lg: the guest; lg->lock is not held, interrupts are on
+ * @stamp: lg->shrinks after that
+ *
+ * Interrupts those that are in the guest since before, all at once: their next entry
+ * keeps nothing that is gone.  Who entered after it has nothing of it.  A vCPU that
+ * is on its way in has interrupts off until the guest runs, and one that takes an
+ * interrupt is out of the guest: when all have taken ours it is done.  So this waits
+ * for CPUs, as the kernel does for its own TLBs, and never for what a guest does.
+ *
+ * Not only when something was taken out just now: another may have done it who
+ * has not come to this yet, and the page is in some TLB all the same.
+ */
+void chase(struct lguest *lg, u64 stamp)
+{
+	struct chase chase = { lg, stamp };
+
+	if (!passed(lg, stamp))
+		on_each_cpu_cond_mask(is_chased, nothing, &chase, true,
+				      cpu_online_mask);
 }
 
 /* The first load will flush it. */

@@ -22,7 +22,6 @@ enum { P = 1, W = 2, U = 4, PS = 128 };
 #define NX (1ULL << 63)
 #define ADDRESS 0x000ffffffffff000ULL
 #define KEEP (1ULL << 63)
-#define CPUS 5
 #define OTHERS 5
 #define WAYS 48
 

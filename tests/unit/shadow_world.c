@@ -237,19 +237,30 @@ void world_end_long(void)
 }
 
 /*
- * The vCPU that runs there comes out of the guest.  Before it does, another one
- * makes room, and this one's CPU may go on by all that it has cached.
+ * The vCPUs that run there come out of the guest.  Before they do, another one
+ * makes room, and theirs may go on by all that they have cached.
  */
-void smp_call_function_single(int cpu, void (*fn)(void *), void *arg, int wait)
+void on_each_cpu_cond_mask(bool (*cond)(int cpu, void *info), void (*fn)(void *info),
+			   void *info, bool wait, const void *mask)
 {
-	CHECK(wait && !w.lg->lock.held);
+	bool chosen[CPUS];
+	int on;
+
+	CHECK(!w.lg->lock.held && mask == cpu_online_mask);
+	for (on = 0; on < CPUS; on++)
+		chosen[on] = cond(on, info);
 	spin_lock(&w.lg->lock);
 	make_room(w.lg);
 	spin_unlock(&w.lg->lock);
 	vcpus_rest();
-	tlb_interrupt(cpu);
-	fn(arg);
-	w.interrupted++;
+	for (on = 0; on < CPUS; on++) {
+		if (!chosen[on])
+			continue;
+		w.interrupted++;
+		fn(info);
+		if (wait)
+			tlb_interrupt(on);
+	}
 }
 
 /* A new page for a frame. */

@@ -16,6 +16,7 @@
 #define DEVICE_LIMIT	600000UL	/* one whole GiB page, and a half */
 #define TABLES		96		/* frames that hold tables for sure */
 #define BLOCK		512UL
+#define CPUS		5		/* of the machine */
 #define NO_ROOT		(~0ULL)		/* the half that all spaces share */
 #define LINEAR_ROOT	(~0ULL - 1)
 

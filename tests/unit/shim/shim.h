@@ -229,9 +229,10 @@ struct mmu_notifier_ops {
 #define mmu_notifier_register(mn, mm) ((void)(mn), (void)(mm), 0)
 #define mmu_notifier_unregister(mn, mm) ((void)(mn), (void)(mm))
 
-/* Another CPU is interrupted: the test says what happens there. */
-#define raw_smp_processor_id() (-2)
-void smp_call_function_single(int cpu, void (*fn)(void *), void *arg, int wait);
+/* CPUs are interrupted: the test says what happens there. */
+#define cpu_online_mask ((void *)0)
+void on_each_cpu_cond_mask(bool (*cond)(int cpu, void *info), void (*fn)(void *info),
+			   void *info, bool wait, const void *mask);
 
 #define X86_TRAP_GP	13
 #define X86_TRAP_PF	14
