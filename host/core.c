@@ -222,6 +222,8 @@ static int satisfy_need(struct lg_cpu *cpu)
 		cpu->trap_pending = !judge_split_lock(regs_of(cpu)->ip);
 		return cpu->trap_pending ? -ERESTARTSYS : 0;
 	}
+	if (need.quiet)
+		chase(lg, need.quiet);
 	if (need.tables && refill_spares(cpu))
 		kill_guest(cpu, "out of memory for shadow tables");
 	if (need.call)

@@ -195,6 +195,11 @@ struct shadow_table {
 	u64 regions[LG_REGIONS / 64];
 };
 
+/* When an address space, or the kernel half, lost entries of 4 KiB and of 2 MiB last. */
+struct lg_lost {
+	u64 small, large;		/* lg->shrinks then */
+};
+
 /* One address space of the guest: both its views. */
 struct lg_root {
 	unsigned int index;		/* in lg->roots */
@@ -208,6 +213,8 @@ struct lg_root {
 	unsigned long nr_tables;	/* that know it, those in limbo too */
 	u64 last_use;
 	u64 shrunk;			/* lg->shrinks when it lost an entry last */
+	struct lg_lost lost;
+	u64 hidden;			/* lg->shrinks when it lost its user view */
 	u64 *pml4[2];			/* by view */
 	u64 *low[2];			/* entries 0-255: see fill_fixed_slots() */
 	u64 *pml5[2];			/* on 5-level hosts only */
@@ -243,6 +250,7 @@ struct lg_need {
 	bool write;
 	bool tables;			/* spare shadow tables */
 	bool wait;			/* it is changing: wait until that is over */
+	u64 quiet;			/* no vCPU may use what was taken out until then */
 	bool call;			/* hypercall that sleeps */
 	bool split_lock;		/* the host's policy for one */
 };
@@ -392,6 +400,7 @@ struct lguest {
 	unsigned long nr_tables, max_tables;	/* l of both; i */
 	u64 shrinks;			/* l entries taken away so far (tlb.c) */
 	u64 kernel_shrunk;		/* l its value when the kernel half lost one */
+	struct lg_lost kernel_lost;	/* l */
 	int changing;			/* l changes under way, all of them ... */
 	unsigned long changing_start, changing_end;	/* l ... in here */
 	atomic64_t interrupted;		/* vCPUs were, on behalf of TLBs */
@@ -523,6 +532,7 @@ void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids);
 void keep_nothing(struct lg_cpu *cpu);
 bool cpu_passed(struct lg_cpu *cpu, u64 stamp);
 bool passed(struct lguest *lg, u64 stamp);
+bool settled(struct lguest *lg, struct lg_root *root, u64 stamp);
 void chase(struct lguest *lg, u64 stamp);
 
 /* timer.c */

@@ -126,10 +126,26 @@ bool entry_stale(u64 then, u64 now)
 	       (then & ~now & (_PAGE_ACCESSED | _PAGE_DIRTY));
 }
 
+/*H:625
+ * Two sizes of page for one address in a TLB stop some CPUs (a machine check at a
+ * fetch).  So where one size was lost, and be it long ago by a flush of the guest, the
+ * other comes only when no vCPU has the first any more.  False: cpu->need says so.
+ */
+static bool may_change_size(struct lg_cpu *cpu, struct shadow_table *t, bool large)
+{
+	struct lg_lost *lost = lost_of(cpu->lg, t->root);
+	u64 stamp = large ? lost->small : lost->large;
+
+	if (settled(cpu->lg, t->root, stamp))
+		return true;
+	cpu->need.quiet = stamp;
+	return false;
+}
+
 /*H:630
  * Find, or make, the shadow table of @level on the path to w->address.  An
  * entry on the way that came from a guest entry which is no longer there is
- * dropped with all below it.
+ * dropped with all below it.  NULL: cpu->need says what lacks.
  */
 static struct shadow_table *below(struct lg_cpu *cpu, struct walk *w,
 				  struct shadow_table *t)
@@ -146,6 +162,8 @@ static struct shadow_table *below(struct lg_cpu *cpu, struct walk *w,
 		t->guest[i] = guest;
 	if (t->entries[i])
 		return table_of(t->entries[i]);
+	if (t->level == 2 && !may_change_size(cpu, t, false))
+		return NULL;
 	child = take_spare(cpu, t->root, t->level - 1);
 	child->split = leaf;
 	WRITE_ONCE(t->entries[i], entry_to(child->entries, TABLE_BITS));
@@ -170,12 +188,13 @@ static struct shadow_table *find_table(struct lg_cpu *cpu, struct walk *w,
 	} else {
 		t = table_of(top_entry(lg, root, i));
 	}
-	while (t->level > level)
+	while (t && t->level > level)
 		t = below(cpu, w, t);
 	return t;
 }
 
-static void put_leaf(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
+/* False: cpu->need says what lacks; never for one of 4 KiB. */
+static bool put_leaf(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
 		     u64 entry, u64 guest)
 {
 	u64 old = t->entries[i], more = _PAGE_RW | _PAGE_DIRTY;
@@ -183,10 +202,13 @@ static void put_leaf(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
 	/* To gain the right to write is the one change that takes nothing away. */
 	if (old && ((old & ~entry) || (entry & ~(old | more))))
 		drop_entry(cpu->lg, t, i);
+	if (t->level == 2 && !may_change_size(cpu, t, true))
+		return false;
 	WRITE_ONCE(t->entries[i], entry);
 	t->guest[i] = guest;
 	note_region(t, (guest & FRAME) >> PAGE_SHIFT);
 	count(cpu, LG_COUNT_FILLS);
+	return true;
 }
 
 /*
@@ -290,13 +312,16 @@ static bool fill(struct lg_cpu *cpu, struct walk *w, bool faulted)
 		pfn &= ~511ULL;
 	}
 	t = find_table(cpu, w, level);
+	if (!t)
+		return false;
 	i = index_of(w->address, level);
 	entry = leaf_entry(w, frame, writable) | (level == 2 ? _PAGE_PSE : 0);
 	if (faulted && t->entries[i] == entry)
 		note_spurious(cpu, w->address);
 	if (w->leaf > level)	/* a piece: its own frame, for the notifier */
 		guest = (guest & ~FRAME) | (pfn << PAGE_SHIFT);
-	put_leaf(cpu, t, i, entry, guest);
+	if (!put_leaf(cpu, t, i, entry, guest))
+		return false;
 	if (level == 1)
 		fill_around(cpu, w, t, i);
 	return true;
@@ -358,10 +383,16 @@ static enum lg_next demand_page_locked(struct lg_cpu *cpu, struct walk *w,
 		return LG_RUN;		/* changed meanwhile: let it fault again */
 	if (did < 0)
 		return LG_RETRY;
-	if ((s64)w->address >= 0 && !(w->rights & _PAGE_USER))
+	if ((s64)w->address >= 0 && !(w->rights & _PAGE_USER)) {
 		make_kernel_only(lg, root);
-	else if (cpu->user && root->kernel_only)
+		/* Guest user elsewhere may still come to its tables. */
+		if (!settled(lg, root, root->hidden)) {
+			cpu->need.quiet = root->hidden;
+			return LG_RETRY;
+		}
+	} else if (cpu->user && root->kernel_only) {
 		drop_lower_half(lg, root);
+	}
 	return fill(cpu, w, !only_try) ? LG_RUN : LG_RETRY;
 }
 
@@ -429,8 +460,10 @@ enum lg_next demand_page(struct lg_cpu *cpu, u64 address, u32 error,
 	if (lg->nr_spares < SPARES_NEEDED) {
 		cpu->need.tables = true;
 		next = LG_RETRY;
+	} else if (!make_room(lg)) {
+		cpu->need.quiet = lg->shrinks;
+		next = LG_RETRY;
 	} else {
-		make_room(lg);
 		next = demand_page_locked(cpu, &w, error, only_try);
 	}
 	spin_unlock(&lg->lock);

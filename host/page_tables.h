@@ -83,6 +83,7 @@ bool leads_to_table(const struct shadow_table *t, u64 entry);
 u64 top_entry(struct lguest *lg, struct lg_root *root, unsigned int i);
 u64 *top_guest(struct lguest *lg, struct lg_root *root, unsigned int i);
 void set_top(struct lguest *lg, struct lg_root *root, unsigned int i, u64 entry);
+struct lg_lost *lost_of(struct lguest *lg, struct lg_root *root);
 void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i);
 void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i);
 void drop_lower_half(struct lguest *lg, struct lg_root *root);
@@ -98,7 +99,7 @@ struct shadow_table *take_spare(struct lg_cpu *cpu, struct lg_root *root,
 				int level);
 void send_to_limbo(struct lguest *lg, struct shadow_table *t);
 unsigned long empty_limbo(struct lguest *lg, unsigned long most);
-void make_room(struct lguest *lg);
+bool make_room(struct lguest *lg);
 
 /* page_tables.c */
 bool entry_stale(u64 then, u64 now);

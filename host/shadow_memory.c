@@ -31,8 +31,9 @@
 #include "page_tables.h"
 #include "compat/reclaim.h"
 
-#define SPARES_WANTED	8
-#define SPARES_KEPT	16
+/* For each vCPU those of a fill more, so that none takes another's. */
+#define SPARES_WANTED(lg) (5 + 3 * READ_ONCE((lg)->nr_cpus))
+#define SPARES_KEPT(lg)	(13 + 3 * READ_ONCE((lg)->nr_cpus))
 
 /*
  * How many tables a guest may have: any guest some, for processes that are
@@ -101,7 +102,7 @@ int refill_spare_tables(struct lguest *lg)
 {
 	struct shadow_table *t;
 
-	while (READ_ONCE(lg->nr_spares) < SPARES_WANTED) {
+	while (READ_ONCE(lg->nr_spares) < SPARES_WANTED(lg)) {
 		t = make_one();
 		if (!t)
 			return -ENOMEM;
@@ -149,7 +150,7 @@ static void give_spare(struct lguest *lg, struct shadow_table *t)
 	lg->nr_tables--;
 	if (root && !--root->nr_tables && root->dead)
 		retire_root(lg, root);
-	if (lg->nr_spares < SPARES_KEPT) {
+	if (lg->nr_spares < SPARES_KEPT(lg)) {
 		list_move(&t->list, &lg->spares);
 		lg->nr_spares++;
 		return;
@@ -287,20 +288,36 @@ void init_shadow_memory(struct lguest *lg)
 	lg->max_tables = TABLES_FOR_ALL + lg->pfn_limit / PAGES_PER_TABLE;
 }
 
+static bool limbo_waits(struct lguest *lg)
+{
+	struct shadow_table *t;
+
+	if (list_empty(&lg->limbo))
+		return false;
+	t = list_first_entry(&lg->limbo, struct shadow_table, list);
+	return !passed(lg, t->stamp);
+}
+
 /**
  * make_room() - before a fill: see that there are not too many tables
  * @lg: the guest; lg->lock is held
  *
  * Each visit frees more than it can make, so there are never more than the limit
  * and those of a single fill; and a visit is never long.
+ *
+ * Return: false if there are, and they cannot come back while vCPUs are in the guest
+ * that may still walk through them.
  */
-void make_room(struct lguest *lg)
+bool make_room(struct lguest *lg)
 {
 	empty_limbo(lg, LIMBO_PER_VISIT);
-	if (!too_many(lg) || !list_empty(&lg->limbo))
-		return;
-	prune(lg, PRUNED_AT_ONCE);
-	empty_limbo(lg, LIMBO_PER_VISIT);
+	if (!too_many(lg))
+		return true;
+	if (list_empty(&lg->limbo)) {
+		prune(lg, PRUNED_AT_ONCE);
+		empty_limbo(lg, LIMBO_PER_VISIT);
+	}
+	return !too_many(lg) || !limbo_waits(lg);
 }
 
 /**

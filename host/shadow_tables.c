@@ -141,6 +141,22 @@ int refill_spares(struct lg_cpu *cpu)
 	return 0;
 }
 
+struct lg_lost *lost_of(struct lguest *lg, struct lg_root *root)
+{
+	return root ? &root->lost : &lg->kernel_lost;
+}
+
+/* Of a table above the last, nobody knows what hung below it. */
+static void note_lost(struct lguest *lg, struct lg_root *root, int level, u64 entry)
+{
+	struct lg_lost *lost = lost_of(lg, root);
+
+	if (level > 2 || (level == 2 && entry & _PAGE_PSE))
+		lost->large = lg->shrinks;
+	if (level > 2 || (level == 2 && !(entry & _PAGE_PSE)))
+		lost->small = lg->shrinks;
+}
+
 /* Drop one shadow entry, with all that hangs below it. */
 void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i)
 {
@@ -148,6 +164,7 @@ void drop_entry(struct lguest *lg, struct shadow_table *t, unsigned int i)
 
 	WRITE_ONCE(t->entries[i], 0);
 	shrunk(lg, t->root);
+	note_lost(lg, t->root, t->level, entry);
 	if (leads_to_table(t, entry))
 		send_to_limbo(lg, table_of(entry));
 }
@@ -204,7 +221,9 @@ void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i)
 	if (!entry)
 		return;
 	set_top(lg, root, i, 0);
-	shrunk(lg, i < LOWER_HALF ? root : NULL);
+	root = i < LOWER_HALF ? root : NULL;
+	shrunk(lg, root);
+	note_lost(lg, root, 4, entry);
 	send_to_limbo(lg, table_of(entry));
 }
 
@@ -235,6 +254,7 @@ void make_kernel_only(struct lguest *lg, struct lg_root *root)
 	for (i = 0; i < LOWER_HALF; i++)
 		set_lower(root, i, root->low[LG_KERNEL][i] & ~_PAGE_NX);
 	shrunk(lg, root);
+	root->hidden = lg->shrinks;
 }
 
 /* Roots. */
@@ -350,6 +370,8 @@ static struct lg_root *new_root(struct lg_cpu *cpu, u64 pfn, bool linear)
 	root->dead = false;
 	root->dropped = false;
 	root->stale = false;
+	root->lost = (struct lg_lost) {};
+	root->hidden = 0;
 	root->last_use = ++lg->root_clock;
 	memcpy(root->pml4[LG_KERNEL] + LOWER_HALF, lg->kernel_half,
 	       sizeof(lg->kernel_half));

@@ -66,6 +66,37 @@ bool passed(struct lguest *lg, u64 stamp)
 	return true;
 }
 
+static bool names(struct lg_cpu *cpu, struct lg_root *root)
+{
+	unsigned int n;
+
+	for (n = 0; n < LG_NR_SPACES; n++)
+		if (cpu->places[n] == root)
+			return true;
+	return false;
+}
+
+/**
+ * settled() - can no CPU use any more what an address space lost up to @stamp?
+ * @lg: the guest; lg->lock is held
+ * @root: the address space, or NULL for the kernel half of all
+ * @stamp: lg->shrinks at that time
+ *
+ * A vCPU comes to it only by a place of its table; one that it has no more is
+ * another's, whose first load flushes.
+ */
+bool settled(struct lguest *lg, struct lg_root *root, u64 stamp)
+{
+	struct lg_cpu *cpu;
+	unsigned int i;
+
+	smp_mb();
+	for_each_vcpu(lg, cpu, i)
+		if (!cpu_passed(cpu, stamp) && (!root || names(cpu, root)))
+			return false;
+	return true;
+}
+
 struct chase {
 	struct lguest *lg;
 	u64 stamp;

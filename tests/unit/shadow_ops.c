@@ -26,6 +26,8 @@ static bool satisfy(void)
 		CHECK(!page_is_changing(w.lg, need.page));
 		return true;
 	}
+	if (need.quiet)
+		chase(w.lg, need.quiet);
 	if (need.tables) {
 		shim_fail_after = rnd() % 4 ? -1 : (long)(rnd() % 6);
 		if (refill_spares(w.cpu)) {
@@ -36,7 +38,7 @@ static bool satisfy(void)
 	}
 	if (need.page)
 		world_fault_in(need.page, need.write);
-	return need.tables || need.page;
+	return need.tables || need.page || need.quiet;
 }
 
 static bool same_fault(const struct outcome *o, u64 address)
@@ -189,11 +191,11 @@ static void access_while_changing(void)
 static void no_need(void)
 {
 	CHECK(!w.cpu->need.page && !w.cpu->need.write && !w.cpu->need.wait &&
-	      !w.cpu->need.tables && !w.cpu->need.call);
+	      !w.cpu->need.tables && !w.cpu->need.call && !w.cpu->need.quiet);
 	CHECK(!w.killed && !w.trapped);
 }
 
-static void flush_a_page(u64 address)
+void flush_a_page(u64 address)
 {
 	u64 before = canonical(address) ? shadow_leaf(address) : 0;
 

@@ -39,6 +39,7 @@ static struct tag {
 /* Where a vCPU is. */
 static struct seat {
 	bool in;		/* the guest */
+	bool moving;		/* on its way there, or back */
 	unsigned int on;	/* which CPU */
 	u64 loaded;		/* CR3 there */
 	struct lg_space *matched; /* the Switcher has found it, and will load it */
@@ -102,6 +103,11 @@ static struct seat *seat_of(struct lg_cpu *cpu)
 bool tlb_in(struct lg_cpu *cpu)
 {
 	return seat_of(cpu)->in;
+}
+
+bool tlb_moving(struct lg_cpu *cpu)
+{
+	return seat_of(cpu)->moving;
 }
 
 static bool taken(unsigned int on)
@@ -380,7 +386,8 @@ void tlb_enter(struct lg_cpu *cpu, bool now)
 {
 	struct seat *s = seat_of(cpu);
 
-	CHECK(!s->in);
+	CHECK(!s->in && !s->moving);
+	s->moving = true;
 	if (rnd() % 8 == 0 || taken(s->on))
 		s->on = free_cpu();
 	cpu->user = !cpu->root->linear && rnd() % 2;
@@ -391,9 +398,12 @@ void tlb_enter(struct lg_cpu *cpu, bool now)
 	prepare_tlb(cpu, &pcids[s->on]);
 	s->loaded = 0;
 	s->matched = NULL;
-	if (now)
+	if (now) {
+		CHECK(cpu_passed(cpu, w.lg->shrinks));
 		each_tag(cpu, is_what_the_tables_say);
+	}
 	s->in = true;
+	s->moving = false;
 	load_ours(cpu, cpu->state->load);
 }
 
@@ -414,10 +424,12 @@ void tlb_leave(struct lg_cpu *cpu)
 
 	if (s->matched)
 		finish_direct(cpu);
-	s->in = false;
+	s->moving = true;
 	note_direct(cpu);
-	cpu->in_guest = -1;
 	CHECK(cpu->root && cpu->user == !!cpu->state->user);
+	s->in = false;
+	cpu->in_guest = -1;
+	s->moving = false;
 }
 
 /* The guest does something, direct switches included. */
@@ -531,6 +543,7 @@ void tlb_interrupt(int on)
 
 		if (cpu->in_guest != on)
 			continue;
+		CHECK(!seats[i].moving);
 		if (!seats[i].in) {	/* in a test that only says so */
 			cpu->in_guest = -1;
 			continue;

@@ -43,7 +43,7 @@ static void moment(void)
 	if (inside || rnd() % 16)
 		return;
 	cpu = any_vcpu();
-	if (cpu == w.cpu || busy[cpu->id])
+	if (cpu == w.cpu || busy[cpu->id] || tlb_moving(cpu))
 		return;
 	inside = true;
 	move(cpu, false);
@@ -85,7 +85,7 @@ static void meanwhile(struct lg_cpu *cpu)
 	struct lg_cpu *acts = w.cpu, *other = any_vcpu();
 	bool was = busy[cpu->id], acting = busy[acts->id], in = inside;
 
-	if (other == cpu || other == acts || busy[other->id])
+	if (other == cpu || other == acts || busy[other->id] || tlb_moving(other))
 		return;
 	busy[cpu->id] = busy[acts->id] = inside = true;
 	if (tlb_in(other))
@@ -192,7 +192,7 @@ static void flip(void)
 		set_entry(page, rnd() % FRAMES << 12 | 0x67);
 	set_entry(page, *page ^ (rnd() % 2 ? 4 : 0));
 	if (rnd() % 4 == 0)
-		flush_one(w.cpu, focus);
+		flush_a_page(focus);
 }
 
 static void use_focus(void)
@@ -228,11 +228,19 @@ static void all_at_one(void)
 	focus = 0;
 }
 
+/* Now and then only one of them, for long: what the others know grows old. */
+static struct lg_cpu *who_acts(void)
+{
+	if (w.op / 2048 % 2)
+		return w.lg->cpus[w.op / 4096 % w.lg->nr_cpus];
+	return any_vcpu();
+}
+
 void vcpus_operation(void)
 {
 	if (rnd() % 256 == 0)
 		all_at_one();
-	come_out(any_vcpu());
+	come_out(who_acts());
 	with_moments(one_operation);
 	tlb_others();
 	if (rnd() % 4 && !tlb_in(w.cpu))

@@ -316,6 +316,48 @@ static void test_shrink(void **state)
 	world_destroy();
 }
 
+static bool is_known(u64 frame)
+{
+	unsigned int n;
+
+	for (n = 0; n < LG_ROOTS; n++)
+		if (w.lg->roots[n] && w.lg->roots[n]->pfn == frame)
+			return true;
+	return false;
+}
+
+/*
+ * What a vCPU that sleeps has in its table is not evicted, however old it is, nor gone
+ * when another one drops it; and not kept for longer.
+ */
+static void test_known_to_a_sleeper(void **state)
+{
+	struct lg_cpu *sleeper;
+	u64 frame;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	sleeper = world_vcpu();
+	w.cpu = sleeper;
+	for (frame = 1; frame <= 9; frame++)
+		load_cr3(frame, true);
+	w.cpu = w.lg->cpus[0];
+	for (frame = 20; frame < 300; frame++)
+		load_cr3(frame, true);
+	CHECK(!is_known(1) && is_known(2) && is_known(9) && !is_known(20));
+	drop_space(w.cpu, 2 << 12);
+	drop_space(w.cpu, 9 << 12);
+	CHECK(is_known(2) && is_known(9) && sleeper->root->dropped);
+	check_everything();
+	w.cpu = sleeper;
+	load_cr3(299, true);
+	CHECK(is_known(299) && is_known(2) + is_known(9) == 1);
+	load_cr3(298, true);
+	CHECK(!is_known(2) && !is_known(9) && is_known(3));
+	check_everything();
+	world_destroy();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_many_go_in_pieces),
 		cmocka_unit_test(test_long_looks_rest),
 		cmocka_unit_test(test_shrink),
+		cmocka_unit_test(test_known_to_a_sleeper),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
