@@ -66,10 +66,10 @@ SYM_CODE_START(lguest_start)
 	movq	%rax, PGD_DIRECT_MAP(%rdi)
 	movl	$(PA(level3_kernel_pgt) + _PAGE_TABLE_NOENC), %eax
 	movq	%rax, PGD_IMAGE(%rdi)
+	movq	$.Lhigh, %rsi
 	movl	$LHCALL_LOAD_CR3, %eax
 	syscall
-	movq	$.Lhigh, %rax
-	jmp	*%rax
+	ud2
 
 .Lhigh:
 	endbr64

@@ -62,33 +62,33 @@ void wait_for_host_page(struct lg_cpu *cpu)
 	local_irq_enable();
 }
 
-/*H:110
- * One stay in the guest.  Interrupts are off from the last look at what could
- * keep us out until a host interrupt that ended the stay has been handled.
- */
-/* Return: true if there is a page to wait for. */
-static bool run_guest_once(struct lg_cpu *cpu)
+static void cross_over(struct lg_cpu *cpu)
+{
+	/* RCU need not wait until we leave: nothing here is its reader. */
+	rcu_note_context_switch(false);
+	count_visit(cpu);
+	if (unlikely(cpu->stepping)) {
+		enter_guest_to_step(cpu);
+	} else {
+		maybe_deliver_interrupt(cpu);
+		enter_guest(cpu);
+	}
+}
+
+/* The guest came back; interrupts are still off.  Return: is there a page to wait for? */
+static bool note_exit(struct lg_cpu *cpu)
 {
 	struct lg_state *state = cpu->state;
-	bool wait;
+	bool wait = take_async_fault(cpu);
 
-	count_visit(cpu);
-	if (unlikely(cpu->stepping))
-		enter_guest_to_step(cpu);
-	else
-		enter_guest(cpu);
-	wait = take_async_fault(cpu);
 	raise_nmi(cpu);
 	cpu->visit_began = rdtsc();
 	trace_lguest_exit(current->pid, state->trapnum, state->error,
 			  state->regs.ip, cpu->user);
-	WRITE_ONCE(cpu->in_guest, -1);
 	cpu->trap_pending = true;
 	cpu->hcall_done = false;
 	if (state->trapnum < LG_TRAP_SWITCHER)
 		cpu->traps[min_t(u64, state->trapnum, LG_TRAP_NONE)]++;
-	handle_host_interrupt(cpu);
-	take_clockevent(cpu);
 	return wait;
 }
 
@@ -146,14 +146,38 @@ static void let_others_run(void)
 		schedule();
 }
 
+/*H:118
+ * One stay in the guest, or none if there is what keeps us out.  Interrupts are off
+ * from before the mark in_guest until a host interrupt that ended the stay has been
+ * handled.
+ *
+ * First the mark, then all looks: at what keeps us out, at what is to be delivered
+ * (kick_cpu()), and, in prepare_tlb(), at what was taken out of the shadow tables so
+ * far.  Who changes any of it does so first and looks at the mark then, and if it is
+ * set interrupts us.  A mark that stays behind would make others wait for a guest that
+ * does not run: so it is set here and cleared here, and nowhere else.
+ */
+static bool stay(struct lg_cpu *cpu, bool *wait)
+{
+	bool stays;
+
+	WRITE_ONCE(cpu->in_guest, smp_processor_id());
+	smp_mb();
+	stays = !must_leave(cpu);
+	if (stays) {
+		cross_over(cpu);
+		*wait = note_exit(cpu);
+	}
+	smp_store_release(&cpu->in_guest, -1);
+	return stays;
+}
+
 /*H:120
- * Run the guest for as long as nothing needs sleep.  The mark in_guest is set
- * before prepare_tlb() looks what was taken out of the shadow tables so far: who
- * takes more out afterwards sees it, and interrupts us.
+ * Run the guest for as long as nothing needs sleep.
  */
 static void run_guest_atomic(struct lg_cpu *cpu)
 {
-	bool wait = false;
+	bool wait = false, stayed;
 
 	kernel_fpu_begin();
 	load_guest_fpu(cpu);
@@ -163,21 +187,15 @@ static void run_guest_atomic(struct lg_cpu *cpu)
 		local_irq_disable();
 		if (unlikely(!cpu_is_good()))
 			kill_guest(cpu, "this CPU cannot run guests; the host's log says why");
-		if (must_leave(cpu)) {
-			local_irq_enable();
-			break;
+		stayed = stay(cpu, &wait);
+		if (likely(stayed)) {
+			handle_host_interrupt(cpu);
+			take_clockevent(cpu);
 		}
-		if (likely(!cpu->stepping))
-			maybe_deliver_interrupt(cpu);
-		/* RCU need not wait until we leave: nothing here is its reader. */
-		rcu_note_context_switch(false);
-		WRITE_ONCE(cpu->in_guest, smp_processor_id());
-		smp_mb();
-		wait = run_guest_once(cpu);
 		if (unlikely(wait))
 			break;
 		local_irq_enable();
-	} while (handle_trap(cpu) == LG_RUN);
+	} while (stayed && handle_trap(cpu) == LG_RUN);
 	save_guest_fpu(cpu);
 	if (unlikely(wait))
 		wait_for_host_page(cpu);
@@ -386,7 +404,8 @@ ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size)
 			cpu->exit.kind = LGUEST_EXIT_STEP;
 			continue;
 		}
-		if (cpu->stepping)
+		/* But one that was never started has nowhere to go. */
+		if (cpu->stepping && cpu->shared)
 			cpu->halted = false;
 		if (cpu->halted) {
 			sleep_halted(cpu);

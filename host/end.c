@@ -48,16 +48,17 @@ void kill_guest(struct lg_cpu *cpu, const char *fmt, ...)
 }
 
 /*
- * Make a vCPU look around: wake it if it sleeps, interrupt it if it runs.  It is
+ * Make a vCPU look around: interrupt it if it runs, wake it if it sleeps.  It is
  * woken from sleep_halted() only, not from wherever else its task may wait for
- * something.  Who calls has made a change, then looks at asleep; the vCPU says that
- * it sleeps, then looks for changes; so one of them sees the other.
+ * something.  Who calls has made a change, then looks at both marks; the vCPU sets
+ * in_guest or asleep, then looks for changes; so one of them sees the other.  If
+ * neither mark is set, it is in the Host, and looks before it enters or sleeps.
  */
 void kick_cpu(struct lg_cpu *cpu)
 {
 	smp_mb();
-	if (READ_ONCE(cpu->asleep))
-		wake_up_process(cpu->tsk);
-	else if (cpu->tsk)
+	if (READ_ONCE(cpu->in_guest) >= 0)
 		kick_process(cpu->tsk);
+	else if (READ_ONCE(cpu->asleep))
+		wake_up_process(cpu->tsk);
 }

@@ -161,8 +161,23 @@ static void kick(struct lg_cpu *cpu, u64 n)
 		kill_guest(cpu, "Bad hypercall %d: no vCPU %llu", LHCALL_KICK, n);
 		return;
 	}
-	WRITE_ONCE(other->kicked, true);
-	kick_cpu(other);
+	end_wait(other);
+}
+
+static void send_ipis(struct lg_cpu *cpu, u64 vcpus, u64 vector)
+{
+	struct lg_cpu *other;
+	unsigned int i;
+
+	if ((vector != X86_TRAP_NMI && vector < LGUEST_IPI_VECTOR) || vector > 255 ||
+	    vcpus >> smp_load_acquire(&cpu->lg->nr_cpus)) {
+		kill_guest(cpu, "Bad hypercall %d: no IPI %#llx to vCPUs %#llx",
+			   LHCALL_SEND_IPI, vector, vcpus);
+		return;
+	}
+	for_each_vcpu(cpu->lg, other, i)
+		if (vcpus & BIT_ULL(i))
+			send_ipi(other, vector);
 }
 
 static enum lg_next flush(struct lg_cpu *cpu, u64 kind, u64 address)
@@ -192,6 +207,22 @@ static enum lg_next load_tls(struct lg_cpu *cpu, u64 d0, u64 d1, u64 d2)
 	return LG_RUN;
 }
 
+/* The first one: where it leads, what came next may not be mapped any more. */
+static enum lg_next load_space(struct lg_cpu *cpu, u64 cr3, u64 rip)
+{
+	bool goes_on = cpu->root->linear && rip;
+	enum lg_next next;
+
+	if (goes_on && !canonical(rip)) {
+		kill_guest(cpu, "Bad hypercall %d: no address %#llx", LHCALL_LOAD_CR3, rip);
+		return LG_RUN;
+	}
+	next = load_root(cpu, cr3);
+	if (goes_on && next == LG_RUN)
+		regs_of(cpu)->ip = rip;
+	return next;
+}
+
 static enum lg_next sleeps(struct lg_cpu *cpu)
 {
 	cpu->need.call = true;
@@ -215,7 +246,7 @@ static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
 	case LHCALL_SHUTDOWN:
 		return sleeps(cpu);
 	case LHCALL_LOAD_CR3:
-		return load_root(cpu, arg[0]);
+		return load_space(cpu, arg[0], arg[1]);
 	case LHCALL_FLUSH_TLB:
 		return flush(cpu, arg[0], arg[1]);
 	case LHCALL_SET_CLOCKEVENT:
@@ -227,6 +258,9 @@ static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
 	case LHCALL_WAIT:
 		halt_vcpu(cpu);
 		return LG_LEAVE;
+	case LHCALL_SEND_IPI:
+		send_ipis(cpu, arg[0], arg[1]);
+		return LG_RUN;
 	case LHCALL_KICK:
 		kick(cpu, arg[0]);
 		return LG_RUN;

@@ -3,7 +3,7 @@
  * Why the guest stopped, and what becomes of it: host interrupts go to the
  * host, page faults to the shadow tables, and what is the guest's own goes to
  * the guest kernel as an event in its shared page.
- * Read next: hypercalls.c.
+ * Read next: pending.c.
  */
 #include <linux/linkage.h>
 #include <linux/sched/signal.h>
@@ -276,104 +276,6 @@ enum lg_next return_from_event(struct lg_cpu *cpu)
 				       fill_error);
 	}
 	return LG_RUN;
-}
-
-/*H:420
- * Virtual interrupts.  64 lines; a line is pending (set by anyone), may be
- * masked by the guest in its shared page, and is delivered when virtual
- * interrupts are on, no event is half taken, and the guest is not inside the
- * code that takes and ends events.
-:*/
-
-static bool next_interrupt(struct lg_cpu *cpu, unsigned int *irq)
-{
-	u64 ready = READ_ONCE(*(u64 *)cpu->irqs_pending);
-
-	if (!cpu->shared)
-		return false;
-	ready &= ~READ_ONCE(cpu->shared->blocked_interrupts);
-	*irq = __builtin_ctzll(ready | (1ULL << 63));
-	return ready != 0;
-}
-
-static bool interrupt_waiting(struct lg_cpu *cpu)
-{
-	unsigned int irq;
-
-	return next_interrupt(cpu, &irq);
-}
-
-/* Is there what ends a HALT (which has turned interrupts on) or a WAIT? */
-bool may_wake(struct lg_cpu *cpu)
-{
-	if (READ_ONCE(cpu->kicked))
-		return true;
-	return cpu->shared && READ_ONCE(cpu->shared->irq_enabled) & LGUEST_IF &&
-	       interrupt_waiting(cpu);
-}
-
-/**
- * try_to_wake() - end a HALT or WAIT if there is what ends it
- * @cpu: the vCPU, which is not asleep
- */
-void try_to_wake(struct lg_cpu *cpu)
-{
-	if (!may_wake(cpu))
-		return;
-	WRITE_ONCE(cpu->kicked, false);
-	cpu->halted = false;
-}
-
-static bool in_entry_code(struct lg_cpu *cpu)
-{
-	u64 rip = regs_of(cpu)->ip;
-
-	return !cpu->user && rip >= cpu->entry_start && rip < cpu->entry_end;
-}
-
-/**
- * maybe_deliver_interrupt() - deliver one interrupt if that is possible now
- * @cpu: the vCPU
- *
- * If one has to wait, the guest is told by irq_pending: it will ask for it when
- * it turns interrupts on.
- *
- * Return: true if one was delivered.
- */
-bool maybe_deliver_interrupt(struct lg_cpu *cpu)
-{
-	struct lguest_shared *shared = cpu->shared;
-	unsigned int irq;
-
-	if (!next_interrupt(cpu, &irq)) {
-		if (shared && shared->irq_pending)
-			shared->irq_pending = 0;
-		return false;
-	}
-	if (!(READ_ONCE(shared->irq_enabled) & LGUEST_IF) ||
-	    READ_ONCE(shared->busy) || in_entry_code(cpu)) {
-		shared->irq_pending = LGUEST_IF;
-		return false;
-	}
-	clear_bit(irq, cpu->irqs_pending);
-	shared->irq_pending = interrupt_waiting(cpu) ? LGUEST_IF : 0;
-	write_times(cpu);
-	count(cpu, LG_COUNT_INTERRUPTS);
-	deliver_trap(cpu, LGUEST_IRQ_VECTOR + irq, 0);
-	return true;
-}
-
-/**
- * set_interrupt() - make a line pending and its vCPU look
- * @cpu: the vCPU
- * @irq: below LGUEST_IRQS
- *
- * From any context.
- */
-void set_interrupt(struct lg_cpu *cpu, unsigned int irq)
-{
-	set_bit(irq, cpu->irqs_pending);
-	kick_cpu(cpu);
 }
 
 /*H:430

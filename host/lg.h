@@ -59,6 +59,7 @@
  *	interrupts_and_traps.c	why a guest came out, and what it gets
  *		but demand_page, fill_stack: a page fault
  *		but do_hypercall: a call
+ *	pending.c		what a vCPU is told from outside
  *	irqfd.c			what lets the launcher raise an interrupt
  *	timer.c			a vCPU's timer
  *	page_tables.c		a fault becomes a shadow entry
@@ -320,6 +321,8 @@ struct lg_cpu {
 	u64 step_from;			/* o rip before it */
 
 	DECLARE_BITMAP(irqs_pending, LGUEST_IRQS);	/* w */
+	DECLARE_BITMAP(ipis, 64);	/* w from LGUEST_IPI_VECTOR on */
+	bool nmi;			/* w one is to be delivered */
 	bool break_out;			/* w */
 	struct hrtimer timer;		/* o */
 	unsigned int restarts, sleeps;	/* o those of clock.c, when it was started */
@@ -486,15 +489,19 @@ void separate_predictions(struct lg_cpu *cpu);
 enum lg_next handle_trap(struct lg_cpu *cpu);
 void deliver_trap(struct lg_cpu *cpu, unsigned int vector, u64 error);
 void deliver_syscall(struct lg_cpu *cpu);
-bool maybe_deliver_interrupt(struct lg_cpu *cpu);
-bool may_wake(struct lg_cpu *cpu);
-void try_to_wake(struct lg_cpu *cpu);
-void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
 enum lg_next return_from_event(struct lg_cpu *cpu);
 void raise_nmi(struct lg_cpu *cpu);
 void handle_host_interrupt(struct lg_cpu *cpu);
 bool is_host_vector(u64 trap);
 enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error);
+
+/* pending.c */
+bool maybe_deliver_interrupt(struct lg_cpu *cpu);
+bool may_wake(struct lg_cpu *cpu);
+void try_to_wake(struct lg_cpu *cpu);
+void set_interrupt(struct lg_cpu *cpu, unsigned int irq);
+void send_ipi(struct lg_cpu *cpu, unsigned int vector);
+void end_wait(struct lg_cpu *cpu);
 
 /* step.c */
 void begin_step_read(struct lg_cpu *cpu);

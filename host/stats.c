@@ -53,6 +53,7 @@ static const char *const call_names[LG_NR_CALLS] = {
 	[LHCALL_GET_TIME] = "GET_TIME",
 	[LHCALL_DROP_SPACE] = "DROP_SPACE",
 	[LHCALL_NEW_SPACE] = "NEW_SPACE",
+	[LHCALL_SEND_IPI] = "SEND_IPI",
 	[LHCALL_KICK] = "KICK",
 	[LHCALL_WAIT] = "WAIT",
 };

@@ -50,11 +50,12 @@
  */
 #define LHCALL_SHUTDOWN		2
 /*
- * LOAD_CR3(cr3): switch to the address space whose top-level table is at bits
+ * LOAD_CR3(cr3, rip): switch to the address space whose top-level table is at bits
  * 12-51 of cr3.  Bit 63 (no-flush) keeps the shadow tables of that space as
  * they are; without it its lower half is brought up to date.  Bits 0-11 are
  * the guest's PCID.  The first call ends the linear mode in which a vCPU
- * starts (virtual = guest-physical).
+ * starts (virtual = guest-physical); it goes on at rip, if that is not 0, or else
+ * at the next instruction.
  */
 #define LHCALL_LOAD_CR3		4
 /*
@@ -111,13 +112,21 @@
 #define LHCALL_NEW_SPACE	23
 
 /*
+ * SEND_IPI(vcpus, vector): interrupt each vCPU whose bit is set in vcpus, oneself
+ * too, by this vector: LGUEST_IPI_VECTOR to 255, when it has its interrupts on, or 2,
+ * an NMI, also when not (but not while busy is set or it is in the entry code).  Equal
+ * ones that were not delivered yet are one.  Another vector, or a vCPU that there is
+ * not: the guest ends.
+ */
+#define LHCALL_SEND_IPI		24
+/*
  * KICK(vcpu): end the HALT or WAIT of a vCPU, or the next one if it is in none.
  * Kicks are not counted.  No such vCPU: the guest ends.
  */
 #define LHCALL_KICK		25
 /*
- * WAIT(): sleep until a KICK or, if irq_enabled is set, until an interrupt can be
- * delivered.  irq_enabled stays as it is.
+ * WAIT(): sleep until a KICK or an NMI or, if irq_enabled is set, until an interrupt
+ * can be delivered.  irq_enabled stays as it is.
  */
 #define LHCALL_WAIT		26
 
@@ -131,6 +140,9 @@
 
 /* A guest has at most so many vCPUs. */
 #define LGUEST_VCPUS		16
+
+/* IPIs are vectors from here to 255. */
+#define LGUEST_IPI_VECTOR	0xc0
 
 /* Interrupt lines 0..63 arrive as vectors 0x30..0x6f. */
 #define LGUEST_IRQS		64
