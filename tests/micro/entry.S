@@ -17,23 +17,29 @@
 
 	.text
 	.globl guest_boot, guest_event_entry, guest_syscall_entry
-	.globl guest_entry_end, run, guest_caught
+	.globl guest_entry_end, run, guest_caught, guest_spin_in_entry
 
-/* Linear mode: virtual = physical, all registers zero. */
+/* Linear mode: virtual = physical, all registers zero, but rdi of the others. */
 guest_boot:
+	mov	%edi, %ebx		/* which vCPU */
 	mov	$LHCALL_LOAD_CR3, %eax
 	mov	$BOOT_CR3, %edi
+	lea	1f(%rip), %rsi
+	add	$KERNEL_VA, %rsi
 	syscall
-	lea	1f(%rip), %rax
-	mov	$KERNEL_VA, %rcx
-	add	%rcx, %rax
-	jmp	*%rax
+	ud2
 1:	mov	$(KERNEL_VA + KERNEL_STACK), %rsp
-	mov	$LHCALL_LOAD_CR3, %eax
+	mov	$(KERNEL_VA + SHARED_GPA), %rbp
+	test	%ebx, %ebx
+	jz	2f
+	imul	$SIBLING_SIZE, %rbx, %rbp
+	add	$(KERNEL_VA + SIBLINGS_GPA), %rbp
+	lea	SIBLING_SIZE(%rbp), %rsp
+2:	mov	$LHCALL_LOAD_CR3, %eax
 	mov	$MAIN_CR3, %edi
 	syscall
-	mov	$(KERNEL_VA + SHARED_GPA), %rax
-	wrgsbase %rax
+	wrgsbase %rbp
+	mov	%ebx, %edi
 	call	guest_main
 	ud2
 
@@ -100,6 +106,14 @@ resume:
 	mov	$LHCALL_IRET, %eax
 	syscall
 	ud2
+
+/* Spin where nothing is delivered, until somebody changes scratch[3] again. */
+guest_spin_in_entry:
+	movq	$1, %gs:LGS_SCRATCH + 24
+1:	pause
+	cmpq	$1, %gs:LGS_SCRATCH + 24
+	je	1b
+	ret
 guest_entry_end:
 
 run:

@@ -5,12 +5,12 @@
  */
 #include "micro.h"
 
-u64 guest_fn;			/* offset in the image of what to run */
+u64 guest_fn, guest_sibling;	/* offsets in the image of what to run */
 u64 guest_arg;
 u64 guest_free;			/* next free page */
 void (*on_event)(struct frame *f);
 
-void guest_main(void);
+void guest_main(u64 vcpu);
 void guest_event(struct frame *f);
 void guest_caught(void) __attribute__((noreturn));
 
@@ -81,11 +81,8 @@ void guest_done(void)
 /* Called from the event entry. */
 void guest_event(struct frame *f)
 {
-	struct lguest_shared *shared;
-	u64 *catching;
+	u64 *catching = (u64 *)&own()->scratch[0];
 
-	asm("rdgsbase %0" : "=r" (shared));
-	catching = (u64 *)&shared->scratch[0];
 	if (catching[0]) {
 		*(struct frame *)catching[1] = *f;
 		guest_caught();
@@ -165,14 +162,22 @@ u64 new_space(void)
 	return page;
 }
 
-void guest_main(void)
+void enable_interrupts(void)
 {
-	void (*fn)(void) = (void *)(__executable_start + guest_fn);
+	own()->irq_enabled = IF;
+	if (own()->irq_pending)
+		HCALL(SEND_INTERRUPTS);
+}
 
-	HCALL(INIT, SHARED_GPA, guest_event_entry, guest_syscall_entry,
+void guest_main(u64 vcpu)
+{
+	void (*fn)(void) = (void *)(__executable_start +
+				    (vcpu ? guest_sibling : guest_fn));
+
+	HCALL(INIT, gpa_of(own()), guest_event_entry, guest_syscall_entry,
 	      guest_entry_end);
-	SHARED->kernel_gs_base = (u64)SHARED;
-	SHARED->sp0 = KERNEL_VA + EVENT_STACK;
+	own()->kernel_gs_base = (u64)own();
+	own()->sp0 = vcpu ? (u64)own() + SIBLING_STACK : KERNEL_VA + EVENT_STACK;
 	fn();
 	guest_done();
 }

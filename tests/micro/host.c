@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,119 @@ int go_for(struct guest *g, int ms)
 	ms = go(g);
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	return ms;
+}
+
+/* ---- several vCPUs */
+
+extern u64 guest_sibling;
+
+/* The host's root allows it, who we are here. */
+void allow_vcpus(unsigned int nr)
+{
+	FILE *f = fopen("/sys/module/lg/parameters/vcpus", "w");
+
+	if (!f || fprintf(f, "%u", nr) < 0 || fclose(f))
+		fail("the parameter vcpus: %s", strerror(errno));
+}
+
+long make_vcpu(struct guest *g, u64 n)
+{
+	u64 word = LHREQ_VCPU;
+
+	return pwrite(g->fd, &word, sizeof(word), n);
+}
+
+/* read() of this vCPU: a kind of exit, or -errno. */
+int go_at(struct guest *g, u64 n, struct lguest_exit *exit)
+{
+	ssize_t got = pread(g->fd, exit, sizeof(*exit), n);
+
+	return got == sizeof(*exit) ? (int)exit->kind : got < 0 ? -errno : -EIO;
+}
+
+struct sibling {
+	struct guest *g;
+	u64 n;
+	sem_t made;
+};
+static struct sibling siblings[LGUEST_VCPUS];
+
+static void *run_sibling(void *arg)
+{
+	struct sibling *s = arg;
+	struct guest *g = s->g;
+	struct lguest_exit exit;
+	u64 n = s->n;
+	int end;
+
+	sigset_t alarm;
+
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);	/* for go_for() */
+	pthread_sigmask(SIG_BLOCK, &alarm, NULL);
+	g->made[n] = make_vcpu(g, n) < 0 ? -errno : 0;
+	sem_post(&s->made);
+	if (g->made[n])
+		return NULL;
+	do {
+		end = go_at(g, n, &exit);
+		g->broken[n] += end == -EAGAIN;
+	} while (end == -EINTR || end == -EAGAIN || end == LGUEST_EXIT_NOTIFY);
+	g->ended[n] = end;
+	return NULL;
+}
+
+struct guest *make_guest_with(unsigned int nr, void (*fn)(void), void (*sibling)(void))
+{
+	struct guest *g;
+
+	allow_vcpus(LGUEST_VCPUS);
+	guest_sibling = (char *)sibling - __executable_start;
+	g = make_guest(fn);
+	g->vcpus = nr;
+	for (unsigned int n = 1; n < nr; n++) {
+		struct sibling *s = &siblings[n];
+
+		s->g = g;
+		s->n = n;
+		sem_init(&s->made, 0, 0);
+		if (pthread_create(&g->threads[n], NULL, run_sibling, s))
+			fail("no thread for vCPU %u", n);
+		while (sem_wait(&s->made))
+			;
+		if (g->made[n])
+			fail("vCPU %u: %s", n, strerror(-g->made[n]));
+	}
+	return g;
+}
+
+/* The guest is dead, or they would run on. */
+void join_siblings(struct guest *g)
+{
+	for (unsigned int n = 1; n < g->vcpus; n++) {
+		pthread_join(g->threads[n], NULL);
+		if (g->ended[n] != -ENOENT && g->ended[n] != -ERESTART)
+			fail("vCPU %u ends with %d", n, g->ended[n]);
+	}
+}
+
+void guest_with_passes(unsigned int nr, void (*fn)(void), void (*sibling)(void))
+{
+	struct guest *g = make_guest_with(nr, fn, sibling);
+
+	passes(g);
+	join_siblings(g);
+	end_guest(g);
+}
+
+void guest_with_dies(unsigned int nr, void (*fn)(void), void (*sibling)(void),
+		     const char *reason)
+{
+	struct guest *g = make_guest_with(nr, fn, sibling);
+
+	dies(g, reason);
+	join_siblings(g);
+	end_guest(g);
 }
 
 void end_guest(struct guest *g)

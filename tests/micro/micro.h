@@ -30,6 +30,7 @@
  *	0x1000			the shared page
  *	0x2000			page tables made by the host half
  *	0x10000			stacks
+ *	0x48000			for each further vCPU its shared page and stacks
  *	0x100000		the image of this program
  *	after it		free (guest_page())
  *
@@ -50,6 +51,9 @@
 #define EVENT_STACK	0x20000		/* tops */
 #define KERNEL_STACK	0x30000
 #define USER_STACK	0x40000
+#define SIBLINGS_GPA	0x40000		/* of vCPU n: SIBLING_SIZE * n behind it */
+#define SIBLING_SIZE	0x8000
+#define SIBLING_STACK	0x5000		/* top, for events from user */
 #define IMAGE_GPA	0x100000
 #define GUEST_SIZE	(8UL << 20)
 #define DEVICE_SIZE	(2UL << 20)
@@ -61,6 +65,7 @@
 #define USER_SS		0x2b
 
 #ifndef __ASSEMBLY__
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -117,6 +122,15 @@ struct frame {
 
 #define SHARED	((volatile struct lguest_shared *)(KERNEL_VA + SHARED_GPA))
 
+/* Of the vCPU that this runs on, in its kernel. */
+static inline volatile struct lguest_shared *own(void)
+{
+	u64 base;
+
+	asm volatile("rdgsbase %0" : "=r" (base));
+	return (volatile struct lguest_shared *)base;
+}
+
 u64 hcall(u64 nr, u64 a, u64 b, u64 c, u64 d);
 #define HCALL(nr, ...) HCALL_(nr, ##__VA_ARGS__, 0, 0, 0, 0)
 #define HCALL_(nr, a, b, c, d, ...) \
@@ -130,6 +144,8 @@ struct frame user_at(void (*fn)(void));
 /* An event outside run(); a test may set it.  NULL: the test fails. */
 extern void (*on_event)(struct frame *f);
 
+void enable_interrupts(void);
+void guest_spin_in_entry(void);
 void guest_fail(const char *what, u64 got, u64 want) __attribute__((noreturn));
 void guest_done(void) __attribute__((noreturn));
 u64 guest_page(void);			/* guest-physical, zeroed */
@@ -179,6 +195,10 @@ struct guest {
 	u64 size;
 	struct lguest_exit exit;
 	char reason[300];
+	unsigned int vcpus;	/* make_guest_with(): how many, ... */
+	int made[LGUEST_VCPUS], ended[LGUEST_VCPUS];	/* ... and what their calls gave */
+	volatile unsigned int broken[LGUEST_VCPUS];	/* how often by BREAK */
+	pthread_t threads[LGUEST_VCPUS];
 };
 
 extern u64 guest_arg;		/* for the guest half to read */
@@ -201,6 +221,18 @@ u64 getreg(struct guest *g, u64 offset);
 u64 stat_of(struct guest *g, const char *name);
 /* That of another process; 0 if it has no guest yet. */
 u64 stat_of_process(pid_t pid, const char *name);
+/*
+ * Guests with several vCPUs: a thread for each but the first.  @sibling is what they
+ * run, each once it was kicked; they end when the guest does.
+ */
+struct guest *make_guest_with(unsigned int nr, void (*fn)(void), void (*sibling)(void));
+void allow_vcpus(unsigned int nr);
+long make_vcpu(struct guest *g, u64 n);
+int go_at(struct guest *g, u64 n, struct lguest_exit *exit);
+void join_siblings(struct guest *g);
+void guest_with_passes(unsigned int nr, void (*fn)(void), void (*sibling)(void));
+void guest_with_dies(unsigned int nr, void (*fn)(void), void (*sibling)(void),
+		     const char *reason);
 void guest_passes(void (*fn)(void));
 void guest_dies(void (*fn)(void), const char *reason);
 void passes(struct guest *g);

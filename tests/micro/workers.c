@@ -2,7 +2,7 @@
 /*
  * The kernel's workers for io_uring have the launcher's memory and its files, and do
  * read() and write() for it, but they are no tasks that return to user space: none may
- * become a vCPU's.  Read next: sibling.c.
+ * become a vCPU's.  Read next: smp.c.
  */
 #include <errno.h>
 #include <fcntl.h>
