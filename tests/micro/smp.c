@@ -55,7 +55,7 @@ static void ready_and_wait(void)
 
 /* ---- making them */
 
-TEST("L1 H22 VCPU makes them in order, each once, 16 in all, as many as are allowed")
+TEST("L1 H22 AT-87 VCPU makes them in order, each once, 16 in all, as many as are allowed")
 {
 	struct guest *g = raw_guest(GUEST_SIZE);
 	u64 more[8] = { LHREQ_VCPU };
@@ -81,7 +81,7 @@ TEST("L1 H22 VCPU makes them in order, each once, 16 in all, as many as are allo
 	end_guest(g);
 }
 
-TEST("L1 H9 VCPU by another process, or for a guest that is dead")
+TEST("L1 H9 AT-87 VCPU by another process, or for a guest that is dead")
 {
 	struct guest *g = make_guest(guest_done);
 	int status;
@@ -293,7 +293,7 @@ static void until_it_beats(struct guest *g, u64 n)
 		CHECK_EQ(go_for(g, 20), -EINTR);
 }
 
-TEST("H7 L1 BREAK holds one vCPU, the other runs on")
+TEST("H14 L1 BREAK holds one vCPU, the other runs on")
 {
 	struct guest *g = make_guest_with(2, kicks_and_beats, beats_forever);
 	pthread_t thread;
@@ -313,7 +313,7 @@ TEST("H7 L1 BREAK holds one vCPU, the other runs on")
 
 SNIPPET(calls_once, "syscall");
 
-TEST("E2 L1 LOAD_CR3 that goes on at an address that is none")
+TEST("I9 L1 LOAD_CR3 that goes on at an address that is none")
 {
 	struct guest *g = make_guest(guest_done);
 
@@ -425,7 +425,7 @@ static void sends_each(void)
 	guest_done();
 }
 
-TEST("L1 SEND_IPI: each vector, to another, to nobody, to oneself, to both")
+TEST("L1 E2 SEND_IPI: each vector, to another, to nobody, to oneself, to both")
 {
 	guest_with_passes(2, sends_each, takes_all);
 }
@@ -527,7 +527,7 @@ static void sends_nmis(void)
 		;
 }
 
-TEST("L1 an NMI needs no interrupts, but waits for a record in use and the entry code")
+TEST("L1 AT-88 an NMI needs no interrupts, but waits for a record in use and the entry code")
 {
 	guest_with_passes(2, sends_nmis, takes_nmis);
 }

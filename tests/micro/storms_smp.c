@@ -79,7 +79,7 @@ static void sends_to_all(void)
 	guest_done();
 }
 
-TEST_S(120, "L1 AT-98 IPIs of all to all: none is lost, and none comes that was not sent")
+TEST_S(120, "L1 AT-88 IPIs of all to all: none is lost, and none comes that was not sent")
 {
 	rounds = 1000;
 	guest_with_passes(VCPUS, sends_to_all, sends_to_all);
@@ -170,7 +170,7 @@ static void plays_by_spinning(void)
 		asm volatile("pause");
 }
 
-TEST_S(120, "L1 AT-98 IPIs against entries: none is lost")
+TEST_S(120, "L1 AT-88 IPIs against entries: none is lost")
 {
 	rounds = 1000;
 	guest_with_passes(2, plays_by_spinning, plays_by_spinning);
@@ -229,13 +229,13 @@ static void one_storm(void (*fn)(void), unsigned int ms)
 	waitpid(pid, &status, 0);
 }
 
-TEST_S(120, "L1 AT-99 siblings write into each other's shared pages")
+TEST_S(120, "L1 AT-89 siblings write into each other's shared pages")
 {
 	for (int i = 0; i < 20; i++)
 		one_storm(scribbles, 60);
 }
 
-TEST_S(120, "L1 H8 AT-59 SIGKILL while all vCPUs tell each other something")
+TEST_S(120, "L1 H8 AT-59 AT-87 SIGKILL while all vCPUs tell each other something")
 {
 	unsigned int seed = getpid();
 
@@ -260,7 +260,7 @@ static void sends_to_the_dead(void)
 	guest_done();
 }
 
-TEST("L1 H23 a vCPU whose thread has ended: the others go on, and close frees it")
+TEST("L1 H23 AT-87 a vCPU whose thread has ended: the others go on, and close frees it")
 {
 	struct guest *g = make_guest(sends_to_the_dead);
 	struct lguest_exit exit;
