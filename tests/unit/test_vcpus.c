@@ -422,7 +422,7 @@ static bool guest_prints(unsigned int port, const char *line)
 /* All print at once; one of them powers the guest off when all have. */
 static int printing(unsigned int vcpu, struct lguest_exit *exit)
 {
-	static atomic_uint lines, done;
+	static atomic_uint done;
 	char line[32];
 	bool ok;
 
@@ -432,7 +432,7 @@ static int printing(unsigned int vcpu, struct lguest_exit *exit)
 	pthread_mutex_lock(&guests_lock);
 	ok = guest_prints(0, line);
 	pthread_mutex_unlock(&guests_lock);
-	lines += ok;
+	must(!host_irq(FD, 5));		/* as a device does for which we have worked */
 	if (ok && ++fakes[vcpu].turn == LINES)
 		done++;
 	*exit = (struct lguest_exit){ .kind = LGUEST_EXIT_NOTIFY, .value = PAGE_OF(0) };
