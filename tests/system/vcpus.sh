@@ -48,23 +48,19 @@ between "L1 K1 ... nothing moves then" 0 40 $(($(moved) - before))
 lguest resume x
 is "L1 K1 resume" 0 $?
 is "L1 ... lguest says so" running "$(lguest list | awk '$1 == "x" { print $3 }')"
-lguest stat x >/tmp/stat 2>&1
+lguest stat $pid >/tmp/stat 2>&1
 is "L1 lguest stat has the guest" 0 $?
 lguest stop --force x
 wait $pid
 is "L1 a guest with 16 vCPUs ends by force" 116 $?
 
 # Restart and power-off.
-lguest run -c 4 -- sh -c '[ -e /proc/cmdline ] && echo start; read line && [ $line = again ] && reboot -f; exit 3' \
-	</dev/null >/tmp/out 2>/tmp/err
-is "L1 its status is the COMMAND's" 3 $?
-mkfifo /tmp/in
-lguest run -c 4 -- sh -c 'echo start; read line; [ "$line" = again ] && reboot -f; exit 3' </tmp/in >/tmp/out 2>/tmp/err & pid=$!
-exec 9>/tmp/in
-printf 'again\nno\n' >&9
-wait $pid
-is "L1 K12 a guest with 4 vCPUs restarts with 4" "3 2" "$? $(grep -c start /tmp/out)"
-exec 9>&-
+mkdir /tmp/share
+lguest run -v -c 4 --share /tmp/share -- sh -c '[ -e /mnt/share/again ] && exit 3
+	echo >/mnt/share/again; reboot -f; sleep 60' </dev/null >/tmp/out 2>/tmp/err
+is "L1 K12 a guest with 4 vCPUs restarts, and its status is the COMMAND's" "3 1" \
+	"$? $(grep -c '^lguest: the guest restarts' /tmp/err)"
+is "L1 ... with 4, again; each has counters of its own" 3 "$(grep -c '^ *vcpu [123]' /tmp/err)"
 
 # One of its threads is killed from outside: all of the machine is gone, not a half.
 lguest run -c 4 -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err & pid=$!
