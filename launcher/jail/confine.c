@@ -154,10 +154,13 @@ static int give_up_files(enum thread_kind kind)
 	return error;
 }
 
-/* For ps, top and gdb; the first thread's name is its process's. */
+/*
+ * For ps, top and gdb; the first thread's name is its process's, and another vCPU's has
+ * its number (machine/threads.c).
+ */
 static void name_thread(enum thread_kind kind)
 {
-	if (gettid() != getpid())
+	if (gettid() != getpid() && kind != THREAD_VCPU)
 		prctl(PR_SET_NAME, filter_name(kind));
 }
 

@@ -18,7 +18,8 @@
  * No thread waits for the supervisor with a lock but a vCPU's, for its output, with the
  * console's drains: so no other thread takes those.
  * Each thread is confined before the guest's first instruction (jail/confine.c), and has
- * the name of its kind then; the first one has the process's, lguest-machine.
+ * the name of its kind then; the first one has the process's, lguest-machine, and further
+ * vCPUs' have their numbers: vcpu 1 ...
  */
 #ifndef LGUEST_MACHINE_H
 #define LGUEST_MACHINE_H

@@ -60,7 +60,7 @@ lguest run -v -c 4 --share /tmp/share -- sh -c '[ -e /mnt/share/again ] && exit 
 	echo >/mnt/share/again; reboot -f; sleep 60' </dev/null >/tmp/out 2>/tmp/err
 is "L1 K12 a guest with 4 vCPUs restarts, and its status is the COMMAND's" "3 1" \
 	"$? $(grep -c '^lguest: the guest restarts' /tmp/err)"
-is "L1 ... with 4, again; each has counters of its own" 3 "$(grep -c '^ *vcpu [123]' /tmp/err)"
+is "L1 ... with 4, again; each has counters of its own" 6 "$(grep -c '^ *vcpu [123]' /tmp/err)"
 
 # One of its threads is killed from outside: all of the machine is gone, not a half.
 lguest run -c 4 -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err & pid=$!
