@@ -8,7 +8,7 @@
 struct device_memory {
 	gpa_t start;		/* above RAM */
 	uint64_t size;
-	/* Called on the vCPU's thread, with offset + width <= size. */
+	/* Called on a vCPU's thread, also on two at once, with offset + width <= size. */
 	uint64_t (*read)(const struct device_memory *device, uint64_t offset,
 			 unsigned int width);
 	void (*write)(const struct device_memory *device, uint64_t offset,

@@ -37,7 +37,7 @@ void confine_close_inherited(void);
  * from it; false if there are too many such folders.
  */
 bool confine_allow_folder(enum thread_kind kind, const char *path);
-/* The vCPU's thread will send descriptors, to the servers of devices. */
+/* The vCPUs' threads will send descriptors, to the servers of devices. */
 void confine_allow_sending(void);
 /* The calling thread, and those it starts; false after a message. */
 bool confine_thread(enum thread_kind kind);

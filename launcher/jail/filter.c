@@ -79,7 +79,7 @@ static const struct {
 /*L:330
  * The lists.  A device that needs another call adds it here, to its own.
  * Executing, tracing and making namespaces are in none, on purpose, and opening
- * only in those of a share.  The vCPU's thread ends and resets devices, so it has
+ * only in those of a share.  A vCPU's thread ends and resets devices, so it has
  * some of theirs.
  :*/
 static const struct list {

@@ -35,6 +35,7 @@
 #include "devices/virtio/virtio.h"
 #include "hardware/counters.h"
 #include "hardware/host.h"
+#include "hardware/mmio.h"
 #include "hardware/resident.h"
 #include "jail/confine.h"
 #include "lguest.h"
@@ -49,7 +50,7 @@
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-	return "halt_on_error=1:exitcode=66:report_thread_leaks=0";
+	return "halt_on_error=1:exitcode=66:report_thread_leaks=0:atexit_sleep_ms=0";
 }
 
 /* ---- what is no part of this */
@@ -462,6 +463,75 @@ static void all_print(void **state)
 		assert_int_equal(next[vcpu], LINES);
 }
 
+/* A device with a word, which counts what it is told. */
+static pthread_mutex_t word_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t word;
+
+static uint64_t read_word(const struct device_memory *device, uint64_t offset, unsigned int width)
+{
+	uint64_t value;
+
+	must(!offset && width == 4 && device->size == 4096);
+	pthread_mutex_lock(&word_lock);
+	value = word;
+	pthread_mutex_unlock(&word_lock);
+	return value;
+}
+
+static void write_word(const struct device_memory *device, uint64_t offset, unsigned int width,
+		       uint64_t value)
+{
+	must(!offset && width == 4 && device->size == 4096);
+	pthread_mutex_lock(&word_lock);
+	word += value;
+	pthread_mutex_unlock(&word_lock);
+}
+
+static struct device_memory word_device = {
+	.start = { RAM }, .size = 4096, .read = read_word, .write = write_word,
+};
+
+/* By turns a register is written to the device, read from it, and a port read. */
+static const struct lguest_exit accesses[] = {
+	{ .kind = LGUEST_EXIT_MMIO, .access = LGUEST_ACCESS_WRITE, .value = RAM,
+	  .insn = { 0x89, 0x0f }, .insn_len = 2 },	/* mov %ecx, (%rdi) */
+	{ .kind = LGUEST_EXIT_MMIO, .value = RAM,
+	  .insn = { 0x8b, 0x1f }, .insn_len = 2 },	/* mov (%rdi), %ebx */
+	{ .kind = LGUEST_EXIT_TRAP, .insn = { 0xed }, .insn_len = 1 },	/* in %dx, %eax */
+};
+
+static int emulating(unsigned int vcpu, struct lguest_exit *exit)
+{
+	static atomic_uint done;
+	struct fake *fake = &fakes[vcpu];
+	unsigned int turn = fake->turn;
+
+	must(fake->regs.rip == turn / 3 * 5 + turn % 3 * 2);
+	must(turn < 3 || fake->regs.rax == UINT32_MAX);
+	must(turn < 3 || fake->regs.rbx >= turn / 3 * (vcpu + 1));
+	if (turn == 3 * LINES) {
+		if (!fake->regs.rdx++)
+			done++;
+		if (vcpu != 3 || done < made)
+			return rest(300);
+		shared->number = word;
+		return die(ENOENT);
+	}
+	fake->regs.rcx = vcpu + 1;
+	*exit = accesses[turn % 3];
+	fake->turn++;
+	return 0;
+}
+
+static void all_emulate(void **state)
+{
+	(void)state;
+	mmio_add(&word_device);
+	start(8, emulating);
+	assert_int_equal(finish()->value, WIRE_END_POWEROFF);
+	assert_int_equal(shared->number, LINES * 8 * 9 / 2);
+}
+
 /* Some sleep for long, as in a HALT, others are busy. */
 static int working(unsigned int vcpu, struct lguest_exit *exit)
 {
@@ -824,7 +894,7 @@ static void fix_addresses(char **argv)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(all_print), TEST(pause_and_resume), TEST(the_others_halt), TEST(one_fails),
+		TEST(all_print), TEST(all_emulate), TEST(pause_and_resume), TEST(the_others_halt), TEST(one_fails),
 		TEST(the_host_refuses), TEST(the_host_is_full),
 		TEST(a_debugger),
 	};

@@ -287,7 +287,7 @@ static void bind_kick(struct virtio_queue *q)
 	q->bound = true;
 }
 
-/* Signals are for the vCPU's thread and the line's: this one inherits a full mask. */
+/* Signals are for the vCPUs' threads and the line's: this one inherits a full mask. */
 static bool start_thread(struct virtio_queue *q)
 {
 	pthread_attr_t attributes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The registers of a virtio device: the memory-mapped transport of the virtio
- * standard (version 1.2, section 4.2, register layout 2).  The vCPU's thread
+ * standard (version 1.2, section 4.2, register layout 2).  A vCPU's thread
  * comes here by mmio.c for each access.
  *
  * The standard tells the driver what it must and must not do.  Who breaks such
