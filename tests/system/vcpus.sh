@@ -1,7 +1,6 @@
 #!/bin/bash
 # The launcher's part of guests with several vCPUs: a thread for each, with a name and the
-# same bounds, which stand, restart and end together; a debugger sees them all. What a
-# guest's kernel does with them is smp.sh's to say.
+# same bounds, which stand, restart and end together; a debugger sees them all.
 . "$(dirname "$0")/lib/lab.sh"
 
 program "$(dirname "$0")/remote.c" "$work/remote" || { not_ok "remote.c compiles"; finish; exit; }
