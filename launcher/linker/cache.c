@@ -244,9 +244,11 @@ static bool is_left(int dir, const char *name, bool for_all)
 	       time(NULL) - status.st_mtim.tv_sec > (unfinished ? DAY : UNUSED_MOST);
 }
 
+/* In root's cache time decides nothing: nothing there changes, whoever uses it. */
 void cache_used(const char *path)
 {
-	utimensat(AT_FDCWD, path, NULL, 0);	/* root's is not ours to mark */
+	if (strncmp(path, ROOTS_CACHE "/", strlen(ROOTS_CACHE "/")))
+		utimensat(AT_FDCWD, path, NULL, 0);
 }
 
 /* What root has linked for all, `lguest link --all` removes, when its kernel is gone. */
