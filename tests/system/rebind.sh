@@ -27,6 +27,7 @@ for device in */virtio*; do
 done
 use second
 for name in virtio_blk virtio_net virtio-rng virtio_balloon virtiofs; do
+	[ -e /sys/module/${name//-/_}/initstate ] || continue	# this kernel has it built in
 	rmmod $name && insmod /lib/modules/$name.ko || echo "$name: no"
 done
 use third
