@@ -3,12 +3,19 @@
  * To its host a vCPU is a task as any other: what the kernel waits for, and what it
  * wants a task to do, does not wait until a guest happens to stop.  Read next: witness.c.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "micro.h"
@@ -182,4 +189,266 @@ TEST("A16 work for its task is done while a guest computes")
 TEST("A16 work for its task is done while a guest sleeps and wakes")
 {
 	takes_keyring(naps);
+}
+
+/* ---- What comes from another CPU ---- */
+
+/*
+ * How late a visitor of CPU 1 is, no clock of a busy machine says, but what the guest
+ * there has done since he was called.
+ */
+struct visits {
+	struct guest *g;
+	int bell;
+	volatile u64 at;		/* the guest's beats when he came */
+	volatile bool stop;
+	u64 beats_per_ms, calls, late;
+	long latest;
+	struct sockaddr_in door;
+};
+
+static void needs_two_cpus(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+}
+
+static u64 beats_of(struct visits *v)
+{
+	return IN_GUEST(v->g, beats);
+}
+
+/* On CPU 1, before the guest. */
+static void be_first(void)
+{
+	struct sched_param first = { .sched_priority = 10 };
+
+	on_cpu(1);
+	CHECK_EQ(sched_setscheduler(0, SCHED_FIFO, &first), 0);
+}
+
+/* At its best, as it runs when nothing else does. */
+static u64 beats_per_ms(struct visits *v)
+{
+	u64 most = 0;
+
+	for (int i = 0; i < 20; i++) {
+		u64 began = beats_of(v), until = now_ns() + 5000000;
+
+		while (now_ns() < until)
+			;
+		if (beats_of(v) - began > most)
+			most = beats_of(v) - began;
+	}
+	CHECK(most > 1000);
+	return most / 5;
+}
+
+/* A quarter of a millisecond, of the four or so from one tick to the next. */
+static void note(struct visits *v, u64 called_at)
+{
+	long late = v->at - called_at;
+
+	v->calls++;
+	v->late += late > (long)(v->beats_per_ms / 4);
+	if (late > v->latest)
+		v->latest = late;
+}
+
+static void *leave(struct visits *v)
+{
+	v->stop = true;
+	request(v->g, LHREQ_BREAK, 1);
+	return NULL;
+}
+
+/* @calls sees to it that @visitor comes, over and over, and then has the guest left. */
+static void receive_visits(struct visits *v, void *(*calls)(void *), void *(*visitor)(void *))
+{
+	struct sched_param last = { 0 };
+	pthread_t caller, comer;
+
+	on_cpu(1);
+	pthread_create(&comer, NULL, visitor, v);
+	pthread_create(&caller, NULL, calls, v);
+	/* Its turn is when nobody else wants to run, so that the kernel's own threads need
+	 * not wait for theirs.
+	 */
+	CHECK_EQ(sched_setscheduler(0, SCHED_IDLE, &last), 0);
+	CHECK_EQ(go(v->g), -EAGAIN);
+	CHECK_EQ(request(v->g, LHREQ_BREAK, 0), 16);
+	pthread_join(caller, NULL);
+	dprintf(1, "# %llu visits, %llu late; the latest after %ld beats of %llu in a ms\n",
+		(unsigned long long)v->calls, (unsigned long long)v->late, v->latest,
+		(unsigned long long)v->beats_per_ms);
+}
+
+static volatile u64 begun, asked, came;		/* rounds */
+
+static void enters_when_told(void)
+{
+	for (u64 round = 1; ; round++) {
+		begun = round;
+		while (asked < round)
+			beats = beats + 1;
+		HCALL(GET_TIME);
+		while (came < round)
+			beats = beats + 1;
+	}
+}
+
+static void *comes_when_called(void *arg)
+{
+	struct visits *v = arg;
+	u64 rung;
+
+	be_first();
+	while (!v->stop && read(v->bell, &rung, 8) == 8) {
+		v->at = beats_of(v);
+		IN_GUEST(v->g, came)++;
+	}
+	return NULL;
+}
+
+/* The guest goes out and in again, and about then the bell rings. */
+static void *rings(void *arg)
+{
+	struct visits *v = arg;
+	u64 called_at, one = 1;
+
+	on_cpu(0);
+	v->beats_per_ms = beats_per_ms(v);
+	for (u64 round = 1; round <= 2000 * times; round++) {
+		while (IN_GUEST(v->g, begun) < round)
+			;
+		IN_GUEST(v->g, asked) = round;
+		for (volatile u64 pause = round * 37 % 1500; pause; pause--)
+			;
+		CHECK_EQ(write(v->bell, &one, 8), 8);
+		called_at = beats_of(v);
+		while (IN_GUEST(v->g, came) < round)
+			;
+		note(v, called_at);
+	}
+	return leave(v);
+}
+
+TEST_S(60, "A16 C9 who is woken while a guest is entered does not wait for a tick")
+{
+	struct visits v = { .bell = eventfd(0, 0) };
+
+	needs_two_cpus();
+	v.g = make_guest(enters_when_told);
+	receive_visits(&v, rings, comes_when_called);
+	CHECK_EQ(v.late, 0);
+}
+
+/* A number of CPU 1 in such a file: "   LOC:  12  34 ...". */
+static u64 of_cpu1(const char *path, const char *name)
+{
+	unsigned long long value = ~0ULL;
+	char line[1000], *at;
+	FILE *f = fopen(path, "r");
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if ((at = strstr(line, name)))
+			CHECK_EQ(sscanf(at + strlen(name), " %*u %llu", &value), 1);
+	fclose(f);
+	CHECK(value != ~0ULL);
+	return value;
+}
+
+/* Packets of the loopback device are CPU 1's to receive. */
+static void packets_for_cpu1(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	CHECK_EQ(ioctl(fd, SIOCSIFFLAGS, &lo), 0);
+	close(fd);
+	write_file("/sys/class/net/lo/queues/rx-0/rps_cpus", "2\n");
+}
+
+static void *answers(void *arg)
+{
+	struct visits *v = arg;
+	struct sockaddr_in from;
+	socklen_t size = sizeof(from);
+	u64 word;
+
+	be_first();
+	while (recvfrom(v->bell, &word, 8, 0, (void *)&from, &size) == 8) {
+		v->at = beats_of(v);
+		CHECK_EQ(sendto(v->bell, &word, 8, 0, (void *)&from, size), 8);
+	}
+	return NULL;
+}
+
+static void one_question(struct visits *v, int fd, u64 number)
+{
+	u64 answer, called_at;
+
+	CHECK_EQ(sendto(fd, &number, 8, 0, (void *)&v->door, sizeof(v->door)), 8);
+	called_at = beats_of(v);
+	CHECK_EQ(recv(fd, &answer, 8, 0), 8);
+	CHECK_EQ(answer, number);
+	note(v, called_at);
+}
+
+static void *asks(void *arg)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct visits *v = arg;
+	u64 until = now_ns() + times * 1000000000ULL;
+
+	on_cpu(0);
+	v->beats_per_ms = beats_per_ms(v);
+	while (now_ns() < until || v->calls < 500)
+		one_question(v, fd, v->calls);
+	return leave(v);
+}
+
+/* Every 10 ms; how often somebody of CPU 1 was there to see it. */
+static void *keeps_time(void *arg)
+{
+	struct itimerspec ten_ms = { { 0, 10000000 }, { 0, 10000000 } };
+	int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+	volatile u64 *seen = arg;
+	u64 expired;
+
+	be_first();
+	CHECK_EQ(timerfd_settime(timer, 0, &ten_ms, NULL), 0);
+	while (read(timer, &expired, 8) == 8)
+		++*seen;
+	return NULL;
+}
+
+TEST_S(30, "A16 packets, timers and ticks come where a guest spins with its interrupts off")
+{
+	struct visits v = { .bell = socket(AF_INET, SOCK_DGRAM, 0) };
+	u64 received, ticks, began, at_least;
+	volatile u64 timers = 0;
+	pthread_t timekeeper;
+	socklen_t size = sizeof(v.door);
+
+	needs_two_cpus();
+	packets_for_cpu1();
+	v.door.sin_family = AF_INET;
+	v.door.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK_EQ(bind(v.bell, (void *)&v.door, size), 0);
+	CHECK_EQ(getsockname(v.bell, (void *)&v.door, &size), 0);
+	v.g = make_guest(computes);
+	received = of_cpu1("/proc/softirqs", "NET_RX:");
+	ticks = of_cpu1("/proc/interrupts", "LOC:");
+	began = now_ns();
+	pthread_create(&timekeeper, NULL, keeps_time, (void *)&timers);
+	receive_visits(&v, asks, answers);
+	/* A CPU of the lab may have a tenth of one of a busy machine's. */
+	at_least = (now_ns() - began) / 100000000;
+	CHECK(timers >= at_least);
+	CHECK(of_cpu1("/proc/interrupts", "LOC:") - ticks >= at_least);
+	CHECK(of_cpu1("/proc/softirqs", "NET_RX:") - received >= v.calls);
+	/* The caller's own CPU may leave sending to a task of its own. */
+	CHECK(v.late <= v.calls / 20);
 }

@@ -7,8 +7,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -23,11 +25,42 @@
  * halves use these, on the host as an ordinary program.
  */
 static u64 pattern;
-static volatile u64 checks, have_avx;
-static u64 stored[4] __attribute__((aligned(32)));
+static volatile u64 checks, have_avx, have_avx512;
+static u64 stored[8] __attribute__((aligned(64)));
 
 #define FOR_16(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) \
 	X(12) X(13) X(14) X(15)
+
+#define FOR_32(X) FOR_16(X) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) \
+	X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+#define FOR_MASKS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+
+/* AVX-512: 32 registers of 64 bytes, and masks. */
+static void fill_wide(u64 p)
+{
+	u64 source[8] = { p, p + 1, p + 2, p + 3, p + 4, p + 5, p + 6, p + 7 };
+	u32 mask = p >> 4;
+
+#define FILL_Z(n) asm volatile("vmovdqu64 %0, %%zmm" #n : : "m" (source));
+	FOR_32(FILL_Z)
+#define FILL_K(n) asm volatile("kmovw %0, %%k" #n : : "r" (mask + n));
+	FOR_MASKS(FILL_K)
+}
+
+static u64 wrong_wide(u64 p)
+{
+	u64 wrong = 0;
+	u32 mask;
+
+#define LOOK_Z(n) asm volatile("vmovdqu64 %%zmm" #n ", %0" : "=m" (stored)); \
+	for (int i = 0; i < 8; i++) \
+		wrong |= stored[i] ^ (p + i);
+	FOR_32(LOOK_Z)
+#define LOOK_K(n) asm volatile("kmovw %%k" #n ", %0" : "=r" (mask)); \
+	wrong |= (mask ^ ((u32)(p >> 4) + n)) & 0xffff;
+	FOR_MASKS(LOOK_K)
+	return wrong;
+}
 
 static void fill_vectors(u64 p)
 {
@@ -35,7 +68,9 @@ static void fill_vectors(u64 p)
 	u64 number = p >> 8;
 	u32 mxcsr = 0x1f80 | (p & 3) << 13;
 
-	if (have_avx) {
+	if (have_avx512) {
+		fill_wide(p);
+	} else if (have_avx) {
 #define FILL_Y(n) asm volatile("vmovdqu %0, %%ymm" #n : : "m" (source));
 		FOR_16(FILL_Y)
 	} else {
@@ -51,7 +86,9 @@ static u64 wrong_vectors(u64 p)
 	u64 wrong = 0, number;
 	u32 mxcsr;
 
-	if (have_avx) {
+	if (have_avx512) {
+		wrong = wrong_wide(p);
+	} else if (have_avx) {
 #define LOOK_Y(n) asm volatile("vmovdqu %%ymm" #n ", %0" : "=m" (stored)); \
 		wrong |= (stored[0] ^ p) | (stored[1] ^ (p + 1)) | \
 			 (stored[2] ^ (p + 2)) | (stored[3] ^ (p + 3));
@@ -68,12 +105,17 @@ static u64 wrong_vectors(u64 p)
 	return wrong | (number ^ p >> 8);
 }
 
-static u64 detect_avx(void)
+/* What the CPU has and its kernel has switched on. */
+static void detect_vectors(void)
 {
-	u32 a, b, c, d;
+	u32 a, b, c, d, enabled = 0;
 
 	__cpuid(1, a, b, c, d);
-	return c >> 28 & 1 && c >> 27 & 1;
+	have_avx = c >> 28 & 1 && c >> 27 & 1;
+	if (have_avx)
+		asm("xgetbv" : "=a" (enabled) : "c" (0) : "edx");
+	__cpuid_count(7, 0, a, b, c, d);
+	have_avx512 = b >> 16 & 1 && (enabled & 0xe0) == 0xe0;
 }
 
 static void keeps_vectors(void)
@@ -114,16 +156,17 @@ TEST_S(30, "C10 AT-62 patterns in x87, SSE, AVX: two guests and a program, one C
 {
 	int status, failed = 0;
 
-	have_avx = detect_avx();
+	detect_vectors();
+	dprintf(1, "# %s\n", have_avx512 ? "AVX-512" : have_avx ? "AVX" : "SSE");
 	on_cpu(0);
 	for (int i = 0; i < 2; i++)
 		if (fork() == 0) {
-			run_pattern_guest(0x1111111111111100 * (i + 1), 30);
+			run_pattern_guest(0x1111111111111100 * (i + 1), 30 * times);
 			_exit(0);
 		}
 	if (fork() == 0) {
 		fill_vectors(0x7777777777777700);
-		for (u64 until = now_ns() + 1500000000; now_ns() < until; ) {
+		for (u64 until = now_ns() + times * 1500000000ULL; now_ns() < until; ) {
 			fill_vectors(0x7777777777777700);
 			for (int i = 0; i < 1000; i++)
 				if (wrong_vectors(0x7777777777777700))
@@ -162,7 +205,7 @@ TEST("C10 AT-62 the launcher's extended state survives read(), exactly")
 {
 	struct guest *g;
 
-	have_avx = detect_avx();
+	detect_vectors();
 	g = make_guest(fills_and_notifies);
 	for (u64 i = 0; i < 300; i++) {
 		long got;
@@ -191,7 +234,7 @@ static void starts_clean(void)
 
 TEST("AT-62 a new guest starts with empty extended state")
 {
-	have_avx = detect_avx();
+	detect_vectors();
 	fill_vectors(0x6666666666666600);
 	guest_passes(starts_clean);
 }
@@ -284,7 +327,7 @@ TEST("C13 C14 a vCPU that is moved between CPUs all the time")
 
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		skip("needs two CPUs (lab --smp 2)");
-	have_avx = detect_avx();
+	detect_vectors();
 	pattern = 0x5555555555555500;
 	g = make_guest(keeps_vectors);
 	sigemptyset(&set);
@@ -298,4 +341,85 @@ TEST("C13 C14 a vCPU that is moved between CPUs all the time")
 	stop = true;
 	pthread_join(thread, NULL);
 	CHECK(IN_GUEST(g, checks) > 0);
+}
+
+/* Its launcher's memory changes meanwhile: mappings come and go, and all is copied. */
+static void *changes_memory(void *arg)
+{
+	u64 *rounds = arg;
+
+	for (u64 n = 1; !stop; n++) {
+		volatile u64 *p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		int status;
+		pid_t pid;
+
+		CHECK(p != MAP_FAILED);
+		for (int i = 0; i < 64; i++)
+			p[i * 512] = n + i;
+		pid = fork();
+		for (int i = 0; i < 64; i++)
+			if (p[i * 512] != n + i)
+				_exit(1);
+		if (!pid)
+			_exit(0);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(status, 0);
+		CHECK_EQ(mprotect((void *)p, 32 * PAGE, PROT_READ), 0);
+		CHECK_EQ(munmap((void *)p, 64 * PAGE), 0);
+		*rounds = n;
+	}
+	return NULL;
+}
+
+#define CHECKED_PAGES	100
+
+/* Each copy of the launcher takes its pages away once more. */
+static void keeps_vectors_and_pages(void)
+{
+	u64 first = guest_page();
+
+	for (int i = 1; i < CHECKED_PAGES; i++)
+		guest_page();
+	fill_vectors(pattern);
+	for (u64 round = 0; ; round++) {
+		for (u64 i = 0; i < CHECKED_PAGES; i++) {
+			volatile u64 *p = AT(first + i * PAGE);
+
+			EXPECT_EQ(*p, round ? round + i - 1 : 0);
+			*p = round + i;
+		}
+		EXPECT_EQ(wrong_vectors(pattern), 0);
+		checks = checks + 1;
+		HCALL(GET_TIME);
+	}
+}
+
+TEST_S(30, "C14 a vCPU that is moved while its launcher's memory changes and is copied")
+{
+	pthread_t mover, changer;
+	pid_t tid = getpid();
+	struct guest *g;
+	u64 rounds = 0, ran;
+	sigset_t set;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+	detect_vectors();
+	pattern = 0x3333333333333300;
+	g = make_guest(keeps_vectors_and_pages);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pthread_create(&mover, NULL, moves, &tid);
+	pthread_create(&changer, NULL, changes_memory, &rounds);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	for (u64 i = 0; i < 20 * times || (i < 200 && *(volatile u64 *)&rounds < 10); i++)
+		if (go_for(g, 50) != -EINTR)
+			fail("%s", g->reason);
+	stop = true;
+	pthread_join(mover, NULL);
+	ran = IN_GUEST(g, checks);
+	pthread_join(changer, NULL);
+	CHECK(rounds >= 10 && ran >= 10);
 }

@@ -268,6 +268,7 @@ int host_has_kprobes(void);
 int witness(void);		/* its device, open (../witness/witness.c) */
 u64 now_ns(void);
 extern unsigned int slow;	/* this host is so many times slower: for limits */
+extern unsigned int times;	/* as many rounds as usual (tests/long/rounds.sh) */
 
 struct test {
 	const char *name;

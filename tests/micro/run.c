@@ -5,7 +5,8 @@
  *	run [-l] [-x FILE[:WORD],...] [WORD...]
  *
  * Only tests whose file or name has one of the words; -l lists them, -x leaves
- * out files, or those of their tests whose names have the word.
+ * out files, or those of their tests whose names have the word.  MICRO_TIMES=N: tests
+ * that count rounds make N times as many (tests/long/rounds.sh).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@
 #include "micro.h"
 
 extern struct test __start_tests[], __stop_tests[];
-unsigned int slow = 1;
+unsigned int slow = 1, times = 1;
 
 enum { PASS = 0, FAIL = 9, SKIPPED = 10 };
 static int words = -1;		/* where a test writes why */
@@ -144,7 +145,8 @@ static int run_test(struct test *t, int n, int kmsg)
 	int from, status, verdict;
 	ssize_t got;
 	pid_t pid = start(t, &from);
-	bool ended = wait_for(pid, t->seconds * slow, &status);
+	unsigned int limit = t->seconds * slow * times;
+	bool ended = wait_for(pid, limit, &status);
 
 	kill(-pid, SIGKILL);	/* what it left behind */
 	fcntl(from, F_SETFL, O_NONBLOCK);
@@ -154,7 +156,7 @@ static int run_test(struct test *t, int n, int kmsg)
 
 	verdict = WIFEXITED(status) ? WEXITSTATUS(status) : FAIL;
 	if (!ended)
-		snprintf(why, sizeof(why), "HANG: not done in %u s", t->seconds * slow);
+		snprintf(why, sizeof(why), "HANG: not done in %u s", limit);
 	else if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "CRASH: signal %d", WTERMSIG(status));
 	else if (verdict != PASS && verdict != FAIL && verdict != SKIPPED)
@@ -380,6 +382,8 @@ int main(int argc, char **argv)
 	all = !*word;	/* else others may run beside us */
 	if (getenv("LAB_SLOW"))
 		slow = strtoul(getenv("LAB_SLOW"), NULL, 10) ?: 1;
+	if (getenv("MICRO_TIMES"))
+		times = strtoul(getenv("MICRO_TIMES"), NULL, 10) ?: 1;
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	if (kmsg >= 0)

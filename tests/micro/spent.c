@@ -6,10 +6,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "micro.h"
@@ -239,4 +244,263 @@ TEST_S(400, "AT-48 many guests whose tables exceed a small host's memory: none i
 		else if (status)
 			_exit(WEXITSTATUS(status));	/* it has said why */
 	CHECK_EQ(ended, CROWD);
+}
+
+/* ---- Memory ends ---- */
+
+#define GROUP		"/tmp/memory/"
+#define GROUP_KIB	(24 * 1024)
+
+/*
+ * A memory group that has no more for whoever asks: ENOMEM, and nobody is killed for it.
+ * The older kind of group can say so.
+ */
+static void put(const char *path, unsigned long value)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fprintf(f, "%lu", value) < 0 || fclose(f))
+		fail("%s: %s", path, strerror(errno));
+}
+
+/* For the time that this takes. */
+static void needs_two_cpus(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+}
+
+static void make_group(const char *name)
+{
+	char path[100];
+
+	mkdir(GROUP, 0755);
+	if (mount("memory", GROUP, "cgroup", 0, "memory") && errno != EBUSY)
+		skip("this kernel has no memory groups of the older kind");
+	snprintf(path, sizeof(path), GROUP "%s", name);
+	mkdir(path, 0755);
+	CHECK_EQ(chdir(path), 0);
+	put("memory.limit_in_bytes", GROUP_KIB * 1024UL);
+	put("memory.oom_control", 1);
+}
+
+static unsigned long most_kib(void)
+{
+	unsigned long bytes = 0;
+	FILE *f = fopen("memory.max_usage_in_bytes", "r");
+
+	CHECK(f && fscanf(f, "%lu", &bytes) == 1);
+	fclose(f);
+	return bytes / 1024;
+}
+
+/*
+ * Pages of the process's own are there before the group counts: for one more it would
+ * wait until another goes.
+ */
+static struct guest *prepared(void (*fn)(void))
+{
+	u64 used = (IMAGE_GPA + (_end - __executable_start) + 17 * PAGE) & -PAGE;
+	struct guest *g = raw_guest(GUEST_SIZE);
+
+	CHECK_EQ(madvise(g->mem, g->size, MADV_NOHUGEPAGE), 0);
+	load_image(g, fn);
+	CHECK_EQ(munmap(g->mem + used, g->size - used), 0);
+	CHECK_EQ(mlockall(MCL_CURRENT), 0);
+	put("cgroup.procs", getpid());
+	return g;
+}
+
+static u64 start_of_image(void)
+{
+	return IMAGE_GPA + (guest_boot - __executable_start);
+}
+
+static void take_bell(struct frame *f)
+{
+	EXPECT_EQ(f->vector, LGUEST_IRQ_VECTOR + 3);
+}
+
+static void answers(void)
+{
+	on_event = take_bell;
+	for (u64 n = 1; ; n++) {
+		HCALL(NOTIFY, n);
+		SHARED->irq_enabled = 0;
+		HCALL(HALT);
+	}
+}
+
+enum { LIVES = 1, NO_ROOM, NO_TABLES };
+
+/* Tells what has become of it, and then answers each byte with one of its guest's. */
+static void be_one_of_many(int in, int out)
+{
+	struct guest *g = prepared(answers);
+	int err = initialize(g, start_of_image());
+	u8 state = err == -ENOMEM ? NO_ROOM : LIVES, byte;
+
+	if (err && err != -ENOMEM)
+		fail("INITIALIZE: %s", strerror(-err));
+	for (u64 n = 1; state == LIVES; n++) {
+		int kind = go(g);
+
+		if (!kind && strstr(g->reason, "out of memory for shadow tables"))
+			state = NO_TABLES;
+		else if (kind != LGUEST_EXIT_NOTIFY || g->exit.value != n)
+			fail("the guest ends with %d: %s", kind, g->reason);
+		if (write(out, &state, 1) != 1 || read(in, &byte, 1) != 1)
+			_exit(0);
+		request(g, LHREQ_IRQ, 3);
+	}
+	if (state == NO_ROOM && write(out, &state, 1) != 1)
+		_exit(0);
+	pause();
+}
+
+#define MOST_GUESTS	1000
+
+static struct { pid_t pid; int to, from; u8 state; } many[MOST_GUESTS];
+
+static u8 start_one_more(int i)
+{
+	int to[2], from[2];
+
+	CHECK_EQ(pipe(to) | pipe(from), 0);
+	many[i].pid = fork();
+	CHECK(many[i].pid >= 0);
+	if (!many[i].pid) {
+		close(to[1]);
+		close(from[0]);
+		be_one_of_many(to[0], from[1]);
+	}
+	close(to[0]);
+	close(from[1]);
+	many[i].to = to[1];
+	many[i].from = from[0];
+	if (read(many[i].from, &many[i].state, 1) != 1)
+		fail("guest %d: its launcher is gone", i);
+	return many[i].state;
+}
+
+TEST_S(300, "B7 guests until the memory of their group ends: the last is ENOMEM, the others run on")
+{
+	int n = 0, alive = 0, status;
+	struct rlimit files = { 4096, 4096 };
+
+	needs_two_cpus();
+	make_group("many");
+	setrlimit(RLIMIT_NOFILE, &files);
+	while (n < MOST_GUESTS && start_one_more(n) != NO_ROOM)
+		alive += many[n++].state == LIVES;
+	dprintf(1, "# %d guests, %d of them run; then ENOMEM; %lu KiB\n", n, alive, most_kib());
+	CHECK(n < MOST_GUESTS && alive >= 100);
+	CHECK(most_kib() <= GROUP_KIB);
+	for (int i = 0; i < n; i++) {
+		u8 state;
+
+		if (many[i].state != LIVES)
+			continue;
+		CHECK(write(many[i].to, "", 1) == 1 && read(many[i].from, &state, 1) == 1);
+		CHECK_EQ(state, LIVES);
+	}
+	for (int i = 0; i <= n; i++)
+		kill(many[i].pid, SIGKILL);
+	while (wait(&status) > 0)
+		;
+}
+
+/* ---- A user's limits ---- */
+
+#define MOST_PROCESSES	8
+#define A_USER		4711
+
+/* All the tables that a guest can be given, 16 MiB and more; and it keeps them. */
+static void take_all_it_can(int out)
+{
+	struct guest *g;
+	u8 state;
+	int err;
+
+	g = prepared(builds_tables);
+	err = initialize(g, start_of_image());
+	CHECK(!err || err == -ENOMEM);
+	if (err)
+		state = NO_ROOM;
+	else if (go(g))
+		state = LIVES;
+	else if (strstr(g->reason, "out of memory for shadow tables"))
+		state = NO_TABLES;
+	else
+		fail("the guest ends with %s", g->reason);
+	CHECK_EQ(write(out, &state, 1), 1);
+	if (state == LIVES)
+		pause();
+	_exit(0);
+}
+
+static void become_user(void)
+{
+	struct rlimit processes = { MOST_PROCESSES, MOST_PROCESSES };
+	struct rlimit locked = { RLIM_INFINITY, RLIM_INFINITY };
+	struct stat device;
+
+	CHECK_EQ(stat("/dev/lguest", &device), 0);
+	CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &locked), 0);
+	CHECK_EQ(setrlimit(RLIMIT_NPROC, &processes), 0);
+	CHECK_EQ(setgroups(1, &device.st_gid) | setresgid(A_USER, A_USER, A_USER), 0);
+	CHECK_EQ(setresuid(A_USER, A_USER, A_USER), 0);
+}
+
+/* In the device's group: as many guests as the kernel lets it have. */
+static void be_hostile(int out)
+{
+	int n[4] = { 0 }, pipes[2];
+	pid_t pid;
+
+	become_user();
+	CHECK_EQ(pipe(pipes), 0);
+	for (int i = 0; i < 10 * MOST_PROCESSES; i++) {
+		pid = fork();
+		if (!pid)
+			take_all_it_can(pipes[1]);
+		CHECK(pid > 0 || errno == EAGAIN);
+		if (pid < 0)
+			break;
+		n[0]++;
+	}
+	for (int i = 0; i < n[0]; i++) {
+		u8 state = 0;
+
+		CHECK_EQ(read(pipes[0], &state, 1), 1);
+		n[state]++;
+	}
+	CHECK_EQ(write(out, n, sizeof(n)), sizeof(n));
+	_exit(0);
+}
+
+TEST_S(120, "L9 a user's limits of processes and memory hold for hostile launchers")
+{
+	int from[2], n[4], status;
+	pid_t pid;
+
+	needs_two_cpus();
+	make_group("hostile");
+	/* The user may put itself in, and its children. */
+	CHECK_EQ(chmod("cgroup.procs", 0666), 0);
+	CHECK_EQ(pipe(from), 0);
+	pid = fork();
+	if (!pid)
+		be_hostile(from[1]);
+	close(from[1]);
+	/* Others' guests run meanwhile. */
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		guest_passes(guest_done);
+	CHECK_EQ(status, 0);
+	CHECK_EQ(read(from[0], n, sizeof(n)), sizeof(n));
+	dprintf(1, "# %d launchers: %d guests had all they wanted, %d no memory, %d too little; %lu KiB\n",
+		n[0], n[LIVES], n[NO_ROOM], n[NO_TABLES], most_kib());
+	CHECK_EQ(n[0], MOST_PROCESSES - 1);
+	CHECK(n[NO_TABLES] + n[NO_ROOM] > 0);
+	CHECK(most_kib() <= GROUP_KIB);
 }

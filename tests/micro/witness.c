@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -369,6 +370,185 @@ TEST_S(60, "A6 AT-18 a CPU goes offline and online under running guests")
 	CHECK_EQ(waitpid(free, &status, 0), free);
 	guest_passes(guest_done);
 	same_cpus(before, look(fd));
+}
+
+/* ---- C13: what a world switch need not do ---- */
+
+#define TRACING		"/sys/kernel/tracing/"
+#define MANY_CALLS	10000
+
+static void calls_many_times(void)
+{
+	HCALL(NOTIFY, 1);
+	for (int i = 0; i < MANY_CALLS; i++)
+		HCALL(GET_TIME);
+	HCALL(NOTIFY, 2);
+}
+
+static void tell_kernel(const char *path, const char *what)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fputs(what, f) < 0 || fclose(f))
+		fail("%s: %s", path, strerror(errno));
+}
+
+/* Counted for us alone, from then on. */
+static void count_event(const char *name)
+{
+	char path[100], filter[60];
+
+	snprintf(path, sizeof(path), TRACING "events/%s/trigger", name);
+	snprintf(filter, sizeof(filter), "hist:keys=common_pid if common_pid==%d", getpid());
+	tell_kernel(path, filter);
+}
+
+static u64 counted(const char *name)
+{
+	unsigned long long hits = ~0ULL;
+	char path[100], line[300];
+	FILE *f;
+
+	snprintf(path, sizeof(path), TRACING "events/%s/hist", name);
+	f = fopen(path, "r");
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, " Hits: %llu", &hits);
+	fclose(f);
+	CHECK(hits != ~0ULL);
+	return hits;
+}
+
+/*
+ * The host's own timers and other tasks of it have some MSRs written meanwhile; a world
+ * switch has none, takes nothing out of the TLB, and fills in nothing anew.
+ */
+TEST_S(60, "C13 a steady loop of world switches: no MSR written, no TLB flushed, no table filled")
+{
+	static const char *const same[] = { "shadow_fills", "shadow_drops", "tlb_interrupts",
+					    "spurious_faults", "shadow_tables_made" };
+	u64 before[sizeof(same) / sizeof(*same)], switches, msrs, flushes;
+	struct guest *g = make_guest(calls_many_times);
+
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	if (access(TRACING "events/msr/write_msr/hist", F_OK))
+		skip("this kernel does not trace MSRs");
+	count_event("msr/write_msr");
+	count_event("tlb/tlb_flush");
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	msrs = counted("msr/write_msr");
+	/* Those that programs' system calls use have been changed for the guest's. */
+	CHECK(msrs > 0);
+	flushes = counted("tlb/tlb_flush");
+	switches = stat_of(g, "world_switches");
+	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
+		before[i] = stat_of(g, same[i]);
+	CHECK_EQ(go(g), LGUEST_EXIT_NOTIFY);
+	msrs = counted("msr/write_msr") - msrs;
+	flushes = counted("tlb/tlb_flush") - flushes;
+	switches = stat_of(g, "world_switches") - switches;
+	dprintf(1, "# %llu world switches, %llu MSRs written, %llu flushes\n",
+		(unsigned long long)switches, (unsigned long long)msrs,
+		(unsigned long long)flushes);
+	CHECK(switches >= MANY_CALLS && msrs < switches / 10 && flushes < switches / 10);
+	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
+		if (stat_of(g, same[i]) > before[i] + 2)
+			fail("%s: %llu more", same[i],
+			     (unsigned long long)(stat_of(g, same[i]) - before[i]));
+	passes(g);
+}
+
+/* ---- A5: vectors ---- */
+
+/*
+ * Not by us: two that the kernel does not acknowledge to the local APIC, as they do not
+ * come from it (the one between the old interrupt controllers, and spurious ones); the
+ * host's int 0x80, which is a system call; that which stops its CPUs.
+ */
+static bool not_ours_to_raise(unsigned int vector)
+{
+	return vector == 0x32 || vector == 0xff || vector == 0x80 || vector == 0xf8;
+}
+
+static void spins_in_kernel(void)
+{
+	for (;;)
+		asm volatile("pause");
+}
+
+SNIPPET(spins_for_ever, "1: pause; jmp 1b\n");
+
+static void spins_in_user(void)
+{
+	struct frame f = user_at((void (*)(void))spins_for_ever);
+
+	run(&f);
+}
+
+/* How often the host's own handler names it, as of those that nobody has. */
+static int named_in_log(int log, unsigned int vector)
+{
+	char line[2048], wanted[40];
+	int found = 0;
+
+	snprintf(wanted, sizeof(wanted), ": 1.%u No irq handler for vector", vector);
+	while (read(log, line, sizeof(line) - 1) > 0 || errno == EPIPE)
+		found += strstr(line, wanted) != NULL;
+	return found;
+}
+
+/* Once; again if the CPU just was in the host, as for a tick. */
+static void raise_vector(int fd, pid_t pid, unsigned int vector)
+{
+	char word[8], count[24];
+	u64 before;
+
+	snprintf(count, sizeof(count), "exit_vector_%u", vector);
+	before = stat_of_process(pid, count);
+	snprintf(word, sizeof(word), "v %u", vector);
+	for (int tries = 0; tries < 100; tries++) {
+		CHECK_EQ(write(fd, word, strlen(word)), strlen(word));
+		for (int i = 0; i < 20; i++) {
+			if (stat_of_process(pid, count) > before)
+				return;
+			usleep(500);
+		}
+	}
+	fail("vector %u has not come", vector);
+}
+
+/* Return: how many of them the log names, which does not say all of many. */
+static int raise_vectors(int fd, int log, void (*fn)(void), unsigned int each)
+{
+	pid_t pid = start_guest(1, fn);
+	int named = 0;
+
+	while (!stat_of_process(pid, "world_switches"))
+		usleep(1000);
+	for (unsigned int vector = 0x21 + getpid() % each; vector < 256; vector += each) {
+		if (not_ours_to_raise(vector))
+			continue;
+		raise_vector(fd, pid, vector);
+		named += named_in_log(log, vector) > 0;
+	}
+	kill(pid, SIGKILL);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	return named;
+}
+
+TEST_S(60, "A5 each vector that another CPU raises is the one the host sees, from both views")
+{
+	int fd = witness(), log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK), named;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip("needs two CPUs (lab --smp 2)");
+	CHECK(log >= 0 && lseek(log, 0, SEEK_END) >= 0);
+	on_cpu(0);
+	/* All of them in the long run. */
+	named = raise_vectors(fd, log, spins_in_user, times > 1 ? 1 : 6) +
+		raise_vectors(fd, log, spins_in_kernel, times > 1 ? 1 : 7);
+	dprintf(1, "# the host's log names %d of them\n", named);
+	CHECK(named >= 5);
 }
 
 /* ---- The host's own pages are not there (async page faults) ---- */

@@ -16,6 +16,7 @@
  *			the guest's page faults
  *	write "bus"	... and a CPU played that tells of a bus lock instead, at each
  *			debug exception of the guest (while this file is open)
+ *	write "v 77"	raise that vector on CPU 1, once
  *	write "odd"	CPU 1's CR4 is unlike that of the others (while this file is
  *			open, or until "even")
  *
@@ -23,6 +24,7 @@
  */
 #include <linux/cpu.h>
 #include <linux/fs.h>
+#include <linux/io.h>
 #include <linux/kprobes.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -30,6 +32,7 @@
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+#include <asm/apic.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/fpu/xcr.h>
@@ -489,6 +492,40 @@ static int make_cpu_odd(bool odd)
 	return smp_call_function_single(1, set_pge, odd ? NULL : &is_odd, 1);
 }
 
+/* ---- A vector that another CPU raises ---- */
+
+#define ICR_BUSY	BIT(12)
+#define ICR_ASSERT	BIT(14)
+
+/*
+ * By the local APIC's own register: the kernel has no call for a vector that nobody has.
+ */
+static int raise_on_cpu1(u32 vector)
+{
+	u32 target = per_cpu(x86_cpu_to_apicid, 1);
+	void __iomem *apic;
+	unsigned long flags;
+	u64 base;
+
+	if (vector < FIRST_EXTERNAL_VECTOR || vector > 255)
+		return -EINVAL;
+	if (!rdmsrq_safe(MSR_IA32_APICBASE, &base) && base & X2APIC_ENABLE) {
+		wrmsrq(0x830, (u64)target << 32 | ICR_ASSERT | vector);
+		return 0;
+	}
+	apic = ioremap(APIC_DEFAULT_PHYS_BASE, PAGE_SIZE);
+	if (!apic)
+		return -ENOMEM;
+	local_irq_save(flags);
+	writel(target << 24, apic + APIC_ICR2);
+	writel(ICR_ASSERT | vector, apic + APIC_ICR);
+	while (readl(apic + APIC_ICR) & ICR_BUSY)
+		cpu_relax();
+	local_irq_restore(flags);
+	iounmap(apic);
+	return 0;
+}
+
 static int witness_release(struct inode *inode, struct file *file)
 {
 	WRITE_ONCE(want_ts, false);
@@ -532,6 +569,7 @@ static ssize_t witness_write(struct file *file, const char __user *buf,
 			     size_t size, loff_t *off)
 {
 	char word[8] = "";
+	u32 vector;
 	int err = 0;
 
 	if (size >= sizeof(word))
@@ -542,6 +580,8 @@ static ssize_t witness_write(struct file *file, const char __user *buf,
 		err = start_probe();
 	else if (!strcmp(word, "apf"))
 		err = start_apf();
+	else if (sscanf(word, "v %u", &vector) == 1)
+		err = raise_on_cpu1(vector);
 	else if (!strcmp(word, "bus"))
 		WRITE_ONCE(want_bus_locks, true);
 	else if (!strcmp(word, "odd") || !strcmp(word, "even"))
