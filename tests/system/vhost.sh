@@ -14,7 +14,7 @@ printf 'QFI\373\0\0\0\2\0\0\0\0\0\0\0\110\0\0\0\13\0\0\0\20\0\0\0\0\0\1\0\0' >"$
 printf '%s' '/etc/passwd' | dd of="$work/names.qcow2" bs=1 seek=72 status=none
 truncate -s 256K "$work/names.qcow2"
 
-inside "servers" --with "$work/servers" --with "$work/names.qcow2" <<'END'
+inside "servers" --timeout 500 --with "$work/servers" --with "$work/names.qcow2" <<'END'
 mkdir -p /usr/lib /usr/bin /tmp/folder /tmp/disks
 mv servers /usr/lib/servers
 # with NAME ARGUMENT...: that program becomes the shell, with its own libraries.
@@ -56,15 +56,23 @@ show /tmp/err
 serve /tmp/three
 lguest run --share /tmp/folder:there,via=/tmp/three -- sh -c '
 	echo up; until [ -e /mnt/there/go ]; do sleep 0.2; done
-	echo seen; sleep 5; echo alive; sleep 1000' </dev/null >/tmp/out 2>/tmp/err & pid=$!
+	echo seen; echo unwritten >/mnt/there/late
+	while cat /mnt/there/big >/dev/null 2>&1; do :; done
+	cat /mnt/there/file 2>&1; sync; echo synced
+	umount /mnt/there; echo unmounted; exit 9' </dev/null >/tmp/out 2>/tmp/err & pid=$!
 wait_for 60 grep -q up /tmp/out
 touch /tmp/folder/go
 wait_for 60 grep -q seen /tmp/out
+kill -STOP $server	# what the guest asks now has no answer
+sleep 1
 kill -9 $server
-check "L10 a server that is killed: its guest lives on" wait_for 60 grep -q alive /tmp/out
+check "L10 a server that is killed: what its guest waits for ends" wait_for 60 grep -q unmounted /tmp/out
+has "L10 ... with an error" 'file: Input/output error' /tmp/out
+has "L10 ... and sync returns" '^synced' /tmp/out
 has "L10 ... and the user hears of it" '^lguest: /tmp/folder: its server, /tmp/three, is gone' /tmp/err
-kill $pid; wait $pid
-is "L10 ... and can be ended" 143 $?
+wait_for 60 test ! -e /proc/$pid || kill $pid
+wait $pid
+is "L10 ... and the guest ends by itself" 9 $?
 lguest run --share /tmp/folder:there,via=/tmp/three -- true </dev/null >/tmp/out 2>&1
 is "L10 a socket without a server" "122 1" "$? $(grep -c 'nobody listens at the socket' /tmp/out)"
 lguest run --share /tmp/folder:there,via=/tmp/none -- true </dev/null >/tmp/out 2>&1
@@ -109,6 +117,18 @@ is "K7 L8 an image that names a file of the host's is refused" "2 1" \
 cp base not.qcow2
 lguest run -d not.qcow2 -- true </dev/null >/tmp/out 2>&1
 is "K7 a raw image is no qcow2 by its name" "2 1" "$? $(grep -c 'it is no qcow2 image' /tmp/out)"
+
+lguest run -d base,overlay=over -- sh -c 'echo up
+	while dd if=/dev/vda of=/dev/null bs=4k count=1 2>/dev/null; do
+		echo 3 >/proc/sys/vm/drop_caches
+	done; sync; exit 9' </dev/null >/tmp/out 2>/tmp/err & pid=$!
+wait_for 60 grep -q up /tmp/out
+for process in /proc/[0-9]*; do
+	grep -qs 'vhost-user-blk' $process/cmdline && kill -9 ${process##*/}
+done
+wait_for 60 test ! -e /proc/$pid || kill $pid
+wait $pid
+is "K7 a disk whose server is killed is one with I/O errors, and its guest ends by itself" 9 $?
 
 lguest run --name x -d base,overlay=over -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err & pid=$!
 wait_for 60 grep -q up /tmp/out

@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/vhost/vhost.c launcher/devices/vhost/vhost_message.c launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/hardware/memory.c launcher/options.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/vhost/vhost.c launcher/devices/vhost/vhost_end.c launcher/devices/vhost/vhost_message.c launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/hardware/memory.c launcher/options.c launcher/message.c launcher/terminal.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /*
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,7 +35,6 @@
 
 static struct memory memory;
 static struct vhost *vhost;
-static uint32_t interrupt;
 
 int host_device_eventfd(int fd, gpa_t address, uint32_t data, int eventfd)
 {
@@ -45,7 +45,7 @@ int host_device_eventfd(int fd, gpa_t address, uint32_t data, int eventfd)
 int host_irq_status(int fd, unsigned int line, gpa_t address, uint32_t value)
 {
 	(void)fd, (void)line, (void)address;
-	interrupt = value;
+	(void)value;
 	return 0;
 }
 
@@ -65,9 +65,15 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0";
 }
 
+/* An error, here, is one byte. */
+static uint32_t refuse(struct virtio_queue *q, struct chain *chain)
+{
+	(void)q;
+	return chain_write(chain, "E", 1);
+}
+
 static const struct virtio_kind kind = {
-	.id = VIRTIO_ID_FS, .queues = 2, .thread = THREAD_VHOST, .watch = vhost_watch,
-	.start = vhost_start, .drain = vhost_drain,
+	.id = VIRTIO_ID_FS, .queues = 2, .refuse = refuse, VHOST_KIND,
 };
 
 /* ---- the program at the other end of the socket */
@@ -258,23 +264,56 @@ static void bring_up(void)
 	wr(VIRTIO_MMIO_STATUS, 15);
 }
 
+static struct vring_avail *available(unsigned int queue)
+{
+	return (void *)(memory.base + 0x10000 * (queue + 1) + 0x1000);
+}
+
+static struct vring_used *used(unsigned int queue)
+{
+	return (void *)(memory.base + 0x10000 * (queue + 1) + 0x2000);
+}
+
+/* Each head has a byte of its own for its answer. */
+static uint8_t *answer_of(unsigned int queue, unsigned int head)
+{
+	return memory.base + 0x80000 + queue * 64 + head;
+}
+
+static void offer(unsigned int queue, unsigned int head)
+{
+	struct vring_desc *table = (void *)(memory.base + 0x10000 * (queue + 1));
+
+	*answer_of(queue, head) = 0;
+	table[head] = (struct vring_desc){
+		.addr = answer_of(queue, head) - memory.base, .len = 1,
+		.flags = VRING_DESC_F_WRITE,
+	};
+	available(queue)->ring[available(queue)->idx % 64] = head;
+	__atomic_store_n(&available(queue)->idx, available(queue)->idx + 1, __ATOMIC_SEQ_CST);
+}
+
+static bool ended(unsigned int queue, unsigned int many)
+{
+	unsigned int i;
+
+	for (i = 0; i < 6000; i++, usleep(10000))
+		if (__atomic_load_n(&used(queue)->idx, __ATOMIC_SEQ_CST) >= many)
+			return used(queue)->idx == many;
+	return false;
+}
+
 static void end(void)
 {
 	shutdown(vhost->socket, SHUT_RDWR);
 	pthread_join(thread, NULL);
 }
 
+/* As in a machine it stays, since threads of devices that are gone look at it. */
 static int setup(void **state)
 {
 	(void)state;
 	return memory_create_shared(&memory, RAM) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	memory_destroy(&memory);
-	return 0;
 }
 
 /* Two eventfds are one if what is signalled here can be read there. */
@@ -357,16 +396,40 @@ static void test_bad_beginning(void **state)
 	end();
 }
 
-/* It goes bad later: one sentence, a device that needs a reset, and offers nothing then. */
+/* Its driver goes on, with errors: of what was on its way, and of all that comes. */
+static void assert_errors(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		offer(i, 7);
+		wr(VIRTIO_MMIO_QUEUE_NOTIFY, i);
+		assert_true(ended(i, available(i)->idx));
+		assert_int_equal(*answer_of(i, 7), 'E');
+	}
+	assert_int_equal(rd(VIRTIO_MMIO_STATUS), 15);
+}
+
+/* It goes bad later: one sentence, errors, and it offers nothing to the next driver. */
 static void assert_dead(void)
 {
-	assert_int_equal(rd(VIRTIO_MMIO_STATUS) & 0x40, 0x40);
+	assert_errors();
 	wr(VIRTIO_MMIO_STATUS, 0);
 	wr(VIRTIO_MMIO_STATUS, 3);
 	wr(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 1);
 	assert_int_equal(rd(VIRTIO_MMIO_DEVICE_FEATURES), 0);
 	wr(VIRTIO_MMIO_STATUS, 11);
 	assert_int_equal(rd(VIRTIO_MMIO_STATUS) & 8, 0);
+}
+
+static void clear_rings(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		memset(available(i), 0, 6 + 64 * 2);
+		memset(used(i), 0, 6 + 64 * 8);
+	}
 }
 
 static void test_bad_later(void **state)
@@ -384,7 +447,9 @@ static void test_bad_later(void **state)
 	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		for (j = 0; j < sizeof(requests) / sizeof(requests[0]); j++) {
 			assert_null(begin(faults[i], requests[j]));
+			assert_true(vhost_watch(&vhost->device));
 			expect_silence();
+			clear_rings();
 			bring_up();
 			assert_dead();
 			end();
@@ -399,7 +464,10 @@ static void test_bad_later(void **state)
 	end();
 }
 
-/* ... while nobody asks it anything. */
+/*
+ * ... while nobody asks it anything, with five requests, two of which it gave back: the
+ * others end, and the driver hears of it.
+ */
 static void test_death(void **state)
 {
 	unsigned int i;
@@ -408,18 +476,26 @@ static void test_death(void **state)
 	assert_null(begin(RIGHT, 0));
 	assert_true(vhost_watch(&vhost->device));
 	bring_up();
-	interrupt = 0;
+	for (i = 0; i < 5; i++)
+		offer(0, i);
+	used(0)->ring[0].id = 3;
+	used(0)->ring[1].id = 1;
+	*answer_of(0, 3) = *answer_of(0, 1) = 'k';
+	used(0)->idx = 2;
+	offer(1, 0);
 	shutdown(server_end, SHUT_RDWR);
-	for (i = 0; i < 6000 && !interrupt; i++)
-		usleep(10000);
-	assert_int_equal(interrupt, VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG);
+	assert_true(ended(0, 5));
+	assert_true(ended(1, 1));
+	assert_memory_equal(answer_of(0, 0), "EkEkE", 5);
+	assert_int_equal(*answer_of(1, 0), 'E');
+	assert_int_not_equal(eventfd_read(vhost->device.interrupt, &(eventfd_t){ 0 }), -1);
 	assert_dead();
 	end();
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup(name, setup)
 	const struct CMUnitTest tests[] = {
 		TEST(test_right), TEST(test_bad_beginning), TEST(test_bad_later), TEST(test_death),
 	};

@@ -353,6 +353,96 @@ static void test_random(void **state)
 	}
 }
 
+/* A driver and another program's end of the ring: who of both has which head. */
+static bool away[SIZE];
+static unsigned int nr_away;
+static uint16_t order[SIZE];		/* in which it was made available */
+
+static void make_available(uint16_t head)
+{
+	offer(head);
+	away[head] = true;
+	order[nr_away++] = head;
+}
+
+/* It gives the nth of those it has back. */
+static void give_back(unsigned int nth)
+{
+	uint16_t head = order[nth];
+
+	used->ring[used->idx++ % SIZE].id = head;
+	away[head] = false;
+	memmove(order + nth, order + nth + 1, (--nr_away - nth) * sizeof(order[0]));
+}
+
+static void assert_orphans(void)
+{
+	uint16_t heads[VIRTQUEUE_MOST];
+	bool found[SIZE] = { false };
+	int i, n = virtqueue_take_over(&q, heads);
+
+	assert_int_equal(n, nr_away);
+	for (i = 0; i < n; i++) {
+		assert_true(away[heads[i]] && !found[heads[i]]);
+		found[heads[i]] = true;
+	}
+	assert_int_equal(q.next_available, avail->idx);
+	assert_int_equal(q.next_used, used->idx);
+}
+
+static uint16_t free_head(unsigned int nth)
+{
+	uint16_t head;
+
+	for (head = 0; away[head] || nth--; head++)
+		;
+	return head;
+}
+
+/*
+ * Its program is gone: what it had and did not give back is known exactly if it kept the
+ * order, however long it ran, and whichever head the driver takes next.
+ */
+static void test_take_over(void **state)
+{
+	unsigned int seed = 3, step;
+
+	(void)state;
+	nr_away = 0;
+	memset(away, 0, sizeof(away));
+	assert_orphans();
+	for (step = 0; step < 200000; step++) {
+		if (nr_away < SIZE && rand_r(&seed) % 2)
+			make_available(free_head(step & 512 ? 0 : rand_r(&seed) % (SIZE - nr_away)));
+		else if (nr_away)
+			give_back(0);
+		assert_orphans();
+	}
+}
+
+/* ... and if not, for as many requests as the ring is long. */
+static void test_take_over_out_of_order(void **state)
+{
+	unsigned int seed = 4, round, step;
+
+	(void)state;
+	for (round = 0; round < 20000; round++) {
+		nr_away = 0;
+		memset(away, 0, sizeof(away));
+		memset(avail, 0, 6 + SIZE * 2);
+		memset(used, 0, 6 + SIZE * 8);
+		for (step = 0; step < SIZE; step++)
+			make_available(step);
+		for (step = rand_r(&seed) % (SIZE + 1); step; step--)
+			give_back(rand_r(&seed) % nr_away);
+		assert_orphans();
+	}
+	/* What no driver does is told. */
+	avail->idx = used->idx + SIZE + 1;
+	assert_int_equal(virtqueue_take_over(&q, (uint16_t[VIRTQUEUE_MOST]){ 0 }), -1);
+	assert_non_null(q.broken);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -363,6 +453,7 @@ int main(void)
 		TEST(test_outside), TEST(test_empty_part), TEST(test_order),
 		TEST(test_bad_indirect), TEST(test_late_indirect),
 		TEST(test_indirect_loop), TEST(test_moderation), TEST(test_random),
+		TEST(test_take_over), TEST(test_take_over_out_of_order),
 	};
 
 	return cmocka_run_group_tests_name("virtqueue", tests, NULL, NULL);

@@ -41,14 +41,24 @@
 			 VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | \
 			 VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES))
 
+static uint32_t refuse(struct virtio_queue *q, struct chain *chain)
+{
+	void *status;
+
+	if (!chain_take_end(chain, &status)) {
+		q->ring.broken = "a disk request has no room for its status";
+		return VIRTIO_BAD;
+	}
+	*(uint8_t *)status = VIRTIO_BLK_S_IOERR;
+	return 1;
+}
+
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_BLOCK,
 	.driver = "virtio_blk",
 	.queues = 1,
-	.thread = THREAD_VHOST,
-	.watch = vhost_watch,
-	.start = vhost_start,
-	.drain = vhost_drain,
+	.refuse = refuse,
+	VHOST_KIND,
 };
 
 /* By its name, as the user gave it: what a guest wrote to a raw image decides nothing. */

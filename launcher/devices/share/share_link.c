@@ -99,14 +99,28 @@ static uint32_t ask_server(struct share_link *link, const struct fuse_in_header 
 	return *rule ? VIRTIO_BAD : chain_write(chain, link->window->in, answer.written);
 }
 
+static bool read_header(struct chain *chain, struct fuse_in_header *in, const char **rule)
+{
+	bool whole = chain_read(chain, in, sizeof(*in)) == sizeof(*in);
+
+	if (!whole)
+		*rule = rules[SHARE_NO_HEADER];
+	return whole;
+}
+
+uint32_t share_link_refuse(struct chain *chain, const char **rule)
+{
+	struct fuse_in_header in;
+
+	return read_header(chain, &in, rule) ? fail(&in, chain) : VIRTIO_BAD;
+}
+
 static uint32_t handle(struct share_link *link, struct chain *chain, const char **rule)
 {
 	struct fuse_in_header in;
 
-	if (chain_read(chain, &in, sizeof(in)) != sizeof(in)) {
-		*rule = rules[SHARE_NO_HEADER];
+	if (!read_header(chain, &in, rule))
 		return VIRTIO_BAD;
-	}
 	if (in.opcode != FUSE_FORGET)
 		return ask_server(link, &in, chain, rule);
 	gather(link, &in, chain);

@@ -79,6 +79,8 @@ bool share_exchange(struct share_link *link, const struct share_ask *ask,
  * its in parts, or VIRTIO_BAD with *rule.
  */
 uint32_t share_link_request(struct share_link *link, struct chain *chain, const char **rule);
+/* The answer of a server that is gone: an error; as share_link_request(). */
+uint32_t share_link_refuse(struct chain *chain, const char **rule);
 /* No request came that would have taken them along: what was forgotten goes by itself. */
 void share_link_forget(struct share_link *link);
 

@@ -13,14 +13,17 @@
 #include "lguest.h"
 #include "share.h"
 
+static uint32_t refuse(struct virtio_queue *q, struct chain *chain)
+{
+	return share_link_refuse(chain, &q->ring.broken);
+}
+
 static const struct virtio_kind kind = {
 	.id = VIRTIO_ID_FS,
 	.driver = "virtiofs",
 	.queues = 2,
-	.thread = THREAD_VHOST,
-	.watch = vhost_watch,
-	.start = vhost_start,
-	.drain = vhost_drain,
+	.refuse = refuse,
+	VHOST_KIND,
 };
 
 const char *vhost_fs_wrong(const char *socket)

@@ -4,9 +4,9 @@
  * notifications to an eventfd that the server reads, and what it signals raises the
  * interrupt: the launcher is asked when the driver comes, and when it goes.
  *
- * A server that is gone leaves a device that needs a reset, and offers nothing after
- * it; the guest goes on.
- * Read next: devices/share/virtio_fs.c.
+ * A server that is gone leaves a device whose requests all end with an error, and that
+ * offers nothing to a driver that comes again; the guest goes on.
+ * Read next: vhost_end.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -48,10 +48,9 @@ static void bury(struct vhost *v, const char *why)
 		return;
 	v->dead = true;
 	v->device.offered = 0;
-	problem("%s: its server, %s, is gone (%s); the guest goes on without this device",
+	problem("%s: its server, %s, is gone (%s); the guest goes on, with errors from this device",
 		v->device.name, v->server, why);
-	shutdown(v->socket, SHUT_RDWR);
-	virtio_break(&v->device);
+	shutdown(v->socket, SHUT_RDWR);	/* watch() hears of it */
 }
 
 static const char *agree(struct vhost *v, unsigned int queues)
@@ -188,6 +187,7 @@ void vhost_drain(struct virtio_queue *q)
 	    !vhost_ask(v, VHOST_GET_VRING_BASE, &base, sizeof(base), &why))
 		bury(v, why);
 	v->started[q->number] = false;
+	v->ours[q->number] = false;
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -206,6 +206,7 @@ static void *watch(void *argument)
 	pthread_mutex_lock(&v->lock);
 	bury(v, "it ended");
 	pthread_mutex_unlock(&v->lock);
+	vhost_refuse(v);
 	return NULL;
 }
 

@@ -6,6 +6,7 @@
  *
  *	vhost_message.c	messages over its socket, one at a time
  *	vhost.c		a virtio device's life, told in messages
+ *	vhost_end.c	... and what becomes of its requests when nobody listens
  *
  * What comes from the socket is checked: the program may be anybody's.
  */
@@ -72,6 +73,7 @@ struct vhost {
 	pthread_mutex_t lock;		/* one message is on its way */
 	bool dead;			/* under the lock */
 	bool started[VIRTIO_QUEUES_MOST]; /* ... the server has the ring */
+	bool ours[VIRTIO_QUEUES_MOST];	/* it had; under the queue's lock */
 };
 
 /*
@@ -98,5 +100,10 @@ const char *vhost_connect(struct vhost *vhost, const char *path);
 void vhost_start(struct virtio_device *device);
 void vhost_drain(struct virtio_queue *queue);
 bool vhost_watch(struct virtio_device *device);
+#define VHOST_KIND	\
+	.thread = THREAD_VHOST, .watch = vhost_watch, .start = vhost_start, .drain = vhost_drain
+
+/* vhost_end.c: the server is gone, and every request ends with an error, for ever. */
+void vhost_refuse(struct vhost *vhost);
 
 #endif /* LGUEST_VHOST_H */

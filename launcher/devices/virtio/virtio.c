@@ -200,8 +200,7 @@ void virtio_each(struct virtio_queue *q,
 		virtio_fail(q->device, q->ring.broken);
 }
 
-/* Before the driver says so, and after it broke a rule, nothing is touched. */
-static bool is_ready(struct virtio_device *device)
+bool virtio_is_ready(struct virtio_device *device)
 {
 	return (atomic_load(&device->status) & VIRTIO_CONFIG_S_DRIVER_OK) &&
 	       !virtio_failed(device);
@@ -268,7 +267,8 @@ static void *queue_thread(void *argument)
 		}
 		pthread_mutex_lock(&q->lock);
 		q->counts.notifications += count;
-		if ((q->ring.running || q->device->kind->one_thread) && is_ready(q->device)) {
+		if ((q->ring.running || q->device->kind->one_thread) &&
+		    virtio_is_ready(q->device)) {
 			q->device->kind->serve(q);
 		} else {
 			q->source = -1;

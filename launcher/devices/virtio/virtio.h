@@ -86,6 +86,8 @@ struct virtio_kind {
 	void (*retry)(struct virtio_device *device, bool last);
 	/* Another program serves the queues: instead of their threads, this one is started. */
 	bool (*watch)(struct virtio_device *device);
+	/* ... and when it is gone, each request ends as this says: with an error; as handle(). */
+	uint32_t (*refuse)(struct virtio_queue *queue, struct chain *chain);
 	/* The driver is ready, with device->accepted. */
 	void (*start)(struct virtio_device *device);
 	/* The driver is gone; with the first queue's lock. */
@@ -150,6 +152,8 @@ static inline bool virtio_failed(struct virtio_device *device)
 	return atomic_load(&device->status) & VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
+/* Before the driver says that it is, and after it broke a rule, nothing is touched. */
+bool virtio_is_ready(struct virtio_device *device);
 /* The Host keeps the interrupt status: it becomes why, and is raised unless 0. */
 void virtio_set_interrupt(struct virtio_device *device, unsigned int why);
 /* Before the guest starts: they confine themselves. */

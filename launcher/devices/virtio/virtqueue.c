@@ -8,6 +8,7 @@
  * Not locked: whoever serves a queue holds its lock (virtio.c).
  * Read next: virtio.c.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "virtqueue.h"
@@ -154,6 +155,16 @@ static int read_chain(struct virtqueue *q, struct chain *c)
 	}
 }
 
+int virtqueue_again(struct virtqueue *q, uint16_t head, struct chain *c)
+{
+	c->head = head;
+	c->out_parts = c->in_parts = 0;
+	c->out_size = c->in_size = 0;
+	if (head >= q->size)
+		return breaks(q, "a request is beyond its table");
+	return read_chain(q, c);
+}
+
 int virtqueue_pop(struct virtqueue *q, struct chain *c)
 {
 	uint16_t index, waiting;
@@ -166,12 +177,7 @@ int virtqueue_pop(struct virtqueue *q, struct chain *c)
 		return 0;
 	if (waiting > q->size)
 		return breaks(q, "more requests are available than the queue holds");
-	c->head = load(&q->available->ring[q->next_available % q->size]);
-	c->out_parts = c->in_parts = 0;
-	c->out_size = c->in_size = 0;
-	if (c->head >= q->size)
-		return breaks(q, "a request is beyond its table");
-	if (read_chain(q, c) < 0)
+	if (virtqueue_again(q, load(&q->available->ring[q->next_available % q->size]), c) < 0)
 		return -1;
 	q->next_available++;
 	return 1;
@@ -196,6 +202,79 @@ void virtqueue_publish(struct virtqueue *q, unsigned int n)
 {
 	q->next_used += n;
 	store(&q->used->idx, q->next_used);
+}
+
+/* How many entries of a ring say something, when its index is that. */
+static int entries(const struct virtqueue *q, uint16_t index)
+{
+	return index < q->size ? index : q->size;
+}
+
+/* How many places back in the used ring a head lies; many more than there are: it does not. */
+static int last_used(const struct virtqueue *q, uint16_t head)
+{
+	int back = 1, most = entries(q, q->next_used);
+
+	while (back <= most &&
+	       q->used->ring[(uint16_t)(q->next_used - back) % q->size].id != head)
+		back++;
+	return back <= most ? back : 2 * (int)q->size + 1;
+}
+
+struct orphan {
+	uint16_t head;
+	int lag;
+};
+
+static int by_lag(const void *a, const void *b)
+{
+	return ((const struct orphan *)b)->lag - ((const struct orphan *)a)->lag;
+}
+
+/*D:114
+ * A head is on its way if it was made available after it was last used.  The rings do not
+ * say what came after what, but who gives requests back in order uses each at the number
+ * at which it was available.  One whose last use has a lower number than that was used
+ * before, and is on its way; the lower, the surer, should the order not be kept.  Then
+ * what is older than the ring is long is not found, and a wrong guess ends the queue, as
+ * Linux does not believe it.
+ :*/
+static int find_orphans(const struct virtqueue *q, int on_way, struct orphan *all)
+{
+	bool seen[VIRTQUEUE_MOST] = { false };
+	int back, n = 0, most = entries(q, q->next_available);
+
+	for (back = 1; back <= most || back <= on_way; back++) {
+		uint16_t at = q->next_available - back;
+		uint16_t head = load(&q->available->ring[at % q->size]);
+
+		if (head >= q->size || seen[head])
+			continue;
+		seen[head] = true;
+		all[n].head = head;
+		all[n].lag = on_way - back + last_used(q, head);
+		n += all[n].lag > 0;
+	}
+	qsort(all, n, sizeof(*all), by_lag);
+	return n < on_way ? n : on_way;
+}
+
+int virtqueue_take_over(struct virtqueue *q, uint16_t heads[VIRTQUEUE_MOST])
+{
+	struct orphan all[VIRTQUEUE_MOST];
+	uint16_t on_way;
+	int i, n;
+
+	q->next_available = load(&q->available->idx);
+	q->next_used = load(&q->used->idx);
+	q->told_valid = false;
+	on_way = q->next_available - q->next_used;
+	if (on_way > q->size)
+		return breaks(q, "more requests are on their way than the queue holds");
+	n = find_orphans(q, on_way, all);
+	for (i = 0; i < n; i++)
+		heads[i] = all[i].head;
+	return n;
 }
 
 void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written)

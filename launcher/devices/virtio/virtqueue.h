@@ -62,6 +62,13 @@ void virtqueue_stop(struct virtqueue *queue);
  * says which.
  */
 int virtqueue_pop(struct virtqueue *queue, struct chain *chain);
+/*
+ * Whoever served the ring is gone, and it is ours from here on: the heads of the requests
+ * that he has not given back, as far as the rings tell.  Gives their number, or -1.
+ */
+int virtqueue_take_over(struct virtqueue *queue, uint16_t heads[VIRTQUEUE_MOST]);
+/* One of them, once more: 1, or -1. */
+int virtqueue_again(struct virtqueue *queue, uint16_t head, struct chain *chain);
 /* Take back the last n pops. */
 void virtqueue_unpop(struct virtqueue *queue, unsigned int n);
 /* Give a request back, with so many bytes written to its in parts. */
