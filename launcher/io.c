@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writing, where a part is not enough.
+ * Writing, where a part is not enough; messages with a descriptor.
  * Read next: message.c.
  */
+#define _GNU_SOURCE 1
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include "io.h"
+#include "retry.h"
 
 #define PIECE	(1UL << 20)	/* between two looks whether we shall end */
 
@@ -32,4 +34,25 @@ int write_all(int fd, const void *bytes, size_t size, bool (*stop)(void *with), 
 			return EINTR;
 	}
 	return 0;
+}
+
+ssize_t receive_carried(int socket, void *to, size_t size, int *fd)
+{
+	struct iovec part = { to, size };
+	union descriptor_room room;
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		/* Not a byte more: there would be room for a second one, that nobody closes. */
+		.msg_control = fd ? &room : NULL, .msg_controllen = fd ? CMSG_LEN(sizeof(int)) : 0,
+	};
+	ssize_t got = RETRY(recvmsg(socket, &message,
+				    MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC));
+	struct cmsghdr *header = got >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+	if (fd)
+		*fd = -1;
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(header), sizeof(int));
+	return got;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 /*
  * Write all of it: 0 or errno.  Where the descriptor does not wait, this does.
@@ -31,5 +32,12 @@ static inline void carry_descriptor(struct msghdr *message, union descriptor_roo
 	message->msg_control = room;
 	message->msg_controllen = sizeof(*room);
 }
+
+/*
+ * One message, without waiting, and the descriptor that came along, or -1; with fd NULL
+ * none is taken.  Gives the message's own size, which may be more than there is room for;
+ * or -1 with errno.
+ */
+ssize_t receive_carried(int socket, void *to, size_t size, int *fd);
 
 #endif /* LGUEST_IO_H */

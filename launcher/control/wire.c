@@ -67,28 +67,11 @@ bool wire_hand(int fd, enum wire_kind kind, uint32_t value, int descriptor)
 
 int wire_hear(int fd, struct wire_message *message, bool from_machine, int *descriptor)
 {
-	struct iovec part = { message, sizeof(*message) };
-	union descriptor_room hand;
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
-	struct cmsghdr *passed;
-	ssize_t got;
+	ssize_t got = receive_carried(fd, message, sizeof(*message), descriptor);
 
-	if (descriptor) {
-		*descriptor = -1;
-		header.msg_control = &hand;
-		header.msg_controllen = sizeof(hand);
-	}
-	do {
-		got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (got < 0 && errno == EINTR);
 	if (got <= 0)
 		return got < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
-	passed = descriptor ? CMSG_FIRSTHDR(&header) : NULL;
-	if (passed && passed->cmsg_type == SCM_RIGHTS &&
-	    passed->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(descriptor, CMSG_DATA(passed), sizeof(int));
-	/* MSG_TRUNC: more than any message has. */
-	if ((header.msg_flags & MSG_TRUNC) || !wire_is_good(message, got, from_machine))
+	if (!wire_is_good(message, got, from_machine))
 		return -EPROTO;
 	return got - WIRE_HEADER;
 }

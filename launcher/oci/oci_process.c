@@ -32,13 +32,16 @@ static bool send_terminal(const char *path, int master)
 	struct iovec part = { name, sizeof(name) };
 	union descriptor_room room;
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool ok;
+	int fd;
 
-	carry_descriptor(&message, &room, master);
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG;
 		return false;
+	}
 	strcpy(address.sun_path, path);
+	carry_descriptor(&message, &room, master);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ok = fd >= 0 && !connect(fd, (void *)&address, sizeof(address)) &&
 	     sendmsg(fd, &message, MSG_NOSIGNAL) == sizeof(name);
 	if (fd >= 0)

@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/vsock/virtio_vsock.c launcher/devices/vsock/vsock_door.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/vsock/virtio_vsock.c launcher/devices/vsock/vsock_door.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/io.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /* vsock, with a driver that does right and one that does not: L10, K10, K13. */

@@ -59,23 +59,14 @@ bool door_ask(int door, const struct door_note *note)
 
 int door_hear(int door, struct door_note *note, int *fd)
 {
-	struct iovec part = { note, sizeof(*note) };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1,
-				  .msg_control = &control, .msg_controllen = sizeof(control) };
-	ssize_t got = RETRY(recvmsg(door, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
-	struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	ssize_t got = receive_carried(door, note, sizeof(*note), fd);
 
+	if (got == sizeof(*note))
+		return 1;
+	if (*fd >= 0)
+		close(*fd);
 	*fd = -1;
-	if (header && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(header), sizeof(int));
-	if (got < 0)
-		return errno == EAGAIN ? 0 : -1;
-	return got == sizeof(*note) ? 1 : -1;
+	return got < 0 && errno == EAGAIN ? 0 : -1;
 }
 
 /* A socket connected to a port's own, or -1. */
