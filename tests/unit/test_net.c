@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/net/virtio_net.c launcher/devices/net/net_switch.c launcher/devices/net/net_tap.c launcher/devices/net/net_user.c launcher/devices/net/net_rules.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/distribution.c
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/net/virtio_net.c launcher/devices/net/net_switch.c launcher/devices/net/net_tap.c launcher/devices/net/net_user.c launcher/devices/net/net_rules.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/distribution.c launcher/io.c
 // LIBS: -pthread -Wl,--wrap=open,--wrap=ioctl,--wrap=readv
 // SPDX-License-Identifier: GPL-2.0
 /* Frames that a card receives, into buffers of all kinds: K6, K10. */
@@ -395,6 +395,37 @@ static void test_folder_made(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
+/* Its own socket goes; who cannot do it in time says so.  Other cards have nothing to do. */
+static void test_leave(void **state)
+{
+	struct virtio_device *at_switch, *at_tap;
+	char path[] = "/tmp/lguest-leave-XXXXXX", option[80], socket[80];
+	size_t told;
+
+	(void)state;
+	assert_non_null(mkdtemp(path));
+	snprintf(option, sizeof(option), "switch=%s,mac=52:54:00:00:00:07", path);
+	snprintf(socket, sizeof(socket), "%s/52:54:00:00:00:07", path);
+	at_switch = net_create(option);
+	assert_non_null(at_switch);
+	assert_int_equal(access(socket, F_OK), 0);
+	fflush(message_stream);
+	told = said_size;
+	at_switch->queues[0].started = true;	/* it says so, but nobody is there */
+	virtio_leave(at_switch);
+	fflush(message_stream);
+	assert_non_null(strstr(said + told, "its thread is too busy to leave"));
+	assert_int_equal(access(socket, F_OK), 0);
+	at_switch->queues[0].started = false;
+	virtio_leave(at_switch);
+	assert_int_equal(access(socket, F_OK), -1);
+	assert_int_equal(rmdir(path), 0);
+
+	at_tap = net_create("tap=any");	/* as test_tap_deleted() has it */
+	assert_non_null(at_tap);
+	assert_null(at_tap->kind->leave);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_tap_deleted),
 		cmocka_unit_test(test_files_stay),
 		cmocka_unit_test(test_folder_made),
+		cmocka_unit_test(test_leave),
 	};
 
 	return cmocka_run_group_tests(tests, start, finish);

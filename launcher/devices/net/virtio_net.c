@@ -218,11 +218,11 @@ static void leave(struct virtio_device *device)
 {
 	struct net *net = device->state;
 
-	if (net->way->leave)
-		net->way->leave(net);
+	net->way->leave(net);
 }
 
-#define KIND(is_patient) {		\
+/* Only a switch has something to leave: the threads of other cards are not called for it. */
+#define KIND(is_patient, ...) {		\
 	.id = VIRTIO_ID_NET,		\
 	.driver = "virtio_net",		\
 	.queues = 2,			\
@@ -231,9 +231,17 @@ static void leave(struct virtio_device *device)
 	.serve = serve,			\
 	.drain = forget,		\
 	.start = start,			\
-	.leave = leave,			\
+	__VA_ARGS__			\
 }
-static const struct virtio_kind hasty = KIND(false), patient = KIND(true);
+static const struct virtio_kind hasty = KIND(false), patient = KIND(true),
+				at_switch = KIND(true, .leave = leave);
+
+static const struct virtio_kind *kind_of(const struct net_way *way)
+{
+	if (way->leave)
+		return &at_switch;
+	return way->patient ? &patient : &hasty;
+}
 
 /*
  * An address that is ours to give, different for each guest of a host, and the
@@ -393,7 +401,7 @@ struct virtio_device *net_create(const char *option)
 			  VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | net->way->features;
 	device->config_size = sizeof(net->mac);
 	memcpy(device->config, net->mac, sizeof(net->mac));
-	if (!virtio_init(device, net->way->patient ? &patient : &hasty, "network", net))
+	if (!virtio_init(device, kind_of(net->way), "network", net))
 		return NULL;
 	if (limits_any(&net->limits[RECEIVE])) {
 		device->queues[RECEIVE].limits = &net->limits[RECEIVE];

@@ -336,8 +336,12 @@ void virtio_leave(struct virtio_device *device)
 	end.tv_sec++;
 	atomic_store(&device->leaving, true);
 	eventfd_write(q->kick, 1);
-	while (sem_timedwait(&device->left, &end) && errno == EINTR)
-		;
+	while (sem_timedwait(&device->left, &end))
+		if (errno != EINTR) {
+			problem("%s: its thread is too busy to leave; what others find of it is left over",
+				device->name);
+			return;
+		}
 }
 
 static _Atomic(const char *) waits_for;
