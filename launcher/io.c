@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writing, where a part is not enough; messages with a descriptor.
+ * Writing, where a part is not enough; messages with a descriptor; another program's
+ * last words.
  * Read next: message.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -55,4 +57,33 @@ ssize_t receive_carried(int socket, void *to, size_t size, int *fd)
 	    header->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(fd, CMSG_DATA(header), sizeof(int));
 	return got;
+}
+
+bool words_open(int ends[2])
+{
+	return !pipe2(ends, O_CLOEXEC | O_NONBLOCK);
+}
+
+/* The program may be anybody's by now: nothing but letters reaches a terminal. */
+static char to_show(char c)
+{
+	return c >= ' ' && c <= '~' ? c : '?';
+}
+
+void words_last(int fd, char *line, size_t size)
+{
+	size_t length = 0;
+	char bytes[512];
+	bool ended = false;
+	ssize_t got, i;
+
+	while ((got = RETRY(read(fd, bytes, sizeof(bytes)))) > 0)
+		for (i = 0; i < got; i++) {
+			if (bytes[i] != '\n' && ended)
+				length = 0;
+			ended = bytes[i] == '\n';
+			if (!ended && length < size - 1)
+				line[length++] = to_show(bytes[i]);
+		}
+	line[length] = '\0';
 }

@@ -15,6 +15,15 @@
  */
 int write_all(int fd, const void *bytes, size_t size, bool (*stop)(void *with), void *with);
 
+/*
+ * What a program beside us says on its stderr is kept in a pipe, for the message about its
+ * end: the caller of `--detach` does not wait for that program to close what is his.  Gives
+ * both ends; the writer's does not wait, should we not read for long.
+ */
+bool words_open(int ends[2]);
+/* Its last line, to be shown; "" if there is none. */
+void words_last(int fd, char *line, size_t size);
+
 /* Room for a descriptor that goes with a message. */
 union descriptor_room {
 	struct cmsghdr header;

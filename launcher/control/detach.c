@@ -3,7 +3,7 @@
  * Detaching.  The supervisor goes on in a child, in a session of its own, while
  * the process that was called waits for one byte: the guest is ready.  Until then
  * messages are the caller's; after that they go to the system's log, and
- * nothing of the caller's is held open, but by passt its stderr.
+ * nothing of the caller's is held open.
  * Read next: hardware/resident.c.
  */
 #define _GNU_SOURCE 1

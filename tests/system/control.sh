@@ -216,6 +216,23 @@ wait_for 5 grep -q 'was ended by' /tmp/log
 has "K1 what a detached launcher has to say is in the system's log" \
 	'lguest\[[0-9]*\]: the guest was ended by `lguest stop`' /tmp/log
 
+# What runs beside the guest holds nothing of the caller's, and its last words are told.
+cat >/usr/bin/passt <<'EOF'
+#!/bin/sh
+echo 'it cannot listen' >&2
+[ ! -e /tmp/short ] || exit 1
+exec sleep 1000
+EOF
+chmod 755 /usr/bin/passt
+check "K1 --detach with passt: its caller's stderr is closed" \
+	timeout 200 sh -c 'lguest run --detach --name net -n user 2>&1 | cat'
+lguest stop --force net
+touch /tmp/short
+lguest run -n user -- sh -c 'ip link set eth0 up; sleep 1' </dev/null >/tmp/out 2>/tmp/err
+has "K6 ... and a passt that ends has its last words told" \
+	'passt is gone .it ended: it cannot listen.; the guest' /tmp/err
+rm /usr/bin/passt
+
 # A machine that hears nothing more: its launcher does.
 lguest run --detach --name seven
 kill -STOP $(machine $(launchers))

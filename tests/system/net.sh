@@ -84,6 +84,24 @@ between "K9 H16 network traffic needs no visit to the launcher" 0 2500 \
 	"$(awk '$1 == "launcher_visits" { print $2 }' /tmp/err)"
 check "H8 the tap is gone" test ! -e /sys/class/net/tap0
 
+ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
+# A limit holds up what the guest sends, and loses nothing: 2 MiB with 400 KiB in a second.
+head -c 2097152 /dev/urandom >/tmp/www/slow
+lguest run -m 128M -n tap=tap0,bps=400K --share /tmp/www,ro -- sh -c '
+	ip link set eth0 up; ip addr add 10.9.9.2/24 dev eth0; httpd -h /mnt/share -p 80; sleep 1000' \
+	>/tmp/out 2>/tmp/err & pid=$!
+wait_for 30 test -e /sys/class/net/tap0
+ip addr add 10.9.9.1/24 dev tap0
+ip link set tap0 up
+wait_for 60 wget -q -O /dev/null http://10.9.9.2/done
+begin=$(ms)
+wget -q -O /tmp/back http://10.9.9.2/slow
+took=$(($(ms) - begin))
+check "K6 2 MiB come by a card with a limit" cmp /tmp/back /tmp/www/slow
+between "K6 ... in no less time than it allows (ms)" 4500 600000 $took
+kill $pid
+wait $pid
+
 lguest run -m 128M -n switch=/tmp/lan --share iperf,ro -- sh -c "$(cat first)" >/tmp/first 2>&1 &
 first=$!
 wait_for 60 grep -q listening /tmp/first

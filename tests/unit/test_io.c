@@ -105,10 +105,47 @@ static void test_too_much(void **state)
 	ends[1] = dup(0);
 }
 
+static const char *words_of(const char *text)
+{
+	static char line[32];
+	int pair[2];
+
+	assert_true(words_open(pair));
+	assert_int_equal(write(pair[1], text, strlen(text)), strlen(text));
+	words_last(pair[0], line, sizeof(line));
+	close(pair[0]);
+	close(pair[1]);
+	return line;
+}
+
+/* The last line, as much as there is room for, and nothing that moves a terminal's cursor. */
+static void test_words(void **state)
+{
+	char byte = 'x';
+	int pair[2];
+
+	(void)state;
+	assert_string_equal(words_of(""), "");
+	assert_string_equal(words_of("one\ntwo\n"), "two");
+	assert_string_equal(words_of("one\ntwo"), "two");
+	assert_string_equal(words_of("\033[2J\r\303\244"), "?[2J???");
+	assert_string_equal(words_of("0123456789012345678901234567890123456789\n"),
+			    "0123456789012345678901234567890");
+	/* Who writes without end is not held up. */
+	assert_true(words_open(pair));
+	while (write(pair[1], &byte, 1) == 1)
+		;
+	assert_int_equal(errno, EAGAIN);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_receive), TEST(test_too_much) };
+	const struct CMUnitTest tests[] = {
+		TEST(test_receive), TEST(test_too_much), TEST(test_words),
+	};
 
 	return cmocka_run_group_tests_name("io", tests, NULL, NULL);
 }

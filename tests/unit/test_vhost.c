@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/vhost/vhost.c launcher/devices/vhost/vhost_end.c launcher/devices/vhost/vhost_message.c launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/hardware/memory.c launcher/options.c launcher/message.c launcher/terminal.c
+// SOURCES: launcher/devices/vhost/vhost.c launcher/devices/vhost/vhost_end.c launcher/devices/vhost/vhost_message.c launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/hardware/memory.c launcher/options.c launcher/message.c launcher/terminal.c launcher/io.c
 // LIBS: -pthread
 // SPDX-License-Identifier: GPL-2.0
 /*

@@ -29,6 +29,7 @@
 #include "devices/vhost/vhost.h"
 #include "disk_file.h"
 #include "distribution.h"
+#include "io.h"
 #include "jail/landlock.h"
 #include "lguest.h"
 
@@ -215,9 +216,17 @@ static int confine(const struct disk_option *o)
 	return landlock_version() < 1 ? 0 : landlock_restrict(rules, n);
 }
 
-static void become_daemon(const struct disk_option *o, int listener, char **words, int report)
+/* What it is started with. */
+struct birth {
+	const struct disk_option *option;
+	char **words;
+	int listener;
+	int said, alive, report;	/* ends of pipes: its stderr, ours, errno of its exec */
+};
+
+static void become_daemon(const struct birth *birth)
 {
-	int null = open("/dev/null", O_RDONLY);
+	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
 	int error;
 
@@ -226,20 +235,22 @@ static void become_daemon(const struct disk_option *o, int listener, char **word
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(birth->said, STDERR_FILENO);
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-	fcntl(listener, F_SETFD, 0);
-	error = -confine(o);
+	fcntl(birth->listener, F_SETFD, 0);
+	error = -confine(birth->option);
 	if (!error) {
-		execvp(PROGRAM, words);
+		execvp(PROGRAM, birth->words);
 		error = errno;
 	}
-	if (write(report, &error, sizeof(error)) < 0)
+	if (write(birth->report, &error, sizeof(error)) < 0)
 		_exit(2);
 	_exit(1);
 }
 
 /* It sleeps until the launcher's end of their pipe is closed. */
-static void keep(const struct disk_option *o, int listener, char **words, int alive, int report)
+static void keep(const struct birth *birth)
 {
 	pid_t daemon;
 	sigset_t all;
@@ -250,8 +261,8 @@ static void keep(const struct disk_option *o, int listener, char **words, int al
 	prctl(PR_SET_NAME, "disk-keeper");
 	daemon = fork();
 	if (!daemon)
-		become_daemon(o, listener, words, report);
-	dup2(alive, 0);
+		become_daemon(birth);
+	dup2(birth->alive, 0);
 	close_range(1, ~0U, 0);
 	while (read(0, &byte, 1) < 0 && errno == EINTR)
 		;
@@ -263,21 +274,26 @@ static void keep(const struct disk_option *o, int listener, char **words, int al
 }
 
 /* 0, or the errno of its exec.  Nobody waits for the keeper: its parent ends at once. */
-static int start_daemon(const struct disk_option *o, int listener, char **words)
+static int start_daemon(struct vhost *v, struct birth *birth)
 {
-	int report[2], alive[2], error = 0;
+	int report[2], alive[2], said[2], error = 0;
 	pid_t child;
 
-	if (pipe2(report, O_CLOEXEC) || pipe2(alive, O_CLOEXEC))
+	if (pipe2(report, O_CLOEXEC) || pipe2(alive, O_CLOEXEC) || !words_open(said))
 		return errno;
+	v->words = said[0];
+	birth->said = said[1];
+	birth->alive = alive[0];
+	birth->report = report[1];
 	child = fork();
 	if (!child) {
 		close(alive[1]);
 		close(report[0]);
 		if (!fork())
-			keep(o, listener, words, alive[0], report[1]);
+			keep(birth);
 		_exit(0);
 	}
+	close(said[1]);
 	close(alive[0]);	/* the other end closes with us */
 	close(report[1]);
 	if (child < 0)
@@ -321,22 +337,37 @@ static const char *not_there(void)
 	return why;
 }
 
+#define ENDED	"it ended"
+/* With what it said about it. */
+static const char *explain(const struct vhost *v, const char *why)
+{
+	static char text[256];
+	char words[200];
+
+	if (!why || strcmp(why, ENDED))
+		return why;
+	words_last(v->words, words, sizeof(words));
+	snprintf(text, sizeof(text), ENDED "%s%s", *words ? ": " : "", words);
+	return text;
+}
+
 static const char *start(struct vhost *v, const struct disk_option *o)
 {
 	char *words[WORDS];
 	int listener = -1, error;
 	const char *why = listen_once(v, &listener);
+	struct birth birth = { .option = o, .words = words, .listener = listener };
 
 	if (why)
 		return why;
 	if (!make_words(o, listener, words))
 		return "out of memory; free some";
-	error = start_daemon(o, listener, words);
+	error = start_daemon(v, &birth);
 	close(listener);
 	if (error)
 		return error == ENOENT ? not_there() : strerror(error);
 	v->device.offered = FEATURES;
-	return vhost_begin(v, &kind, o->path, CONFIG_SIZE);
+	return explain(v, vhost_begin(v, &kind, o->path, CONFIG_SIZE));
 }
 
 struct virtio_device *vhost_blk_create(const struct disk_option *o)
@@ -348,7 +379,7 @@ struct virtio_device *vhost_blk_create(const struct disk_option *o)
 	for (i = 0; v && !why && i < TRIES; i++) {
 		v->server = PROGRAM;
 		why = start(v, o);
-		if (!why || strcmp(why, "it ended"))
+		if (!why || strncmp(why, ENDED, strlen(ENDED)))
 			break;
 		usleep(TRY_EVERY);
 	}

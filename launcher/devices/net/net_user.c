@@ -23,6 +23,7 @@
 #include "devices/devices.h"
 #include "devices/virtio/virtqueue.h"
 #include "distribution.h"
+#include "io.h"
 #include "lguest.h"
 #include "net.h"
 #include "net_rules.h"
@@ -48,6 +49,7 @@ struct stream {
 	struct net_rules rules;
 	bool host_loopback;
 	unsigned int told;
+	int words;		/* of passt's, on its stderr; or -1 */
 	size_t from, to;
 	uint8_t bytes[ROOM];
 };
@@ -182,16 +184,20 @@ static void become_passt(int fd, int report, const struct stream *s)
 }
 
 /* Start it; 0 or the errno of its exec. */
-static int start_passt(int fd, const struct stream *s)
+static int start_passt(int fd, struct stream *s)
 {
-	int report[2], error = 0;
+	int report[2], words[2], error = 0;
 	pid_t pid;
 
-	if (pipe2(report, O_CLOEXEC))
+	if (pipe2(report, O_CLOEXEC) || !words_open(words))
 		return errno;
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		dup2(words[1], STDERR_FILENO);
 		become_passt(fd, report[1], s);
+	}
+	s->words = words[0];
+	close(words[1]);
 	close(report[1]);
 	if (pid < 0)
 		error = errno;
@@ -235,9 +241,14 @@ static const char *open_user(struct net *net, char *argument)
 
 static void hang_up(struct net *net, const char *why)
 {
+	const struct stream *s = net->state;
+	char words[200];
+
 	if (net->fd < 0)
 		return;
-	problem("network user: passt is gone (%s); the guest's network is down", why);
+	words_last(s->words, words, sizeof(words));
+	problem("network user: passt is gone (%s%s%s); the guest's network is down", why,
+		*words ? ": " : "", words);
 	shutdown(net->fd, SHUT_RDWR);
 	net->fd = -1;
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "jail/confine.h"
+#include "io.h"
 #include "lguest.h"
 #include "vhost.h"
 
@@ -44,12 +45,16 @@ static struct vhost *vhost_of(struct virtio_device *device)
 /* With the lock. */
 static void bury(struct vhost *v, const char *why)
 {
+	char words[200] = "";
+
 	if (v->dead)
 		return;
 	v->dead = true;
+	if (v->words)
+		words_last(v->words, words, sizeof(words));
 	v->device.offered = 0;
-	problem("%s: its server, %s, is gone (%s); the guest goes on, with errors from this device",
-		v->device.name, v->server, why);
+	problem("%s: its server, %s, is gone (%s%s%s); the guest goes on, with errors from this device",
+		v->device.name, v->server, why, *words ? ": " : "", words);
 	shutdown(v->socket, SHUT_RDWR);	/* watch() hears of it */
 }
 

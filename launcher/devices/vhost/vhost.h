@@ -68,6 +68,7 @@ struct vhost {
 	struct virtio_device device;
 	int socket;
 	const char *server;		/* for messages: what it is */
+	int words;			/* what it says, if we started it; else 0 */
 	uint64_t features;		/* that it has */
 	uint64_t protocol;		/* ... and both understand */
 	pthread_mutex_t lock;		/* one message is on its way */
