@@ -81,7 +81,7 @@ static void sends_to_all(void)
 
 TEST_S(120, "L1 AT-88 IPIs of all to all: none is lost, and none comes that was not sent")
 {
-	rounds = 1000;
+	rounds = 250;
 	guest_with_passes(VCPUS, sends_to_all, sends_to_all);
 }
 
@@ -172,7 +172,7 @@ static void plays_by_spinning(void)
 
 TEST_S(120, "L1 AT-88 IPIs against entries: none is lost")
 {
-	rounds = 1000;
+	rounds = 500;
 	guest_with_passes(2, plays_by_spinning, plays_by_spinning);
 }
 
