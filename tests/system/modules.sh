@@ -4,12 +4,7 @@
 . "$(dirname "$0")/lib/lab.sh"
 
 mkdir "$work/shared"
-module=$(ls "$built/kernels/$release/lib/modules/$release/kernel/drivers/net"/dummy.ko*)
-case $module in
-*.xz) xz -dc "$module" ;;
-*.zst) zstd -dcq "$module" ;;
-*) cat "$module" ;;
-esac >"$work/shared/dummy.ko"
+stock_modules "$work/shared" "$release" drivers/net/dummy
 program "$(dirname "$0")/modules.c" "$work/shared/modules" || not_ok "modules.c compiles"
 
 inside "50 processes" --with "$work/shared" <<'END'

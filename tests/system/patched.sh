@@ -9,11 +9,7 @@ program "$(dirname "$0")/trap.c" "$work/trap" || not_ok "trap.c compiles"
 mkdir "$work/in"
 cp "$work/patched" "$work/in/"
 # A module with such places, and without others that it needs.
-module=$(ls "$built/kernels/$release/lib/modules/$release/kernel/net/core/drop_monitor.ko"*)
-case $module in
-*.xz) xz -dc "$module" >"$work/in/drop_monitor.ko" ;;
-*) cp "$module" "$work/in/" ;;
-esac
+stock_modules "$work/in" "$release" net/core/drop_monitor
 
 inside "one CPU" --with "$work/in" --with "$work/trap" <<'END'
 cp "$(lguest link /boot/vmlinuz-*-cloud-amd64)" in/kernel.elf

@@ -6,12 +6,11 @@
 
 kernel=$("$top/lab/fetch-kernel" general)
 release=$(basename "$kernel")
-modules=$kernel/lib/modules/$release/kernel
 another_guest "$release" "$kernel/boot/vmlinuz-$release"
 
 mkdir "$work/in"
-cp "$modules"/lib/test_{static_key_base,static_keys,user_copy,bpf}.ko \
-	"$modules/arch/x86/kernel/cpuid.ko" "$work/in/"
+stock_modules "$work/in" "$release" lib/test_{static_key_base,static_keys,user_copy,bpf} \
+	arch/x86/kernel/cpuid
 cat >"$work/in/tests" <<'END'
 cd /mnt/in
 run() { insmod "$@"; echo "$*: $?"; rmmod "${1%.ko}" 2>/dev/null; }

@@ -62,6 +62,22 @@ program() {
 	gcc -std=gnu11 -O1 -g0 -s -Wall -Wextra -static -pthread -o "$2" "$1" -lm
 }
 
+# stock_modules FOLDER RELEASE MODULE...: modules of a kernel that the lab has, each as its
+# path below kernel/ without .ko, into FOLDER. Debian 13's are compressed.
+stock_modules() {
+	local folder=$1 from=$built/kernels/$2/lib/modules/$2/kernel module file
+	shift 2
+	for module in "$@"; do
+		for file in "$from/$module".ko*; do
+			case $file in
+			*.xz) xz -dc "$file" ;;
+			*.zst) zstd -dcq "$file" ;;
+			*) cat "$file" ;;
+			esac >"$folder/${module##*/}.ko" || not_ok "$file is there"
+		done
+	done
+}
+
 # initrd FOLDER FILE: FOLDER, with busybox, as an initrd whose /init it holds.
 initrd() {
 	mkdir -p "$1"/{bin,dev,proc,sys,tmp}
