@@ -9,14 +9,20 @@ release=$(basename "$kernel")
 another_guest "$release" "$kernel/boot/vmlinuz-$release"
 
 mkdir "$work/in"
-stock_modules "$work/in" "$release" lib/test_{static_key_base,static_keys,user_copy,bpf} \
-	arch/x86/kernel/cpuid
+stock_modules "$work/in" "$release" lib/test_{static_key_base,static_keys,bpf} arch/x86/kernel/cpuid
+# From 6.12 on this one is for KUnit, which Debian's kernels have not got.
+copies="J4 F3 copies that fault"
+if ls "$kernel/lib/modules/$release/kernel/lib"/test_user_copy.ko* >/dev/null 2>&1; then
+	stock_modules "$work/in" "$release" lib/test_user_copy
+else
+	skip "$copies" "$release has no test_user_copy"
+fi
 cat >"$work/in/tests" <<'END'
 cd /mnt/in
 run() { insmod "$@"; echo "$*: $?"; rmmod "${1%.ko}" 2>/dev/null; }
 insmod ./test_static_key_base.ko
 run test_static_keys.ko
-run test_user_copy.ko
+[ ! -e test_user_copy.ko ] || run test_user_copy.ko
 run test_bpf.ko test_range=0,120
 run test_bpf.ko test_suite=test_tail_calls
 run test_bpf.ko test_suite=test_skb_segment
@@ -33,14 +39,16 @@ is "J4 the guest ends well" 0 \$?
 show /tmp/err
 show /tmp/out 12
 for test in "J4 keys in patched code:test_static_keys.ko" \\
-	"J4 F3 copies that fault:test_user_copy.ko" \\
 	"J4 121 programs for the packet filter:test_bpf.ko test_range=0,120" \\
 	"J4 its tail calls:test_bpf.ko test_suite=test_tail_calls" \\
 	"J4 its packets:test_bpf.ko test_suite=test_skb_segment"; do
 	has "\${test%%:*}" "^\${test#*:}: 0\$" /tmp/out
 done
 has "J4 ... each of them says so" "test_bpf: Summary: 121 PASSED, 0 FAILED, .*JIT" /tmp/out
-has "J4 F3 ... and so do the copies" "test_user_copy: tests passed" /tmp/out
+if [ -e in/test_user_copy.ko ]; then
+	has "$copies" "^test_user_copy.ko: 0\$" /tmp/out
+	has "J4 F3 ... they say so" "test_user_copy: tests passed" /tmp/out
+fi
 hasnt "J4 no warning in its log" "BUG:|WARNING:|Call Trace|FAIL\$" /tmp/out
 is "J1 the CPUID leaf names lguest" lguest "\$(sed -n 's/^leaf: *@*//p' /tmp/out)"
 END
