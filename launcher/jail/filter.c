@@ -5,7 +5,7 @@
  * to, is the reason for some of what is not in a list: openat2(), chmod() and
  * its kind, but with arguments that are fixed (fixed.h), and the bounds of a ring
  * (devices/disk/disk_uring.c).
- * Read next: fixed.c.
+ * Read next: beside.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>

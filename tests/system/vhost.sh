@@ -67,7 +67,7 @@ kill -STOP $server	# what the guest asks now has no answer
 sleep 1
 kill -9 $server
 check "L10 a server that is killed: what its guest waits for ends" wait_for 60 grep -q unmounted /tmp/out
-has "L10 ... with an error" 'file: Input/output error' /tmp/out
+has "L10 ... with an error" 'file.: Input/output error' /tmp/out
 has "L10 ... and sync returns" '^synced' /tmp/out
 has "L10 ... and the user hears of it" '^lguest: /tmp/folder: its server, /tmp/three, is gone' /tmp/err
 wait_for 60 test ! -e /proc/$pid || kill $pid
@@ -137,6 +137,7 @@ for process in /proc/[0-9]*; do
 	grep -qs 'vhost-user-blk' $process/cmdline && daemon=${process##*/}
 done
 is "L8 qemu-storage-daemon can get no privileges" 1 "$(sed -n 's/^NoNewPrivs:\t//p' /proc/$daemon/status)"
+is "L8 ... and has a filter of system calls" 2 "$(sed -n 's/^Seccomp:\t//p' /proc/$daemon/status)"
 is "L8 ... and has no device of the host's, nor another file than its own" "" \
 	"$(ls -l /proc/$daemon/fd | grep -e '/dev/lguest' -e '/dev/kvm' | head -n 3)"
 kill -9 $pid

@@ -30,6 +30,7 @@
 #include "disk_file.h"
 #include "distribution.h"
 #include "io.h"
+#include "jail/beside.h"
 #include "jail/landlock.h"
 #include "lguest.h"
 
@@ -240,6 +241,8 @@ static void become_daemon(const struct birth *birth)
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	fcntl(birth->listener, F_SETFD, 0);
 	error = -confine(birth->option);
+	if (!error)
+		error = -confine_beside();
 	if (!error) {
 		execvp(PROGRAM, birth->words);
 		error = errno;
