@@ -48,6 +48,7 @@ bool hiding_check(const char *rootfs, const struct text_list *hide,
 		  const struct text_list *show);
 bool hiding_begin(const char *rootfs, const struct text_list *hide,
 		  const struct text_list *show);
+#define SHARES_MOST	8	/* of a guest, the root of --rootfs and those of --rw, too */
 /* The tags of those that share_create() made, with spaces between. */
 const char *share_tags(void);
 

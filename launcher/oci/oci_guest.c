@@ -20,11 +20,12 @@
 
 #include "command/session.h"
 #include "control/place.h"
+#include "devices/devices.h"
 #include "lguest.h"
 #include "oci.h"
 
 #define WORDS_MOST	64
-#define SHARES_MOST	14
+#define MOUNTS_MOST	(SHARES_MOST - 1)	/* one is the root */
 #define MEMORY_USUAL	(256ULL << 20)
 #define MEMORY_LEAST_HERE	(64ULL << 20)	/* a stock kernel needs 62M */
 
@@ -125,8 +126,8 @@ static bool add_shares(const json_t *mounts, char **words, size_t *n)
 
 		if (!folder)
 			continue;
-		if (++shares > SHARES_MOST || strpbrk(folder, ":,")) {
-			problem("oci: the mount of %s: %s", folder, shares > SHARES_MOST ?
+		if (++shares > MOUNTS_MOST || strpbrk(folder, ":,")) {
+			problem("oci: the mount of %s: %s", folder, shares > MOUNTS_MOST ?
 				"a guest has not so many" :
 				"a colon or comma in its name: it cannot be shared");
 			return false;

@@ -101,6 +101,14 @@ echo '{' >/tmp/b/config.json
 oci --log /tmp/log --log-format json create --bundle /tmp/b six 2>/tmp/err
 is "L14 a bundle that is none" 1 $?
 has "L14 ... is said in the log" '^."level":"error","msg":"lguest: oci: ' /tmp/log
+many=
+for i in 1 2 3 4 5 6 7 8; do
+	many="$many${many:+,}{\"destination\": \"/m$i\", \"type\": \"bind\", \"source\": \"/tmp\", \"options\": [\"bind\"]}"
+done
+echo "{\"ociVersion\": \"1.0.0\", \"root\": {\"path\": \"/tmp\"}, \"mounts\": [$many],
+	\"process\": {\"args\": [\"true\"], \"cwd\": \"/\", \"user\": {\"uid\": 0, \"gid\": 0}}}" >/tmp/b/config.json
+oci create --bundle /tmp/b seven 2>/tmp/err
+is "L14 more folders than a guest has shares" "1 1" "$? $(grep -c 'the mount of /tmp: a guest has not so many' /tmp/err)"
 oci frob x 2>/tmp/err
 is "L14 a command that there is not" "2 lguest: oci: there is no command 'frob' in this runtime; \`lguest oci --help\` lists them" "$? $(cat /tmp/err)"
 has "L14 its version" 'spec: 1' - <<-VERSION

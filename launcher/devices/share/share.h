@@ -38,7 +38,6 @@
 #include "hidden.h"
 #include "share_link.h"
 
-#define SHARES_MOST	8
 #define SHARE_TAG_MOST	36	/* bytes, not ended by NUL if all are used */
 #define SHARE_NODES_MOST (1U << 18)
 #define SHARE_OPEN_MOST	4096
