@@ -346,6 +346,13 @@ static void expect_sleep(u64 call)
 	EXPECT(go_on);
 }
 
+/* A timer that comes before the WAIT comes again. */
+static void note_and_rearm(struct frame *f)
+{
+	note_event(f);
+	HCALL(SET_CLOCKEVENT, 1000000);
+}
+
 static void waits(void)
 {
 	on_event = note_event;
@@ -367,6 +374,7 @@ static void waits(void)
 	EXPECT_EQ(seen[FIRST], 0);
 	enable_interrupts();
 	EXPECT_EQ(seen[FIRST], 1);
+	on_event = note_and_rearm;
 	HCALL(SET_CLOCKEVENT, 1000000);
 	HCALL(WAIT);
 	EXPECT(seen[0x30] || go_on);
