@@ -14,6 +14,7 @@
  * The kernel's parameter lguest.faultahead=0 turns it off.
  * Read next: fault.c.
  */
+#include <linux/irqflags.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -29,15 +30,23 @@
 
 static bool off;
 
-static struct {
+/*
+ * What each vCPU saw last, and one piece of work: a task may sleep before it comes to its
+ * own, and be on another vCPU then.
+ */
+static struct ahead {
 	unsigned long space;		/* CR3 */
 	unsigned long next;		/* page after the last that was faulted in */
 	unsigned int length;
-} run;
+	struct callback_head work;
+	unsigned long work_space, work_at;
+	bool work_waits;
+} all[LGUEST_VCPUS];
 
-/* One at a time: a task may sleep before it comes to its own. */
-static struct callback_head work;
-static bool work_waits;
+static struct ahead *own(void)
+{
+	return &all[lguest_shared.vcpu];
+}
 
 /* Ordinary private memory, which nobody watches. */
 static bool is_private(struct vm_area_struct *vma)
@@ -83,40 +92,71 @@ static bool memory_is_plenty(void)
 	       group_has_room();
 }
 
+/*
+ * The entry of an address, or all ones if there is no table for it.  With interrupts off
+ * no other vCPU frees a table that we look at.
+ */
+static unsigned long entry_at(unsigned long address)
+{
+	unsigned long flags, *entry, value = ~0UL;
+
+	local_irq_save(flags);
+	entry = lguest_entry_of(address);
+	if (entry)
+		value = READ_ONCE(*entry);
+	local_irq_restore(flags);
+	return value;
+}
+
 /* Those that have nothing yet; the lock is held.  Returns where it ended. */
 static unsigned long populate(struct vm_area_struct *vma, unsigned long at,
 			      unsigned long end)
 {
-	for (end = min(end, vma->vm_end); at < end; at += PAGE_SIZE) {
-		unsigned long *entry = lguest_entry_of(at);
-
-		if (entry && !READ_ONCE(*entry) &&
+	for (end = min(end, vma->vm_end); at < end; at += PAGE_SIZE)
+		if (!entry_at(at) &&
 		    handle_mm_fault(vma, at, FAULT_FLAG_WRITE, NULL) &
 		    VM_FAULT_ERROR)
 			break;
-	}
 	return at;
 }
 
-static void fault_ahead(struct callback_head *unused)
+/* The space that the work is for, locked; or NULL, if it is not wanted any more. */
+static struct mm_struct *begin_work(struct ahead *ahead)
 {
 	struct mm_struct *mm = current->mm;
-	unsigned long at = run.next << PAGE_SHIFT;
+
+	return mm && lguest_read_cr3() == ahead->work_space && memory_is_plenty() &&
+	       down_read_trylock(&mm->mmap_lock) ? mm : NULL;
+}
+
+static void fault_ahead(struct callback_head *work)
+{
+	struct ahead *ahead = container_of(work, struct ahead, work);
+	unsigned long at = ahead->work_at;
+	struct mm_struct *mm = begin_work(ahead);
 	struct vm_area_struct *vma;
 
-	work_waits = false;
-	if (!mm || lguest_read_cr3() != run.space || !memory_is_plenty() ||
-	    !down_read_trylock(&mm->mmap_lock))
+	ahead->work_waits = false;
+	if (!mm)
 		return;
 	vma = vma_lookup(mm, at - PAGE_SIZE);
 	if (vma && suits(vma))
-		run.next = populate(vma, at, ALIGN(at, AHEAD * PAGE_SIZE)) >>
-			   PAGE_SHIFT;
+		ahead->next = populate(vma, at, ALIGN(at, AHEAD * PAGE_SIZE)) >>
+			      PAGE_SHIFT;
 	up_read(&mm->mmap_lock);
 
 	/* An interrupt may have taken the hint that the fault left. */
 	lguest_shared.fill_address = at - PAGE_SIZE;
 	lguest_shared.fill_error = X86_PF_USER | X86_PF_WRITE | LGUEST_FILL_HINT;
+}
+
+/* At the return to user, for what that has at @at. */
+static void add_work(struct ahead *ahead, task_work_func_t func, unsigned long at)
+{
+	ahead->work_space = lguest_read_cr3();
+	ahead->work_at = at;
+	ahead->work.func = func;
+	ahead->work_waits = !task_work_add(current, &ahead->work, TWA_RESUME);
 }
 
 /**
@@ -128,44 +168,39 @@ static void fault_ahead(struct callback_head *unused)
 void lguest_note_fault(unsigned long address)
 {
 	unsigned long page = address >> PAGE_SHIFT, space = lguest_read_cr3();
+	struct ahead *ahead = own();
 
-	if (off || work_waits)
+	if (off || ahead->work_waits)
 		return;
-	run.length = run.space == space && run.next == page ? run.length + 1 : 1;
-	run.space = space;
-	run.next = page + 1;
-	if (run.length < RUN || run.next % AHEAD == 0)
-		return;
-	work.func = fault_ahead;
-	work_waits = !task_work_add(current, &work, TWA_RESUME);
+	ahead->length = ahead->space == space && ahead->next == page ?
+			ahead->length + 1 : 1;
+	ahead->space = space;
+	ahead->next = page + 1;
+	if (ahead->length >= RUN && ahead->next % AHEAD)
+		add_work(ahead, fault_ahead, ahead->next << PAGE_SHIFT);
 }
-
-static struct {
-	unsigned long space, at;
-} stack;
 
 /* Is there a page of user, for reading only? */
 static bool read_only(unsigned long address)
 {
-	unsigned long *entry = (long)address < 0 ? NULL : lguest_entry_of(address);
-
-	return entry && (READ_ONCE(*entry) &
-			 (_PAGE_PRESENT | _PAGE_USER | _PAGE_RW)) ==
-			(_PAGE_PRESENT | _PAGE_USER);
+	return (long)address >= 0 &&
+	       (entry_at(address) & (_PAGE_PRESENT | _PAGE_USER | _PAGE_RW)) ==
+	       (_PAGE_PRESENT | _PAGE_USER);
 }
 
-static void copy_stack(struct callback_head *unused)
+static void copy_stack(struct callback_head *work)
 {
-	struct mm_struct *mm = current->mm;
+	struct ahead *ahead = container_of(work, struct ahead, work);
+	unsigned long at = ahead->work_at;
+	struct mm_struct *mm = begin_work(ahead);
 	struct vm_area_struct *vma;
 
-	work_waits = false;
-	if (!mm || lguest_read_cr3() != stack.space || !memory_is_plenty() ||
-	    !down_read_trylock(&mm->mmap_lock))
+	ahead->work_waits = false;
+	if (!mm)
 		return;
-	vma = vma_lookup(mm, stack.at);
-	if (vma && is_private(vma) && read_only(stack.at))
-		handle_mm_fault(vma, stack.at, FAULT_FLAG_WRITE, NULL);
+	vma = vma_lookup(mm, at);
+	if (vma && is_private(vma) && read_only(at))
+		handle_mm_fault(vma, at, FAULT_FLAG_WRITE, NULL);
 	up_read(&mm->mmap_lock);
 }
 
@@ -175,12 +210,8 @@ static void copy_stack(struct callback_head *unused)
  */
 void lguest_note_stack(unsigned long sp)
 {
-	if (off || work_waits || !read_only(sp))
-		return;
-	stack.space = lguest_read_cr3();
-	stack.at = sp & PAGE_MASK;
-	work.func = copy_stack;
-	work_waits = !task_work_add(current, &work, TWA_RESUME);
+	if (!off && !own()->work_waits && read_only(sp))
+		add_work(own(), copy_stack, sp & PAGE_MASK);
 }
 
 /* Called among the initcalls. */

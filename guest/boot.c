@@ -42,7 +42,7 @@
 extern unsigned int sysctl_compaction_proactiveness;
 
 /*G:120
- * One CPU for now: nobody else needs to be stopped.
+ * With one vCPU nobody else needs to be stopped.
 :*/
 static void stop_nobody(int wait)
 {
@@ -82,7 +82,8 @@ static void setup_platform(void)
 
 	disable_acpi();
 	pci_probe = 0;
-	smp_ops.stop_other_cpus = stop_nobody;
+	if (lguest_shared.vcpus == 1)
+		smp_ops.stop_other_cpus = stop_nobody;
 }
 
 /*G:140
@@ -211,6 +212,7 @@ void __noreturn lguest_start_kernel(char *boot_params_pa)
 	setup_platform();
 	setup_machine_ops();
 	setup_time_ops();
+	setup_smp();
 	x86_init.irqs.intr_init = init_irq;
 	x86_init.oem.arch_setup = arch_setup;
 	x86_init.iommu.iommu_init = before_devices;

@@ -13,6 +13,7 @@
 #include <linux/irqflags.h>
 #include <linux/printk.h>
 #include <linux/types.h>
+#include <asm/processor.h>
 #include "compat/hvc.h"
 #include "layer.h"
 
@@ -23,13 +24,10 @@ static struct lguest_console ports[LGUEST_CONSOLE_PORTS] __aligned(PAGE_SIZE);
  * Output: fill the ring and tell the launcher, which empties it before we go
  * on.  A launcher that does not is no reason to wait: the rest is lost.
 :*/
-static void put(u32 n, const u8 *buf, u32 count)
+static void put_in_ring(struct lguest_console *port, const u8 *buf, u32 count)
 {
-	struct lguest_console *port = &ports[n % LGUEST_CONSOLE_PORTS];
-	unsigned long flags;
 	u32 head, room;
 
-	local_irq_save(flags);
 	while (count) {
 		head = port->out_head;
 		room = LGUEST_CONSOLE_OUT -
@@ -42,6 +40,38 @@ static void put(u32 n, const u8 *buf, u32 count)
 		WRITE_ONCE(port->out_head, head);
 		hcall(LHCALL_NOTIFY, layer_pa(port), 0, 0);
 	}
+}
+
+/*
+ * Two vCPUs may speak at once.  One that was stopped in here, or that an NMI took away
+ * to say something, is not waited for for ever.
+ */
+#define MOST_TRIES	(1 << 20)
+
+static int speaks;
+
+static bool begin_to_speak(void)
+{
+	int i;
+
+	for (i = 0; i < MOST_TRIES; i++) {
+		if (!READ_ONCE(speaks) && !cmpxchg(&speaks, 0, 1))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+static void put(u32 n, const u8 *buf, u32 count)
+{
+	unsigned long flags;
+	bool alone;
+
+	local_irq_save(flags);
+	alone = begin_to_speak();
+	put_in_ring(&ports[n % LGUEST_CONSOLE_PORTS], buf, count);
+	if (alone)
+		smp_store_release(&speaks, 0);
 	local_irq_restore(flags);
 }
 

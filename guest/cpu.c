@@ -58,6 +58,9 @@ static bool read_known_msr(unsigned int msr, u64 *value)
 		*value = 0x0007040600070406ULL;
 		return true;
 	case MSR_IA32_APICBASE:
+		/* The first one is the one that was booted from. */
+		*value = lguest_shared.vcpu ? 0 : MSR_IA32_APICBASE_BSP;
+		return true;
 	case MSR_STAR:
 	case MSR_LSTAR:
 	case MSR_CSTAR:

@@ -199,8 +199,8 @@ void setup_features(void)
 
 static void filter_leaf1(struct leaf *l)
 {
-	/* One CPU with APIC number 0. */
-	l->b = (l->b & 0xff00) | 0x10000;
+	/* Its number is that of an APIC; each is a package of its own. */
+	l->b = (l->b & 0xff00) | 0x10000 | (u32)lguest_shared.vcpu << 24;
 	l->c = features[CPUID_1_ECX];
 	l->d = features[CPUID_1_EDX];
 }

@@ -30,7 +30,7 @@
 /*S:310
  * The first instructions of the guest.  The vCPU starts here, at the physical
  * address of lguest_start (the ELF entry), with virtual = physical, no stack,
- * interrupts off, and %rsi = guest-physical address of boot_params.
+ * interrupts off, %rdi = its number, and %rsi = guest-physical address of boot_params.
  *
  * Two hypercalls: INIT tells the Host where our events arrive, and LOAD_CR3
  * ends linear mode.  In between we complete the kernel's init_top_pgt: it maps
@@ -44,6 +44,8 @@
 	.section .text, "ax"
 SYM_CODE_START(lguest_start)
 	endbr64
+	testl	%edi, %edi
+	jnz	lguest_start_other
 	movq	%rsi, %rbx
 	/*
 	 * The page of vCPU 0.  Per-CPU data have only their initial image so far.  Their
@@ -91,6 +93,49 @@ SYM_CODE_START(lguest_start)
 	call	lguest_start_kernel
 	ud2
 SYM_CODE_END(lguest_start)
+
+/*S:315
+ * Another vCPU, which Linux has just kicked (smp.c).  Nothing is mapped virtual =
+ * physical any more.
+ *
+ * After it was offline lguest_become() is all there is to do.
+:*/
+SYM_CODE_START_LOCAL(lguest_start_other)
+	movl	%edi, %ebx
+	shll	$LGO_SHIFT, %ebx
+	addq	$LAYER_PA_OF(lguest_others), %rbx
+	movq	LGO_SHARED(%rbx), %rdi
+	movq	$lguest_event_entry, %rsi
+	movq	$lguest_syscall_entry, %rdx
+	movq	$lguest_entry_end, %r10
+	movl	$LHCALL_INIT, %eax
+	syscall
+	movl	$PA(init_top_pgt), %edi
+	movq	$.Lother_high, %rsi
+	movl	$LHCALL_LOAD_CR3, %eax
+	syscall
+	ud2
+
+.Lother_high:
+	endbr64
+	xorl	%eax, %eax
+	movl	%eax, %ds
+	movl	%eax, %es
+	movl	%eax, %fs
+	movl	%eax, %gs
+	wrfsbase %rax
+	leaq	LAYER_VA - LAYER_PA(%rbx), %rdi
+SYM_INNER_LABEL(lguest_become, SYM_L_GLOBAL)
+	endbr64
+	movq	LGO_GS_BASE(%rdi), %rax
+	wrgsbase %rax
+	movq	LGO_STACK(%rdi), %rsp
+	movq	LGO_CODE(%rdi), %rax
+	xorl	%ebp, %ebp
+	xorl	%edi, %edi
+	call	*%rax
+	ud2
+SYM_CODE_END(lguest_start_other)
 
 /*S:320
  * Entry code: from here to lguest_entry_end the Host delivers no interrupt.

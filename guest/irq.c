@@ -7,6 +7,7 @@
  */
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/irq_work.h>
 #include <asm/desc.h>
 #include <asm/hw_irq.h>
 #include <asm/i8259.h>
@@ -40,20 +41,29 @@ static void lguest_halt(void)
  * it delivers.  It remembers what was raised meanwhile; so after unmasking a
  * line it must look again.
 :*/
-static unsigned long *blocked_lines(void)
+/* The timer is each vCPU's own; all else comes to vCPU 0. */
+static unsigned int owner_of(struct irq_data *d)
 {
-	return (unsigned long *)&lguest_pages[0]->shared.blocked_interrupts;
+	return d->irq == LGUEST_IRQ_TIMER ? lguest_shared.vcpu : 0;
+}
+
+static unsigned long *blocked_lines(struct irq_data *d)
+{
+	return (unsigned long *)&lguest_pages[owner_of(d)]->shared.blocked_interrupts;
 }
 
 static void line_mask(struct irq_data *d)
 {
-	set_bit(d->irq, blocked_lines());
+	set_bit(d->irq, blocked_lines(d));
 }
 
 static void line_unmask(struct irq_data *d)
 {
-	clear_bit(d->irq, blocked_lines());
-	hcall(LHCALL_SEND_INTERRUPTS, 0, 0, 0);
+	clear_bit(d->irq, blocked_lines(d));
+	if (owner_of(d) == lguest_shared.vcpu)
+		hcall(LHCALL_SEND_INTERRUPTS, 0, 0, 0);
+	else
+		hcall(LHCALL_KICK, owner_of(d), 0, 0);
 }
 
 /* The Host forgets a line as it delivers it: there is nothing to acknowledge. */
@@ -96,6 +106,16 @@ int lguest_setup_irq(unsigned int line)
 	return irq;
 }
 
+/*G:415
+ * IRQ work: what must not be done now shall be done as soon as interrupts are on.  Without
+ * an APIC Linux would leave it to the next tick; 6.1 with PREEMPT_RT, which has much of it,
+ * asks for some a second time meanwhile, and hangs over a list that leads to itself.
+:*/
+static void raise_irq_work(void)
+{
+	hcall(LHCALL_SEND_IPI, BIT(lguest_shared.vcpu), IRQ_WORK_VECTOR, 0);
+}
+
 /**
  * setup_irq_ops() - fill pv_ops.irq and x86_init.irqs
  */
@@ -108,6 +128,8 @@ void setup_irq_ops(void)
 	pv_ops.irq.irq_enable.func = lguest_irq_enable;
 	pv_ops.irq.safe_halt = lguest_safe_halt;
 	pv_ops.irq.halt = lguest_halt;
+
+	patch_jump((char *)arch_irq_work_raise, raise_irq_work);
 
 	legacy_pic = &null_legacy_pic;
 	x86_init.irqs.pre_vector_init = x86_init_noop;

@@ -16,7 +16,7 @@
  * said.  tests/system/order.sh holds it.
  *
  *	entry.S		where the CPU comes in, and goes out
- *		but lguest_start_kernel: the guest begins
+ *		but lguest_start_kernel, lguest_others: a vCPU begins
  *		but lguest_unexpected, lguest_sort_fault, lguest_is_sysenter: C code decides
  *		but linux_page_fault, linux_general_protection: Linux's goes on
  *	end.c		the end of a guest
@@ -36,9 +36,17 @@
  *	console.c	the consoles
  *	bus.c		the devices
  *	power.c		the power button
+ *	smp.c		the other vCPUs
  *	cpu.c		registers, segments, the IDT
  *	boot.c		the first C code, which sets up all of these
 :*/
+
+/* struct lguest_other, of which lguest_others[] has one for each vCPU. */
+#define LGO_SHARED	0
+#define LGO_GS_BASE	8
+#define LGO_STACK	16
+#define LGO_CODE	24
+#define LGO_SHIFT	6
 
 /* Where layer.lds puts the layer. */
 #define LAYER_VA	0xfffffffffee00000
@@ -79,6 +87,7 @@ struct lguest_local {
 	unsigned long never_loaded;
 	u32 next_call;			/* in the ring */
 	bool in_halt;			/* irq.c */
+	bool poked;			/* poke.c */
 	unsigned long cr0;		/* cpu.c */
 	unsigned long debug_registers[8];
 	u64 tls[3];
@@ -173,6 +182,7 @@ void patch_text(void);
 extern struct lguest_cpu *lguest_pages[LGUEST_VCPUS];
 void setup_first_page(void);
 void lguest_move_page(unsigned long base);
+struct lguest_cpu *lguest_make_page(unsigned int vcpu);
 
 /* emulator.c */
 void skip_sync_irets(void);
@@ -226,6 +236,24 @@ void start_console(void);
 
 /* power.c */
 void setup_power_button(void);
+
+/* smp.c */
+struct lguest_other {
+	unsigned long shared;		/* guest-physical */
+	unsigned long gs_base;
+	unsigned long stack;
+	unsigned long code;
+	bool go;			/* it may start, or start again */
+	bool was_there;			/* ... again */
+} __aligned(1 << LGO_SHIFT);
+_Static_assert(offsetof(struct lguest_other, shared) == LGO_SHARED &&
+	       offsetof(struct lguest_other, gs_base) == LGO_GS_BASE &&
+	       offsetof(struct lguest_other, stack) == LGO_STACK &&
+	       offsetof(struct lguest_other, code) == LGO_CODE &&
+	       sizeof(struct lguest_other) == 1 << LGO_SHIFT, "LGO_");
+extern struct lguest_other lguest_others[LGUEST_VCPUS];
+void lguest_become(struct lguest_other *self) __attribute__((noreturn));	/* entry.S */
+void setup_smp(void);
 
 /* bus.c */
 void add_virtio_devices(void);

@@ -8,6 +8,7 @@
  */
 #include <linux/mm_types.h>
 #include <linux/pgtable.h>
+#include <linux/preempt.h>
 #include <asm/trap_pf.h>
 #include <asm/paravirt.h>
 #include "layer.h"
@@ -101,7 +102,8 @@ void lguest_do_late_calls(void)
  * one for each page: nobody uses that user's addresses before either the IRET at
  * the end or a switch to another task, and the Host empties the ring at both.
  * And with interrupts off: Linux flushes a range page by page so, and only then
- * goes on; lguest_irq_enable() has the ring emptied (lguest_local.ring_waits).
+ * goes on; lguest_irq_enable() has the ring emptied (lguest_local.ring_waits).  But
+ * not in an interrupt: it may be another vCPU's, which goes on when we have flushed.
 :*/
 static void lguest_flush_tlb_user(void)
 {
@@ -115,7 +117,7 @@ static void lguest_flush_tlb_kernel(void)
 
 static void lguest_flush_tlb_one_user(unsigned long address)
 {
-	if ((long)address < 0 ||
+	if ((long)address < 0 || in_hardirq() ||
 	    (!lguest_local.flush_later && lguest_shared.irq_enabled)) {
 		hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address, 0);
 		return;
@@ -141,8 +143,10 @@ void lguest_flush_page(unsigned long address, bool later)
 /* Let the Host prepare at its next visit (fork flushes soon) for a new space. */
 static int lguest_pgd_alloc(struct mm_struct *mm)
 {
-	lguest_local.never_loaded = __pa(mm->pgd);
-	hcall_later(LHCALL_NEW_SPACE, lguest_local.never_loaded, 0);
+	/* Another vCPU may load it, and have it changed, before we do. */
+	if (lguest_shared.vcpus == 1)
+		lguest_local.never_loaded = __pa(mm->pgd);
+	hcall_later(LHCALL_NEW_SPACE, __pa(mm->pgd), 0);
 	return 0;
 }
 

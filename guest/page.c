@@ -5,18 +5,25 @@
  */
 #include <linux/percpu.h>
 #include <linux/string.h>
+#include <linux/pgtable.h>
+#include <asm/debugreg.h>
 #include <asm/fsgsbase.h>
 #include "layer.h"
 
 /* For what needs a plain address, or another vCPU's. */
 struct lguest_cpu *lguest_pages[LGUEST_VCPUS];
 
+static struct lguest_cpu *page_at(unsigned long base)
+{
+	return (void *)(base + (unsigned long)&lguest_cpu);
+}
+
 /**
  * setup_first_page() - vCPU 0 has its page in Linux's image until Linux moves it
  */
 void setup_first_page(void)
 {
-	lguest_pages[0] = (void *)(rdgsbase() + (unsigned long)&lguest_cpu);
+	lguest_pages[0] = page_at(rdgsbase());
 }
 
 /*G:155
@@ -34,8 +41,8 @@ void setup_first_page(void)
  */
 void lguest_move_page(unsigned long base)
 {
-	struct lguest_cpu *old = lguest_pages[0];
-	struct lguest_cpu *new = (void *)(base + (unsigned long)&lguest_cpu);
+	struct lguest_cpu *old = lguest_pages[lguest_shared.vcpu];
+	struct lguest_cpu *new = page_at(base);
 	const size_t own = sizeof(new->shared.own);
 
 	if (new == old)
@@ -46,4 +53,28 @@ void lguest_move_page(unsigned long base)
 	lguest_pages[0] = new;
 	hcall4(LHCALL_INIT, per_cpu_ptr_to_phys(new), (unsigned long)lguest_event_entry,
 	       (unsigned long)lguest_syscall_entry, (unsigned long)lguest_entry_end);
+}
+
+/**
+ * lguest_make_page() - the page of another vCPU, before its first INIT
+ * @vcpu: its number, and Linux's
+ *
+ * Until now it has what vCPU 0's had in the image; the GDT stays.
+ */
+struct lguest_cpu *lguest_make_page(unsigned int vcpu)
+{
+	struct lguest_cpu *new = page_at(per_cpu_offset(vcpu));
+	const size_t own = sizeof(new->shared.own);
+
+	memset((void *)new + own, 0, sizeof(*new) - own);
+	new->shared.blocked_interrupts = ~0ULL;
+	new->shared.direct_faults = 1;
+	new->shared.dr6 = DR6_RESERVED;
+	new->shared.kernel_gs_base = per_cpu_offset(vcpu);
+	new->shared.vcpus = lguest_shared.vcpus;
+	new->local.cr0 = lguest_local.cr0;
+	/* For Linux's first look; smp.c has it loaded. */
+	new->local.current_cr3 = __pa_symbol(init_top_pgt);
+	lguest_pages[vcpu] = new;
+	return new;
 }

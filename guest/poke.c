@@ -27,7 +27,17 @@ extern unsigned long lguest_layer_pte[PTRS_PER_PTE];
 extern char __text_poke[] __weak;
 
 static unsigned long *const slots = lguest_layer_pte + FIRST;
-static bool used;
+
+/* Each vCPU has its own of them: another's tasks change as they like. */
+static unsigned int nr_slots(void)
+{
+	return (SLOTS + 1) / lguest_shared.vcpus;
+}
+
+static unsigned int first_slot(void)
+{
+	return lguest_shared.vcpu * nr_slots();
+}
 
 static unsigned long frame_of(unsigned long address)
 {
@@ -46,7 +56,7 @@ static void show_page(unsigned int slot, unsigned long address)
 	WRITE_ONCE(slots[slot], entry);
 	if (old)
 		lguest_flush_page(ADDRESS(slot), false);
-	used = true;
+	lguest_local.poked = true;
 }
 
 /*G:530
@@ -56,9 +66,10 @@ static void *poke(void (*write)(void *to, const void *from, size_t size),
 		  void *address, const void *from, size_t size)
 {
 	unsigned long at = (unsigned long)address, flags;
-	unsigned int slot = (at >> PAGE_SHIFT) % SLOTS;
+	unsigned int slot;
 
 	local_irq_save(flags);
+	slot = first_slot() + (at >> PAGE_SHIFT) % (nr_slots() - 1);
 	show_page(slot, at);
 	if (offset_in_page(at) + size > PAGE_SIZE)
 		show_page(slot + 1, at + PAGE_SIZE);
@@ -75,12 +86,13 @@ static void *poke(void (*write)(void *to, const void *from, size_t size),
  */
 void lguest_end_poking(void)
 {
-	unsigned int slot;
+	unsigned int slot, end;
 
-	if (!used)
+	if (!lguest_local.poked)
 		return;
-	used = false;
-	for (slot = 0; slot <= SLOTS; slot++)
+	lguest_local.poked = false;
+	end = first_slot() + nr_slots();
+	for (slot = first_slot(); slot < end; slot++)
 		if (slots[slot]) {
 			WRITE_ONCE(slots[slot], 0);
 			lguest_flush_page(ADDRESS(slot), true);

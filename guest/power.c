@@ -4,7 +4,7 @@
  * shall shut down.  There is no ACPI to bring such news, so Linux's own orderly
  * way is called here: it runs the program that kernel.poweroff_cmd names
  * (/sbin/poweroff), and switches off by itself if there is none.
- * Read next: emulator.c.
+ * Read next: smp.c.
  */
 #include <linux/interrupt.h>
 #include <linux/printk.h>

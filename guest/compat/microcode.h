@@ -29,4 +29,19 @@ static inline void no_microcode_loader(void)
 		*present = true;
 }
 
+/*
+ * Each other CPU would load it for itself, without asking: 6.12 on AMD's CPUs.  The
+ * variable says that it was told not to; where it is not, nobody does.
+ */
+extern bool dis_ucode_ldr __weak;
+
+static inline void no_other_microcode(void)
+{
+	bool *disabled = &dis_ucode_ldr;
+
+	OPTIMIZER_HIDE_VAR(disabled);
+	if (disabled)
+		*disabled = true;
+}
+
 #endif /* _GUEST_COMPAT_MICROCODE_H */

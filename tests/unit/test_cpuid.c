@@ -113,6 +113,9 @@ static u64 xgetbv(u32 index)
 	return xcr0;
 }
 
+/* The page of vCPU 0: GS base is 0. */
+char gdt_page[4096] __attribute__((aligned(4096)));
+
 #include "guest/cpuid.c"
 
 static void full_machine(void)

@@ -1,0 +1,66 @@
+#!/bin/bash
+# A guest with several vCPUs, as Linux in it finds them: all come up and have a timer, they
+# tell each other, go and come back while others work, take NMIs, and any can end it.
+. "$(dirname "$0")/lib/lab.sh"
+
+cat >"$work/cpus" <<'END'
+all=/sys/devices/system/cpu
+row() { awk -v name="$1:" '$1 == name { print $2, $3, $4, $5 }' /proc/interrupts; }
+here() { taskset "$1" sh -c 'awk "{ print \$39 }" /proc/self/stat'; }
+
+echo "online $(cat $all/online), $(nproc)"
+echo "here $(here 1) $(here 2) $(here 4) $(here 8)"
+echo "topology $(cat $all/cpu*/topology/physical_package_id | tr '\n' ' ')"
+
+# Pipes, forks and shootdowns on all of them, while three go and come back.
+i=0
+while [ $i -lt 8 ]; do
+	n=0
+	while [ $n -lt 15 ]; do
+		echo "$i $n" | cat
+		n=$((n + 1))
+	done >/tmp/out.$i &
+	i=$((i + 1))
+done
+changes=0
+for round in 1 2 3 4 5; do
+	for state in 0 1; do
+		for cpu in 1 2 3; do
+			echo $state >$all/cpu$cpu/online && changes=$((changes + 1))
+		done
+	done
+done
+wait
+echo "changes $changes, online $(cat $all/online)"
+echo "lines $(cat /tmp/out.* | wc -l)"
+for cpu in 1 2 4 8; do taskset $cpu sleep 0.1; done
+
+echo "timers $(row 0)"
+echo "told $(row CAL)"
+dmesg | grep -iE 'BUG|WARNING|call trace|stall|No irq handler|unexpected' | sed 's/^/bad: /'
+echo l >/proc/sysrq-trigger
+sleep 1
+echo "NMIs $(row NMI | tr ' ' '\n' | grep -c -v '^0$')"
+END
+
+inside "2 CPUs" --cpu max --smp 2 --with "$work/cpus" <<'END'
+lguest run -c 4 --share /lab,ro -- sh /mnt/share/cpus >/tmp/out 2>/tmp/err
+is "L1 a guest with 4 vCPUs ends well" 0 $?
+show /tmp/err
+show /tmp/out
+has "L1 it has them all" '^online 0-3, 4$' /tmp/out
+has "L1 a program is on the CPU that it wants" '^here 0 1 2 3$' /tmp/out
+has "L1 CPUs go and come back, while others work" '^changes 30, online 0-3$' /tmp/out
+has "L1 ... and all that work is done" '^lines 120$' /tmp/out
+has "L1 each has its own timer" '^timers [1-9][0-9]* [1-9][0-9]* [1-9][0-9]* [1-9]' /tmp/out
+has "L1 they tell each other" '^told [1-9][0-9]* [1-9][0-9]* [1-9][0-9]* [1-9]' /tmp/out
+has "L1 three of four take an NMI" '^NMIs 3$' /tmp/out
+hasnt "L1 no BUG, WARNING, stall or call trace" '^bad: ' /tmp/out
+
+lguest run -c 2 -- taskset 2 sh -c 'echo c >/proc/sysrq-trigger' >/tmp/out 2>/tmp/err
+is "L1 a panic on vCPU 1 ends the guest" 120 $?
+has "L1 ... and is told" "the guest's kernel panicked: sysrq triggered crash" /tmp/err
+lguest run -c 2 -- taskset 2 poweroff -f >/tmp/out 2>/tmp/err
+is "L1 so does a power-off there, before COMMAND has ended" 118 $?
+END
+finish
