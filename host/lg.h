@@ -199,6 +199,7 @@ struct shadow_table {
 /* When an address space, or the kernel half, lost entries of 4 KiB and of 2 MiB last. */
 struct lg_lost {
 	u64 small, large;		/* lg->shrinks then */
+	bool had_large;			/* one was made since all of them went */
 };
 
 /* One address space of the guest: both its views. */

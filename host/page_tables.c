@@ -202,8 +202,11 @@ static bool put_leaf(struct lg_cpu *cpu, struct shadow_table *t, unsigned int i,
 	/* To gain the right to write is the one change that takes nothing away. */
 	if (old && ((old & ~entry) || (entry & ~(old | more))))
 		drop_entry(cpu->lg, t, i);
-	if (t->level == 2 && !may_change_size(cpu, t, true))
-		return false;
+	if (t->level == 2) {
+		if (!may_change_size(cpu, t, true))
+			return false;
+		lost_of(cpu->lg, t->root)->had_large = true;
+	}
 	WRITE_ONCE(t->entries[i], entry);
 	t->guest[i] = guest;
 	note_region(t, (guest & FRAME) >> PAGE_SHIFT);

@@ -146,12 +146,12 @@ struct lg_lost *lost_of(struct lguest *lg, struct lg_root *root)
 	return root ? &root->lost : &lg->kernel_lost;
 }
 
-/* Of a table above the last, nobody knows what hung below it. */
+/* Of a table above the last, nobody knows what hung below it; but most had no large page. */
 static void note_lost(struct lguest *lg, struct lg_root *root, int level, u64 entry)
 {
 	struct lg_lost *lost = lost_of(lg, root);
 
-	if (level > 2 || (level == 2 && entry & _PAGE_PSE))
+	if (level > 2 ? lost->had_large : level == 2 && entry & _PAGE_PSE)
 		lost->large = lg->shrinks;
 	if (level > 2 || (level == 2 && !(entry & _PAGE_PSE)))
 		lost->small = lg->shrinks;
@@ -234,6 +234,7 @@ void drop_lower_half(struct lguest *lg, struct lg_root *root)
 	for (i = 0; i < LOWER_HALF; i++)
 		drop_top(lg, root, i);
 	root->kernel_only = false;
+	root->lost.had_large = false;
 }
 
 static void drop_kernel_half(struct lguest *lg)

@@ -40,7 +40,7 @@
  *  - no limit by what is there; pages that are not counted
  *  - an entry for a page that is about to change; a wait for one that is not; no
  *    interrupt for who entered before, or one for who entered after
- * And with several vCPUs:
+ * And with several vCPUs (AT-85, AT-86):
  *  - an address space evicted, or freed when it is dropped, though another vCPU has it
  *    in its table; a pin not counted, or not taken back; another's table written
  *  - a page that users must not see, below upper entries that another vCPU's user view
