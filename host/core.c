@@ -241,7 +241,7 @@ static int satisfy_need(struct lg_cpu *cpu)
 		return cpu->trap_pending ? -ERESTARTSYS : 0;
 	}
 	if (need.quiet)
-		chase(lg, need.quiet);
+		chase(lg, LG_ALL_VCPUS, need.quiet);
 	if (need.tables && refill_spares(cpu))
 		kill_guest(cpu, "out of memory for shadow tables");
 	if (need.call)

@@ -197,6 +197,22 @@ static enum lg_next flush(struct lg_cpu *cpu, u64 kind, u64 address)
 	return LG_RUN;
 }
 
+static enum lg_next flush_vcpus(struct lg_cpu *cpu, const u64 *arg)
+{
+	u64 stride = arg[0] >> 32 ?: PAGE_SHIFT, start = arg[2], end = arg[3];
+	struct lg_pages pages = { .start = start };
+
+	if (stride != PAGE_SHIFT && stride != PMD_SHIFT && stride != PUD_SHIFT) {
+		kill_guest(cpu, "Bad hypercall %d: no stride %llu",
+			   LHCALL_FLUSH_MULTI, stride);
+		return LG_RUN;
+	}
+	pages.size = 1ULL << stride;
+	if (end > start)
+		pages.nr = ((end - start - 1) >> stride) + 1;
+	return flush_multi(cpu, (u32)arg[0], (arg[1] & PHYSICAL_PAGE_MASK) >> PAGE_SHIFT, &pages);
+}
+
 static enum lg_next load_tls(struct lg_cpu *cpu, u64 d0, u64 d1, u64 d2)
 {
 	u64 desc[3] = { d0, d1, d2 };
@@ -249,6 +265,8 @@ static enum lg_next do_call(struct lg_cpu *cpu, const struct lguest_hcall *call)
 		return load_space(cpu, arg[0], arg[1]);
 	case LHCALL_FLUSH_TLB:
 		return flush(cpu, arg[0], arg[1]);
+	case LHCALL_FLUSH_MULTI:
+		return flush_vcpus(cpu, arg);
 	case LHCALL_SET_CLOCKEVENT:
 		set_clockevent(cpu, arg[0]);
 		return LG_RUN;

@@ -541,7 +541,9 @@ void keep_nothing(struct lg_cpu *cpu);
 bool cpu_passed(struct lg_cpu *cpu, u64 stamp);
 bool passed(struct lguest *lg, u64 stamp);
 bool settled(struct lguest *lg, struct lg_root *root, u64 stamp);
-void chase(struct lguest *lg, u64 stamp);
+u64 who_names(struct lguest *lg, struct lg_root *root);
+#define LG_ALL_VCPUS	(~0ULL)
+void chase(struct lguest *lg, u64 vcpus, u64 stamp);
 
 /* timer.c */
 void init_clockdev(struct lg_cpu *cpu);
@@ -580,6 +582,11 @@ void fill_stack(struct lg_cpu *cpu);
 void flush_one(struct lg_cpu *cpu, u64 address);
 enum lg_next flush_user(struct lg_cpu *cpu);
 enum lg_next flush_everything(struct lg_cpu *cpu);
+struct lg_pages {			/* of FLUSH_MULTI */
+	u64 start, size, nr;
+};
+enum lg_next flush_multi(struct lg_cpu *cpu, u64 vcpus, u64 table,
+			 const struct lg_pages *pages);
 
 /* notifier.c */
 int watch_launcher(struct lguest *lg);

@@ -75,7 +75,7 @@ static int invalidate_start(struct mmu_notifier *mn,
 			   mmu_notifier_range_blockable(range));
 	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	chase(lg, stamp);
+	chase(lg, LG_ALL_VCPUS, stamp);
 	return 0;
 }
 
@@ -102,7 +102,7 @@ static void launcher_gone(struct mmu_notifier *mn, struct mm_struct *mm)
 	zap_launcher_range(lg, 0, ULONG_MAX, true);
 	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	chase(lg, stamp);
+	chase(lg, LG_ALL_VCPUS, stamp);
 }
 
 static const struct mmu_notifier_ops ops = {

@@ -214,10 +214,9 @@ static void renew(struct lg_cpu *cpu, struct shadow_table *t, struct walk *w,
 		fill_quietly(cpu, w, t, i, guest);
 }
 
-static void flush_path(struct lg_cpu *cpu, struct walk *w)
+static void flush_path(struct lg_cpu *cpu, struct lg_root *root, struct walk *w)
 {
 	struct lguest *lg = cpu->lg;
-	struct lg_root *root = cpu->root;
 	unsigned int i = index_of(w->address, 4);
 	u64 then = *top_guest(lg, root, i), guest;
 	struct shadow_table *t;
@@ -247,6 +246,17 @@ static void flush_path(struct lg_cpu *cpu, struct walk *w)
 	}
 }
 
+static void flush_address(struct lg_cpu *cpu, struct lg_root *root, u64 address)
+{
+	struct walk w = {
+		.address = address,
+		.path_rights = _PAGE_RW | _PAGE_USER,
+	};
+
+	if (!root->linear)
+		flush_path(cpu, root, &w);
+}
+
 /**
  * flush_one() - FLUSH_TLB(ONE): one page, in this address space or the kernel
  * @cpu: the vCPU
@@ -254,14 +264,8 @@ static void flush_path(struct lg_cpu *cpu, struct walk *w)
  */
 void flush_one(struct lg_cpu *cpu, u64 address)
 {
-	struct walk w = {
-		.address = address,
-		.path_rights = _PAGE_RW | _PAGE_USER,
-	};
-
 	lock_tables(cpu);
-	if (!cpu->root->linear)
-		flush_path(cpu, &w);
+	flush_address(cpu, cpu->root, address);
 	spin_unlock(&cpu->lg->lock);
 }
 
@@ -293,5 +297,57 @@ enum lg_next flush_everything(struct lg_cpu *cpu)
 	sync_lower_half(cpu, cpu->root);
 	sync_half(cpu, cpu->root, lg->kernel_half, LOWER_HALF);
 	spin_unlock(&lg->lock);
+	return LG_RUN;
+}
+
+#define PAGES_AT_ONCE	64
+
+/* Few pages: each by itself.  Many, or who knows which: all of the half. */
+static void flush_some(struct lg_cpu *cpu, struct lg_root *root,
+		       const struct lg_pages *pages)
+{
+	u64 address = pages->start, i;
+
+	if (pages->nr > PAGES_AT_ONCE) {
+		sync_lower_half(cpu, root);
+		return;
+	}
+	for (i = 0; i < pages->nr && !(address >> 47); i++, address += pages->size)
+		flush_address(cpu, root, address);
+}
+
+/**
+ * flush_multi() - FLUSH_MULTI: pages of one address space, for several vCPUs
+ * @cpu: the vCPU that asks
+ * @vcpus: those for which it must be done, a bit for each
+ * @table: frame of the address space's top level
+ * @pages: which, of the lower half
+ *
+ * The tables are compared once for all.  Only those vCPUs are interrupted that are in
+ * the guest since before the space lost something, and have it in their tables of
+ * spaces: nobody else's TLB has anything of it that will be used.
+ */
+enum lg_next flush_multi(struct lg_cpu *cpu, u64 vcpus, u64 table,
+			 const struct lg_pages *pages)
+{
+	struct lguest *lg = cpu->lg;
+	struct lg_root *root;
+	u64 stamp = 0;
+
+	lock_tables(cpu);
+	root = find_root(lg, table);
+	if (root && pages->nr > PAGES_AT_ONCE && sync_needs_rest(cpu, root->nr_tables)) {
+		spin_unlock(&lg->lock);
+		return LG_RETRY;
+	}
+	if (root) {
+		root->pins++;		/* it may rest */
+		flush_some(cpu, root, pages);
+		stamp = root->shrunk;
+		vcpus &= who_names(lg, root);
+		unpin_root(lg, root);
+	}
+	spin_unlock(&lg->lock);
+	chase(lg, vcpus, stamp);
 	return LG_RUN;
 }

@@ -89,6 +89,7 @@ void drop_top(struct lguest *lg, struct lg_root *root, unsigned int i);
 void drop_lower_half(struct lguest *lg, struct lg_root *root);
 void make_kernel_only(struct lguest *lg, struct lg_root *root);
 void retire_root(struct lguest *lg, struct lg_root *root);
+struct lg_root *find_root(struct lguest *lg, u64 pfn);
 
 /* shadow_memory.c */
 u64 *new_table_page(void);

@@ -338,7 +338,7 @@ unsigned long shrink_shadow(struct lguest *lg, unsigned long most)
 		prune(lg, most - freed);
 	stamp = lg->shrinks;
 	spin_unlock(&lg->lock);
-	chase(lg, stamp);
+	chase(lg, LG_ALL_VCPUS, stamp);
 	spin_lock(&lg->lock);
 	freed += empty_limbo(lg, most - freed);
 	spin_unlock(&lg->lock);

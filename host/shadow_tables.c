@@ -301,7 +301,8 @@ static void drop_root(struct lg_cpu *cpu, struct lg_root *root)
 	unpin_root(cpu->lg, root);
 }
 
-static struct lg_root *find_root(struct lguest *lg, u64 pfn)
+/* The address space with this top-level table, or NULL. */
+struct lg_root *find_root(struct lguest *lg, u64 pfn)
 {
 	unsigned int n;
 

@@ -76,6 +76,19 @@ static bool names(struct lg_cpu *cpu, struct lg_root *root)
 	return false;
 }
 
+/* The vCPUs in whose tables an address space is, a bit for each; lg->lock is held. */
+u64 who_names(struct lguest *lg, struct lg_root *root)
+{
+	struct lg_cpu *cpu;
+	unsigned int i;
+	u64 vcpus = 0;
+
+	for_each_vcpu(lg, cpu, i)
+		if (names(cpu, root))
+			vcpus |= BIT_ULL(i);
+	return vcpus;
+}
+
 /**
  * settled() - can no CPU use any more what an address space lost up to @stamp?
  * @lg: the guest; lg->lock is held
@@ -99,7 +112,7 @@ bool settled(struct lguest *lg, struct lg_root *root, u64 stamp)
 
 struct chase {
 	struct lguest *lg;
-	u64 stamp;
+	u64 vcpus, stamp;
 };
 
 /* Does a vCPU run on this CPU that has not passed? */
@@ -111,7 +124,7 @@ static bool is_chased(int where, void *info)
 
 	for_each_vcpu(chase->lg, cpu, i) {
 		if (READ_ONCE(cpu->in_guest) != where ||
-		    cpu_passed(cpu, chase->stamp))
+		    !(chase->vcpus & BIT_ULL(i)) || cpu_passed(cpu, chase->stamp))
 			continue;
 		atomic64_inc(&chase->lg->interrupted);
 		return true;
@@ -124,8 +137,9 @@ static void nothing(void *unused)
 }
 
 /**
- * chase() - no vCPU uses any more what was taken out up to @stamp
+ * chase() - none of some vCPUs uses any more what was taken out up to @stamp
  * @lg: the guest; lg->lock is not held, interrupts are on
+ * @vcpus: those, a bit for each
  * @stamp: lg->shrinks after that
  *
  * Interrupts those that are in the guest since before, all at once: their next entry
@@ -137,11 +151,11 @@ static void nothing(void *unused)
  * Not only when something was taken out just now: another may have done it who
  * has not come to this yet, and the page is in some TLB all the same.
  */
-void chase(struct lguest *lg, u64 stamp)
+void chase(struct lguest *lg, u64 vcpus, u64 stamp)
 {
-	struct chase chase = { lg, stamp };
+	struct chase chase = { lg, vcpus, stamp };
 
-	if (!passed(lg, stamp))
+	if (vcpus && !passed(lg, stamp))
 		on_each_cpu_cond_mask(is_chased, nothing, &chase, true,
 				      cpu_online_mask);
 }

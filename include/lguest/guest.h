@@ -129,6 +129,14 @@
  * can be delivered.  irq_enabled stays as it is.
  */
 #define LHCALL_WAIT		26
+/*
+ * FLUSH_MULTI(vcpus | stride << 32, table, start, end): after entries were changed
+ * or removed in the lower half of the address space with this top-level table, for all
+ * of these vCPUs (a bit for each), whatever they have loaded: the pages start,
+ * start + 2^stride, ... before end; all of the half if that are more than 64, or end
+ * is all ones.  stride is 12, 21 or 30; 0 is 12.
+ */
+#define LHCALL_FLUSH_MULTI	27
 
 /* Reasons of SHUTDOWN. */
 #define LGUEST_SHUTDOWN_POWEROFF 1

@@ -235,7 +235,7 @@ static void rings_number(void)
 
 static bool is_call(u64 nr)
 {
-	static const u64 known[] = { 0, 1, 2, 4, 5, 9, 10, 16, 17, 19, 20, 21, 22, 23, 24, 25, 26 };
+	static const u64 known[] = { 0, 1, 2, 4, 5, 9, 10, 16, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27 };
 
 	for (size_t i = 0; i < sizeof(known) / 8; i++)
 		if (known[i] == nr)

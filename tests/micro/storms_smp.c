@@ -3,7 +3,7 @@
  * Several vCPUs at their worst: all tell all others something at once, fall asleep at
  * the moment that they are told, write into each other's pages, and are killed.  What is
  * lost is a HANG: each waits for what it is told.
- * Read next: hypercalls.c.
+ * Read next: tables_smp.c.
  */
 #include <errno.h>
 #include <signal.h>

@@ -27,7 +27,7 @@ static bool satisfy(void)
 		return true;
 	}
 	if (need.quiet)
-		chase(w.lg, need.quiet);
+		chase(w.lg, LG_ALL_VCPUS, need.quiet);
 	if (need.tables) {
 		shim_fail_after = rnd() % 4 ? -1 : (long)(rnd() % 6);
 		if (refill_spares(w.cpu)) {
@@ -446,6 +446,62 @@ static void make_a_space(u64 frame)
 		CHECK(!root->low[LG_KERNEL][i] && !root->low[LG_USER][i]);
 }
 
+static struct lg_root *root_of(u64 frame)
+{
+	unsigned int n;
+
+	for (n = 0; n < LG_ROOTS; n++) {
+		struct lg_root *root = w.lg->roots[n];
+
+		if (root && !root->linear && root->pfn == frame)
+			return root;
+	}
+	return NULL;
+}
+
+/* Also of a space that is not this vCPU's; what is then found there is looked at. */
+static void flush_for(u64 vcpus, struct lg_root *root, u64 start, u64 nr)
+{
+	struct lg_pages pages = { .start = start, .size = PAGE_SIZE, .nr = nr };
+	struct lg_root *current = w.cpu->root;
+	u64 before[5], i;
+
+	if (!root)
+		return;
+	world_forget();
+	w.cpu->root = root;
+	for (i = 0; i < nr && nr < 5; i++)
+		before[i] = shadow_leaf(start + i * PAGE_SIZE);
+	w.cpu->root = current;
+	while (flush_multi(w.cpu, vcpus, root->pfn, &pages) == LG_RETRY)
+		w.cpu->may_rest = true;
+	w.cpu->may_rest = false;
+	no_need();
+	if (w.disturbed || root != root_of(root->pfn))
+		return;
+	w.cpu->root = root;
+	if (nr == 100)
+		check_fresh_half(root, false);
+	for (i = 0; i < nr && nr < 5 && !((start + i * PAGE_SIZE) >> 47); i++) {
+		check_fresh_page(start + i * PAGE_SIZE);
+		renewed += note_renewed(start + i * PAGE_SIZE, before[i]);
+	}
+	w.cpu->root = current;
+	tlb_flushed(vcpus, root, start, nr == 100 ? ~0ULL : start + nr * PAGE_SIZE);
+}
+
+void flush_for_all(u64 address)
+{
+	if (!w.cpu->root->linear && !(address >> 47))
+		flush_for(LG_ALL_VCPUS, w.cpu->root, address & PAGE_MASK, 1);
+}
+
+static void flush_for_several(void)
+{
+	flush_for(rnd() % 2 ? LG_ALL_VCPUS : rnd() % 16, root_of(rnd() % cr3_frames),
+		  hot[rnd() % HOT] & 0x7ffffffff000, rnd() % 4 ? rnd() % 5 : 100);
+}
+
 static void read_somewhere(void)
 {
 	size_t len = 1 + rnd() % 15, got, expected;
@@ -537,6 +593,8 @@ void one_operation(void)
 		change_leaf();
 	else if (r < 985)
 		host_needs_memory();
+	else if (r < 989)
+		flush_for_several();
 	else
 		read_somewhere();
 }

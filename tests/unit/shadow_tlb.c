@@ -580,6 +580,38 @@ void tlb_frames_gone(u64 first, u64 end)
 	each_in(has_no_such_frame);
 }
 
+static struct {
+	u64 vcpus, start, end;
+	struct lg_root *root;
+} flushed;
+
+static void has_nothing_old(struct lg_cpu *cpu, u64 word, bool user,
+			    struct tag *tag)
+{
+	unsigned int i;
+
+	if (!(flushed.vcpus >> cpu->id & 1) ||
+	    (word & ADDRESS) != root_cr3(flushed.root, user ? LG_USER : LG_KERNEL))
+		return;
+	for (i = 0; i < tag->used; i++) {
+		const struct cached *c = &tag->ways[i];
+
+		if (c->va < flushed.end && c->va + within(c->level) >= flushed.start &&
+		    !(c->va >> 47))
+			check_cached(c, word);
+	}
+}
+
+/* Nobody of these has of these pages what the tables have no more. */
+void tlb_flushed(u64 vcpus, struct lg_root *root, u64 start, u64 end)
+{
+	flushed.vcpus = vcpus;
+	flushed.root = root;
+	flushed.start = start;
+	flushed.end = end;
+	each_in(has_nothing_old);
+}
+
 static void is_for_users(u64 word, u64 va, u64 *table, int level)
 {
 	unsigned int i;

@@ -193,6 +193,8 @@ static void flip(void)
 	set_entry(page, *page ^ (rnd() % 2 ? 4 : 0));
 	if (rnd() % 4 == 0)
 		flush_a_page(focus);
+	else if (rnd() % 4 == 0)
+		flush_for_all(focus);
 }
 
 static void use_focus(void)

@@ -193,8 +193,8 @@ void world_begin(s64 first, u64 count)
 	CHECK(mn->ops->invalidate_range_start(mn, &range) == 0);
 	CHECK(!w.lg->lock.held);
 	tlb_frames_gone(first < 0 ? 0 : first, first + (s64)count);
-	/* All that is under way counts as one range. */
-	if (w.change_end) {
+	/* All that is under way counts as one range, but for what is not the guest's. */
+	if (w.change_end && first < (s64)FRAMES && first + (s64)count > 0) {
 		w.around_first = min(w.around_first, first);
 		w.around_end = max(w.around_end, first + (s64)count);
 	}

@@ -79,6 +79,7 @@ void tlb_others(void);
 void tlb_run(u64 (*address)(void));
 void tlb_interrupt(int on);
 void tlb_frames_gone(u64 first, u64 end);
+void tlb_flushed(u64 vcpus, struct lg_root *root, u64 start, u64 end);
 void tlb_check(void);
 
 /* shadow_vcpus.c */
@@ -105,6 +106,7 @@ void access_page(u64 address, bool user, u32 error);
 void hint_page(u64 address, bool user, u32 error);
 void any_access(void);
 void flush_a_page(u64 address);
+void flush_for_all(u64 address);
 void flush_all(void);
 void load_cr3(u64 frame, bool keep);
 void one_operation(void);

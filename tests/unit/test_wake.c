@@ -109,7 +109,7 @@ void load_guest_fpu(struct lg_cpu *cpu) { }
 void save_guest_fpu(struct lg_cpu *cpu) { }
 void do_sleeping_hypercall(struct lg_cpu *cpu) { }
 int refill_spares(struct lg_cpu *cpu) { return 0; }
-void chase(struct lguest *lg, u64 stamp) { }
+void chase(struct lguest *lg, u64 vcpus, u64 stamp) { }
 int fault_in(unsigned long address, bool write) { return 0; }
 bool page_is_changing(struct lguest *lg, unsigned long page) { return false; }
 int check_task(void) { return 0; }
