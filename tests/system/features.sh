@@ -7,6 +7,7 @@
 
 mkdir "$work/in"
 program "$(dirname "$0")/features.c" "$work/in/features" || { not_ok "features.c compiles"; finish; exit; }
+program "$(dirname "$0")/flags.c" "$work/in/flags" || not_ok "flags.c compiles"
 cp "$vmlinuz" "$work/in/vmlinuz"
 
 # A module of the guest's kernel, with what ring 3 may not do.
@@ -84,6 +85,14 @@ works_or_is_refused() {
 		"$(diff /tmp/host /tmp/guest)"
 	is "L11 ... all of them" 8 "$(wc -l </tmp/guest)"
 	hasnt "D1 nothing is said of faults that Linux expects" 'not emulated|no guest kernel' /tmp/err
+
+	# What the host does not do right (QEMU, `extrq') the guest need not, either.
+	in/flags | grep 'wrong$' >/tmp/wrong
+	in_a_guest ./flags >/tmp/guest 2>/tmp/err
+	is "J12 an instruction of each flag that is shown does what it should" "" \
+		"$(grep -vE ' (right|kernel)$' /tmp/guest | grep -vxF -f /tmp/wrong)"
+	between "J12 ... so many flags" 40 200 "$(grep -c ' right$' /tmp/guest)"
+	show /tmp/err 5
 
 	in_a_guest 'sh refused' >/tmp/guest 2>/tmp/err
 	is "D1 J5 J15 what is refused, and how" "" "$(diff in/refusals /tmp/guest)"

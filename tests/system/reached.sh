@@ -71,5 +71,34 @@ left=$(while read -r n; do awk -v n="$n" '$1 == "op" && $3 == n { print $2 }' /t
 is "J3 each is reached, but for those that nothing in such a guest calls" \
 	"cpu.read_pmc cpu.store_tr irq.halt mmu.write_cr2" "$(echo $left)"
 show /tmp/gdb 12
+
+# J9: a kernel that is led astray before it has a console driver has said all the same.
+lguest run </dev/null >/tmp/good 2>/tmp/err
+lguest run --gdb /tmp/door </dev/null >/tmp/broken 2>/tmp/err &
+pid=$!
+wait_for 20 test -S /tmp/door
+cat >/tmp/commands <<'X'
+set pagination off
+set confirm off
+target remote /tmp/door
+break trap_init
+continue
+delete
+set $rdi = (long)&linux_banner
+set $rip = (long)&panic
+continue
+X
+timeout 100 gdb/lib/ld-linux-x86-64.so.2 --library-path gdb/lib gdb/bin/gdb -nx -q -batch \
+	-x /tmp/commands /tmp/kernel >/tmp/gdb 2>&1
+wait $pid
+is "J9 a kernel that ends before its console driver: status 120" 120 $?
+show /tmp/err
+hasnt "J9 ... before that, indeed" 'console \[hvc0\] enabled' /tmp/broken
+# But for times, and for what is another each time.
+plain() { tr -d '\r' <$1 | sed -n 's/^\[[^]]*\] //p' | sed 's/random:.*//; s/[0-9.]*MHz//'; }
+plain /tmp/broken | sed '/Kernel panic/,$d' >/tmp/said
+is "J9 ... what it had to say came, all of it and in order" "$(plain /tmp/good | head -n $(wc -l </tmp/said))" "$(cat /tmp/said)"
+between "J9 ... some lines" 40 200 "$(wc -l </tmp/said)"
+has "J9 ... down to its last words" 'Kernel panic - not syncing: Linux version' /tmp/broken
 END
 finish
