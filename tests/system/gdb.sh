@@ -159,6 +159,37 @@ has "L7 what cannot be set is refused" 'Could not write register|error' /tmp/gdb
 finished "L7 ... the guest works on"
 is "L7 ... with what the debugger wrote" right "$(grep -m 1 -e wrong -e right /tmp/out)"
 
+# The same on vCPU 1 of two: the stop, its registers and steps are its own.
+start -c 2 -- 'mkdir /a; echo right >/a/aaaaaaaa; echo ready; read line
+	taskset 2 cat /a/aaaaaaaa; work; trouble'
+./remote /tmp/door D >/dev/null
+wait_for 60 grep -q ready /tmp/out
+debug_aside <<'X'
+target remote /tmp/door
+break do_sys_openat2 if *(long *)($rsi + 3) == 0x6161616161616161
+set debug remote 1
+continue
+set debug remote 0
+info threads
+printf "name: %s\n", (char *)$rsi
+set $i = 0
+while $i < 20
+  stepi
+  printf "step: %d\n", $_thread
+  set $i = $i + 1
+end
+thread 1
+printf "other: %lx\n", $rip
+X
+going
+echo go >&9
+wait $!
+has "L1 L7 a breakpoint that vCPU 1 comes to is its" '^\* 2 .*vCPU 1' /tmp/gdb
+is "L1 L7 ... with its registers" /a/aaaaaaaa "$(said name)"
+is "L1 L7 ... and its steps" 20 "$(grep -c '^step: 2' /tmp/gdb)"
+is "L1 L7 vCPU 0 stands in its kernel meanwhile" ffffffff "$(said other | cut -c 1-8)"
+finished "L1 L7 gdb goes: both work on"
+
 # Ctrl-C: asleep and busy; then gdb dies with a breakpoint in the guest.
 start -- 'echo ready; read line; echo busy; read line & while [ ! -e /stop ]; do :; done
 	work; trouble'
