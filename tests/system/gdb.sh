@@ -64,14 +64,15 @@ is "L7 the socket is its user's alone" "srw-------" "$(ls -l /tmp/door | cut -c 
 is "L7 the guest waits for it" "" "$(cat /tmp/out)"
 debug <<'X'
 target remote /tmp/door
-set $first = $rip
 printf "first: %lx\n", $rip
 printf "rsi: %lx\n", $rsi
 info threads
 printf "banner: %s", (char *)&linux_banner
+x/3i $rip
+set $third = (long)$_
 stepi
 stepi
-printf "then: %d\n", $rip - $first
+printf "then: %d\n", $rip - $third
 break start_kernel
 continue
 printf "at: %d\n", $rip - (long)start_kernel
@@ -82,7 +83,7 @@ hbreak panic
 continue
 X
 is "L7 rip is the first instruction's" "$entry" "$(said first)"
-is "L7 stepi" 7 "$(said then)"
+is "L7 stepi" 0 "$(said then)"
 is "L7 rsi is where the boot parameters are" 10000 "$(said rsi)"
 has "L7 there is one thread" '^\* 1 .*vCPU 0' /tmp/gdb
 is "L7 the kernel's symbols fit before it has tables" 1 "$(said banner | grep -c '^Linux version')"
