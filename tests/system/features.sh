@@ -118,6 +118,11 @@ outs 8, 0
 cr4 0x706f0 dr7 0x400 msr 0 0
 no address 0" "$(cat /tmp/guest)"
 hasnt "D1 nothing is said of those" 'not emulated|no guest kernel|Oops' /tmp/err
+# The fault for want of a stack is a double one: Linux has a stack for that, and its report.
+in_a_guest 'insmod privileged.ko last=stack; sleep 1; echo unharmed' >/tmp/guest 2>/tmp/err
+is "F9 a kernel's stack overflows: the end of it" 120 $?
+has "F9 ... by Linux's own report that its guard page was hit" "BUG: TASK stack guard page" /tmp/err
+has "F9 ... and where" "deeper" /tmp/err
 for last in cli hlt cr3:"mov to cr"; do
 	kernel="-p oops=panic" in_a_guest "insmod privileged.ko last=${last%%:*}; echo unharmed" >/tmp/guest 2>/tmp/err
 	is "D1 ${last%%:*}: the end of it" 120 $?

@@ -2,7 +2,7 @@
 /*
  * A module for a guest: instructions that ring 3 may not use, or not with their true
  * result, as a kernel uses them.  It prints what they give.  With the parameter
- * `last` it ends with one for which there is no answer.
+ * `last` it ends with one for which there is no answer, or leaves its stack.
  */
 #include <linux/module.h>
 #include <asm/asm.h>
@@ -62,8 +62,20 @@ static void others(void)
 	pr_info("lg: no address %u\n", low);
 }
 
+/* Until the stack ends. */
+static noinline int deeper(volatile int *above)
+{
+	volatile int here[64] = { *above + 1 };
+
+	if (here[0] > 0)
+		here[1] = deeper(here);
+	return here[1];
+}
+
 static int __init begin(void)
 {
+	int depth = 0;
+
 	table_registers();
 	string_ports();
 	others();
@@ -73,6 +85,8 @@ static int __init begin(void)
 		asm volatile("hlt");
 	if (last && !strcmp(last, "cr3"))
 		asm volatile("mov %0, %%cr3" : : "r" (0UL) : "memory");
+	if (last && !strcmp(last, "stack"))
+		return deeper(&depth);
 	return 0;
 }
 module_init(begin);
