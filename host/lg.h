@@ -209,6 +209,7 @@ struct lg_root {
 	bool linear;			/* virtual = physical, before any CR3 */
 	bool kernel_only;		/* holds supervisor pages below: no user view */
 	bool stale;			/* to be synced before its next use */
+	unsigned int syncs;		/* under way: each may rest */
 	bool dropped;			/* of no use to the guest: goes with its last pin */
 	bool dead;			/* not in lg->roots; waits for its tables */
 	unsigned int pins;		/* places in vCPUs' tables that name it */

@@ -193,11 +193,16 @@ bool sync_needs_rest(struct lg_cpu *cpu, unsigned long nr)
 	return nr > TABLES_AT_ONCE && !cpu->may_rest;
 }
 
-/* The part of an address space that is its own. */
+/*
+ * The part of an address space that is its own.  Who loads it while we rest finds it
+ * no longer stale, but not yet done.
+ */
 void sync_lower_half(struct lg_cpu *cpu, struct lg_root *root)
 {
 	root->stale = false;
+	root->syncs++;
 	sync_half(cpu, root, root->low[LG_KERNEL], 0);
+	root->syncs--;
 }
 
 /*

@@ -428,7 +428,7 @@ enum lg_next load_root(struct lg_cpu *cpu, u64 cr3)
 		return LG_RUN;
 	lock_tables(cpu);
 	root = root_for(cpu, (cr3 & FRAME) >> PAGE_SHIFT);
-	sync = root && (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale);
+	sync = root && (!(cr3 & LGUEST_CR3_NOFLUSH) || root->stale || root->syncs);
 	if (sync && sync_needs_rest(cpu, root->nr_tables))
 		root = NULL;
 	if (root) {

@@ -289,6 +289,47 @@ static void test_long_looks_rest(void **state)
 	world_destroy();
 }
 
+static struct lg_cpu *loader;
+static enum lg_next loaded;
+
+/* The first rest of a flush: another vCPU, which has flushed too, loads the space. */
+static void loads_meanwhile(void)
+{
+	if (rests++ == 0)
+		loaded = load_root(loader, 1 << 12 | LGUEST_CR3_NOFLUSH);
+}
+
+/*
+ * All vCPUs flush everything, as for a change of the kernel's.  What one of them leaves
+ * to whoever loads the space next is not done as long as that one is at it.
+ */
+static void test_loaded_in_a_rest(void **state)
+{
+	unsigned long n;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	loader = world_vcpu();
+	alias();
+	touch_ways(1500);
+	for (n = 0; n < 512; n++)
+		guest_write(4, n, 6 << 12 | 7);
+	loader->may_rest = true;
+	CHECK(flush_everything(loader) == LG_RUN);
+	loader->may_rest = false;
+	CHECK(w.cpu->root->stale);
+	rests = 0;
+	w.cpu->may_rest = true;
+	shim_rest = loads_meanwhile;
+	CHECK(load_root(w.cpu, 1 << 12 | LGUEST_CR3_NOFLUSH) == LG_RUN);
+	shim_rest = NULL;
+	CHECK(rests > 1 && loaded == LG_RETRY && loader->root != w.cpu->root);
+	CHECK(load_root(loader, 1 << 12 | LGUEST_CR3_NOFLUSH) == LG_RUN);
+	CHECK(loader->root == w.cpu->root);
+	check_everything();
+	world_destroy();
+}
+
 /* All that the host wants it gets, and the guest goes on. */
 static void test_shrink(void **state)
 {
@@ -369,6 +410,7 @@ int main(void)
 		cmocka_unit_test(test_tables_are_bounded),
 		cmocka_unit_test(test_many_go_in_pieces),
 		cmocka_unit_test(test_long_looks_rest),
+		cmocka_unit_test(test_loaded_in_a_rest),
 		cmocka_unit_test(test_shrink),
 		cmocka_unit_test(test_known_to_a_sleeper),
 	};
