@@ -59,14 +59,19 @@ static bool take_shared_page(struct lg_cpu *cpu, struct page *page)
 }
 
 /*
- * The second INIT: the guest has moved the page, and copied what was in it.  This
- * vCPU's TLB may still have the old one at the place that the Switcher knows.
+ * The second INIT: the guest has moved the page, and copied what was in it.  TLBs may
+ * still have the old one at the place that the Switcher knows: this vCPU's, and as all
+ * of a guest's are in one table, those of others, which never use it but may look there
+ * on a CPU that leaks.  The new one is mapped, so nobody finds the old one from now on.
  */
 static void leave_shared_page(struct lg_cpu *cpu, struct page *page)
 {
+	keep_nothing(cpu);
+	smp_mb();
+	if (READ_ONCE(cpu->lg->nr_cpus) > 1)
+		flush_all_cpus();
 	unpin_user_pages_dirty_lock(&page, 1, true);
 	cpu->shared_moved = true;
-	keep_nothing(cpu);
 }
 
 /* INIT: pin the shared page, remember the entry points. */
@@ -99,8 +104,6 @@ static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 		kill_guest(cpu, "guest page %#llx is another vCPU's lguest_shared", shared);
 		return;
 	}
-	if (old)
-		leave_shared_page(cpu, old);
 	cpu->event_entry = event_entry;
 	cpu->syscall_entry = syscall_entry;
 	cpu->entry_start = min(event_entry, syscall_entry);
@@ -108,8 +111,10 @@ static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 	cpu->shared = page_address(page);
 	map_shared(cpu, page);
 
-	if (old)
+	if (old) {
+		leave_shared_page(cpu, old);
 		return;
+	}
 	memset(cpu->shared->hcall_status, 0xff, LGUEST_RING_SIZE);
 	cpu->shared->vcpu = cpu->id;
 	cpu->shared->vcpus = READ_ONCE(lg->nr_cpus);

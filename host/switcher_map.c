@@ -92,8 +92,8 @@ static void flush_this_cpu(void *unused)
 /**
  * flush_all_cpus() - drop every TLB entry of every CPU
  *
- * For the rare moment when the Switcher's own pages are freed; the kernel's own
- * function is not exported.  May not be called with interrupts off.
+ * For the rare moments when the Switcher's own pages are freed, or a vCPU's page is
+ * changed for another; the kernel's own function is not exported.  May not be called with interrupts off.
  */
 void flush_all_cpus(void)
 {
@@ -302,7 +302,7 @@ void free_vcpu_pages(struct lg_cpu *cpu)
 	cpu->state = NULL;
 }
 
-/* As map_vcpu(), or after keep_nothing(): no other CPU uses the place. */
+/* As map_vcpu(), or before keep_nothing(): no other CPU uses the place. */
 void map_shared(struct lg_cpu *cpu, struct page *page)
 {
 	*slot_pte(cpu, LG_SHARED_OFFSET) = entry_for(page, SUPERVISOR_RW);
