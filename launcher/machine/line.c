@@ -10,8 +10,6 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -26,6 +24,7 @@
 #include "jail/confine.h"
 #include "lguest.h"
 #include "machine.h"
+#include "thread.h"
 
 #define KICK_EVERY	50		/* ms */
 #define KICKS		100		/* then the Host does not let go */
@@ -303,20 +302,6 @@ static void *line_thread(void *argument)
 	return NULL;
 }
 
-/* All signals are the first thread's, and its own kick each vCPU's. */
-static int start_thread(struct line *l)
-{
-	sigset_t all, old;
-	pthread_t thread;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&thread, NULL, line_thread, l);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return error;
-}
-
 bool line_start(struct machine *machine)
 {
 	struct line *l = &line;
@@ -327,7 +312,7 @@ bool line_start(struct machine *machine)
 	l->talk = machine->wires.talk;
 	l->over = eventfd(0, EFD_CLOEXEC);
 	l->guest->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	error = l->over < 0 || l->guest->news < 0 ? errno : start_thread(l);
+	error = l->over < 0 || l->guest->news < 0 ? errno : start_quiet_thread(NULL, line_thread, l);
 	if (error)
 		problem("cannot start the machine's second thread: %s; check `ulimit -u -n`",
 			strerror(error));

@@ -22,6 +22,7 @@
 #include "jail/confine.h"
 #include "lguest.h"
 #include "machine.h"
+#include "thread.h"
 #include "vcpu.h"
 
 struct newborn {
@@ -103,27 +104,13 @@ static void refused(unsigned int number, int error)
 	}
 }
 
-/* All signals but the kick are the first thread's. */
-static int start_thread(struct newborn *newborn)
-{
-	sigset_t all, old;
-	pthread_t thread;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&thread, NULL, vcpu_thread, newborn);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return error;
-}
-
 static bool bear(struct guest *guest, unsigned int number)
 {
 	struct newborn newborn = { .guest = guest, .number = number };
 	int error;
 
 	sem_init(&newborn.done, 0, 0);
-	error = start_thread(&newborn);
+	error = start_quiet_thread(NULL, vcpu_thread, &newborn);
 	if (error) {
 		problem("cannot start the thread of vCPU %u: %s; check `ulimit -u`, or try a smaller -c",
 			number, strerror(error));

@@ -11,7 +11,6 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +20,7 @@
 #include "jail/confine.h"
 #include "io.h"
 #include "lguest.h"
+#include "thread.h"
 #include "vhost.h"
 
 const char *vhost_connect(struct vhost *v, const char *path)
@@ -217,14 +217,8 @@ static void *watch(void *argument)
 
 bool vhost_watch(struct virtio_device *device)
 {
-	sigset_t all, old;
-	pthread_t thread;
-	int error;
+	int error = start_quiet_thread(NULL, watch, vhost_of(device));
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&thread, NULL, watch, vhost_of(device));
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error)
 		problem("%s: cannot start a thread for it: %s; check `ulimit -u`",
 			device->name, strerror(error));

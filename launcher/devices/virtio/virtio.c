@@ -12,7 +12,6 @@
 #include <linux/virtio_mmio.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -21,6 +20,7 @@
 #include "clock.h"
 #include "hardware/host.h"
 #include "lguest.h"
+#include "thread.h"
 #include "virtio.h"
 
 #define COMPLAINTS_MOST	8
@@ -287,22 +287,16 @@ static void bind_kick(struct virtio_queue *q)
 	q->bound = true;
 }
 
-/* Signals are for the vCPUs' threads and the line's: this one inherits a full mask. */
 static bool start_thread(struct virtio_queue *q)
 {
 	pthread_attr_t attributes;
-	sigset_t all, old;
-	pthread_t thread;
 	int error;
 
 	if (q->started)
 		return true;
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&thread, &attributes, queue_thread, q);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	error = start_quiet_thread(&attributes, queue_thread, q);
 	pthread_attr_destroy(&attributes);
 	q->started = !error;
 	if (error)
