@@ -257,7 +257,8 @@ enum gdb_hit gdb_hit(struct gdb_memory *m, uint64_t rip)
 	uint8_t now;
 	gpa_t at;
 
-	if (host_get_register(m->guest->fd, LHREG_CR3, &table) || !walk(m, table, rip, &at) || !memory_read(&m->guest->memory, at, &now, 1))
+	if (host_get_register(m->guest->fd, LHREG_CR3, &table) ||
+	    !walk(m, table, rip, &at) || !memory_read(&m->guest->memory, at, &now, 1))
 		return GDB_NO_HIT;
 	for (b = m->breakpoints; b < m->breakpoints + GDB_BREAKPOINTS_MOST; b++) {
 		if (!b->address || b->at.v != at.v)
