@@ -31,15 +31,12 @@
 #include "control/wire.h"
 #include "debugger/gdb.h"
 #include "debugger/gdb_packet.h"
-#include "devices/devices.h"
-#include "devices/virtio/virtio.h"
-#include "hardware/counters.h"
 #include "hardware/host.h"
 #include "hardware/mmio.h"
-#include "hardware/resident.h"
 #include "jail/confine.h"
 #include "lguest.h"
 #include "machine/machine.h"
+#include "no_devices.h"
 
 #define FD	77		/* of the Host that is ours */
 #define RAM	(16ULL << 20)
@@ -55,31 +52,6 @@ const char *__tsan_default_options(void)
 
 /* ---- what is no part of this */
 
-const char *virtio_waits_for(void) { return NULL; }
-bool devices_connect(void) { return true; }
-void devices_stop(void) { }
-void devices_report(void) { }
-void devices_retry(bool last) { (void)last; }
-bool devices_balloon(uint64_t bytes) { return bytes < 1000; }
-bool devices_balloon_stats(struct balloon_stats *stats)
-{
-	memset(stats, 0, sizeof(*stats));
-	return true;
-}
-FILE *counters_open(pid_t pid) { (void)pid; return NULL; }
-int counters_again(FILE *file, struct counters *counters)
-{
-	(void)file, (void)counters;
-	return -ENOENT;
-}
-FILE *resident_open(void) { return NULL; }
-void resident_give_back(void) { }
-bool resident_read(FILE *file, const struct memory *memory, struct resident *resident)
-{
-	(void)file, (void)memory;
-	memset(resident, 0, sizeof(*resident));
-	return false;
-}
 void confine_process(void) { }
 
 /* ---- what parent and machine both see */

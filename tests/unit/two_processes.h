@@ -11,13 +11,10 @@
 #include "control/control.h"
 #include "control/detach.h"
 #include "debugger/gdb_listen.h"
-#include "devices/devices.h"
-#include "devices/virtio/virtio.h"
-#include "hardware/counters.h"
 #include "hardware/host.h"
-#include "hardware/resident.h"
 #include "jail/confine.h"
 #include "machine/machine.h"
+#include "no_devices.h"
 #include "no_gdb.h"
 #include "supervisor/supervisor.h"
 
@@ -67,34 +64,6 @@ bool gdb_listen(struct gdb_listener *gdb, const char *path)
 }
 void gdb_drop(struct gdb_listener *gdb) { (void)gdb; }
 void gdb_close(struct gdb_listener *gdb) { (void)gdb; }
-
-const char *virtio_waits_for(void) { return NULL; }
-bool devices_connect(void) { return true; }
-void devices_stop(void) { }
-void devices_report(void) { }
-void devices_retry(bool last) { (void)last; }
-bool devices_balloon(uint64_t bytes) { return bytes < 1000; }
-bool devices_balloon_stats(struct balloon_stats *stats)
-{
-	memset(stats, 0, sizeof(*stats));
-	return true;
-}
-
-FILE *counters_open(pid_t pid) { (void)pid; return NULL; }
-int counters_again(FILE *file, struct counters *counters)
-{
-	(void)file, (void)counters;
-	return -ENOENT;
-}
-
-FILE *resident_open(void) { return NULL; }
-void resident_give_back(void) { }
-bool resident_read(FILE *file, const struct memory *memory, struct resident *resident)
-{
-	(void)file, (void)memory;
-	memset(resident, 0, sizeof(*resident));
-	return false;
-}
 
 void confine_process(void) { }
 void confine_close_inherited(void) { }
