@@ -7,6 +7,7 @@
 #	has NAME PATTERN FILE	a line matches the extended expression
 #	hasnt NAME PATTERN FILE	no line does
 #	between NAME LOW HIGH GOT	a number
+#	plain TEXT		the extended expression that matches it, as a release with its +
 #	wait_for SECONDS COMMAND...	until it succeeds
 #	in_real_root FILE [PROGRAM...]	run a script with a root that can be changed
 #	launchers		those processes `lguest` that were called, without their machines
@@ -20,6 +21,7 @@ export LC_ALL=C
 ok() { echo "@ok $1"; }
 not_ok() { echo "@not ok $1"; }
 show() { [ ! -s "$1" ] || tail -n "${2:-30}" "$1" | tr -d '\r' | sed 's/^/  | /'; }
+plain() { printf '%s\n' "$1" | sed 's/[][\.*^$+?(){}|]/\\&/g'; }
 is() {
 	if [ "$2" = "$3" ]; then ok "$1"; else
 		not_ok "$1"
