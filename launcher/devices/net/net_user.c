@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -29,7 +30,8 @@
 #include "net_rules.h"
 
 #define PROGRAM	"passt"
-#define ROOM	(256 << 10)
+#define ROOM	(8 << 20)	/* the largest window that a guest of Linux opens is 6 MiB */
+#define KEPT_MOST	(256 << 10)
 #define COMPLAINTS_MOST	8
 
 /* Ports of the host that lead to the guest, as passt wants them: "2222:22,80". */
@@ -51,7 +53,7 @@ struct stream {
 	unsigned int told;
 	int words;		/* of passt's, on its stderr; or -1 */
 	size_t from, to;
-	uint8_t bytes[ROOM];
+	uint8_t *bytes;
 };
 
 static bool is_port(const char *text, char **end)
@@ -216,6 +218,20 @@ static const char *no_passt(void)
 	return why;
 }
 
+/*
+ * passt writes without waiting: a frame that does not fit is lost, and for each that the
+ * guest then misses it sends a window again.  So there is room for a window: in the socket
+ * what the host allows (net.core.wmem_max), and the rest here.  0 or an errno.
+ */
+static int make_room(struct stream *s, int fd)
+{
+	const int bytes = ROOM;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	s->bytes = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return s->bytes == MAP_FAILED ? errno : 0;
+}
+
 static const char *open_user(struct net *net, char *argument)
 {
 	struct stream *s;
@@ -229,7 +245,9 @@ static const char *open_user(struct net *net, char *argument)
 		rules_close_own(&s->rules);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return strerror(errno);
-	error = start_passt(ends[1], s);
+	error = make_room(s, ends[1]);
+	if (!error)
+		error = start_passt(ends[1], s);
 	close(ends[1]);
 	if (error) {
 		close(ends[0]);
@@ -335,26 +353,45 @@ static size_t take_frame(struct net *net, struct stream *s, struct iovec *parts,
 	return NET_HEADER + length;
 }
 
-static size_t receive_from_user(struct net *net, struct iovec *parts, unsigned int n)
+/* Bytes that were taken make room for others, and memory is given back when all were. */
+static void tidy(struct stream *s)
+{
+	if (s->from == s->to) {
+		if (s->to > KEPT_MOST)
+			madvise(s->bytes, ROOM, MADV_DONTNEED);
+		s->from = s->to = 0;
+	} else if (s->to == ROOM) {
+		memmove(s->bytes, s->bytes + s->from, s->to - s->from);
+		s->to -= s->from;
+		s->from = 0;
+	}
+}
+
+/* Read what has come, whether or not the guest has buffers; false: there is no more room. */
+static bool keep_from_user(struct net *net)
 {
 	struct stream *s = net->state;
-	size_t size = take_frame(net, s, parts, n);
 	ssize_t got;
+
+	tidy(s);
+	if (s->to == ROOM)
+		return false;
+	got = RETRY(recv(net->fd, s->bytes + s->to, ROOM - s->to, MSG_DONTWAIT));
+	if (got > 0)
+		s->to += got;
+	else if (!got || errno != EAGAIN)
+		hang_up(net, got ? strerror(errno) : "it ended");
+	return true;
+}
+
+static size_t receive_from_user(struct net *net, struct iovec *parts, unsigned int n)
+{
+	size_t size = take_frame(net, net->state, parts, n);
 
 	if (size || net->fd < 0)
 		return size;
-	memmove(s->bytes, s->bytes + s->from, s->to - s->from);
-	s->to -= s->from;
-	s->from = 0;
-	got = RETRY(recv(net->fd, s->bytes + s->to, ROOM - s->to, MSG_DONTWAIT));
-	if (got < 0 && errno == EAGAIN)
-		return 0;
-	if (got <= 0) {
-		hang_up(net, got ? strerror(errno) : "it ended");
-		return 0;
-	}
-	s->to += got;
-	return take_frame(net, s, parts, n);
+	keep_from_user(net);
+	return take_frame(net, net->state, parts, n);
 }
 
 const struct net_way net_user = {
@@ -365,4 +402,5 @@ const struct net_way net_user = {
 	.open = open_user,
 	.send = send_to_user,
 	.receive = receive_from_user,
+	.keep = keep_from_user,
 };
