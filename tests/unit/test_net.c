@@ -1,4 +1,4 @@
-// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/net/virtio_net.c launcher/devices/net/net_switch.c launcher/devices/net/net_tap.c launcher/devices/net/net_user.c launcher/devices/net/net_rules.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/distribution.c launcher/io.c
+// SOURCES: launcher/devices/virtio/virtio.c launcher/devices/virtio/limits.c launcher/options.c launcher/devices/virtio/virtio_mmio.c launcher/devices/virtio/virtqueue.c launcher/devices/net/virtio_net.c launcher/devices/net/net_switch.c launcher/devices/net/net_tap.c launcher/devices/net/net_user.c launcher/devices/net/net_window.c launcher/devices/net/net_rules.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/distribution.c launcher/io.c
 // LIBS: -pthread -Wl,--wrap=open,--wrap=ioctl,--wrap=readv
 // SPDX-License-Identifier: GPL-2.0
 /* Frames that a card receives, into buffers of all kinds: K6, K10. */

@@ -1,8 +1,9 @@
-// SOURCES: launcher/devices/net/net_user.c launcher/devices/net/net_rules.c launcher/devices/virtio/virtqueue.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/distribution.c launcher/io.c
+// SOURCES: launcher/devices/net/net_user.c launcher/devices/net/net_window.c launcher/devices/net/net_rules.c launcher/devices/virtio/virtqueue.c launcher/hardware/memory.c launcher/message.c launcher/terminal.c launcher/distribution.c launcher/io.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The stream from passt: what a guest has no buffers for is kept, in order, and nothing
  * is lost: K6. A script stands for passt; it writes what the test has put into a file.
+ * And the windows of its connections, which have no scale.
  */
 #include <arpa/inet.h>
 #include <poll.h>
@@ -17,6 +18,7 @@
 #include <cmocka.h>
 
 #include "devices/net/net.h"
+#include "devices/net/net_window.h"
 
 #define FRAMES		3000U
 #define FRAME_SIZE	1514U
@@ -141,11 +143,106 @@ static void test_full(void **state)
 	free(net.state);
 }
 
+/* ---- windows */
+
+/* The least frame of a SYN, by IPv4 and IPv6; its checksum is right for zero addresses. */
+static size_t make_syn(uint8_t *frame, bool v6, const uint8_t *options, size_t size)
+{
+	size_t at = v6 ? 54 : 34, i;
+	uint32_t sum = 0;
+
+	memset(frame, 0, at + 20);
+	memcpy(frame + 12, v6 ? "\x86\xdd\x60" : "\x08\x00\x45", 3);
+	frame[v6 ? 20 : 23] = 6;
+	frame[at + 3] = 80;
+	frame[at + 12] = (20 + size) << 2;
+	frame[at + 13] = 0x02;
+	memcpy(frame + at + 20, options, size);
+	for (i = 0; i < 20 + size; i += 2)
+		sum += frame[at + i] << 8 | frame[at + i + 1];
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	frame[at + 16] = sum >> 8;
+	frame[at + 17] = sum;
+	return at + 20 + size;
+}
+
+static bool checksum_is_right(const uint8_t *frame, size_t size, size_t at)
+{
+	uint32_t sum = 0;
+
+	for (; at < size; at += 2)
+		sum += frame[at] << 8 | frame[at + 1];
+	return ((sum & 0xffff) + (sum >> 16)) == 0xffff;
+}
+
+static void test_no_scale(void **state)
+{
+	/* As Linux's are; with the scale at an odd place; with none; with one cut off. */
+	static const struct {
+		uint8_t options[20], after[20];
+	} cases[] = {
+		{ { 2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7 },
+		  { 2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 1, 1, 1 } },
+		{ { 1, 1, 3, 3, 14, 1, 2, 4, 255, 255 }, { 1, 1, 1, 1, 1, 1, 2, 4, 255, 255 } },
+		{ { 3, 3, 9, 3, 3, 2 }, { 1, 1, 1, 1, 1, 1 } },
+		{ { 2, 4, 5, 180 }, { 2, 4, 5, 180 } },
+		{ { 0, 3, 3, 7 }, { 0, 3, 3, 7 } },
+		{ { 8, 17, [17] = 3, 4, 7 }, { 8, 17, [17] = 3, 4, 7 } },
+		{ { 8, 0, 3, 3, 7 }, { 8, 0, 3, 3, 7 } },
+	};
+	uint8_t frame[128];
+	unsigned int i, v6;
+
+	(void)state;
+	for (i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t size = make_syn(frame, v6 = i % 2, cases[i / 2].options, 20);
+
+		assert_true(checksum_is_right(frame, size, v6 ? 54 : 34));
+		window_unscale(frame, size);
+		assert_memory_equal(frame + size - 20, cases[i / 2].after, 20);
+		assert_true(checksum_is_right(frame, size, v6 ? 54 : 34));
+	}
+}
+
+/* Only what begins a connection is changed, and nothing behind the frame is read. */
+static void test_other_frames(void **state)
+{
+	static const uint8_t options[20] = { 1, 3, 3, 7 };
+	uint8_t whole[128], before[128], *frame;
+	size_t size = make_syn(whole, false, options, 20), part, i;
+	unsigned int seed = 20261201;
+
+	(void)state;
+	whole[34 + 13] = 0x10;
+	memcpy(before, whole, size);
+	window_unscale(whole, size);
+	assert_memory_equal(whole, before, size);
+	whole[34 + 13] = 0x02;
+	whole[14 + 7] = 1;
+	memcpy(before, whole, size);
+	window_unscale(whole, size);
+	assert_memory_equal(whole, before, size);
+	for (part = 0; part <= size; part++)
+		for (i = 0; i < 200; i++) {
+			frame = malloc(part ? part : 1);
+			assert_non_null(frame);
+			memcpy(frame, whole, part);
+			if (part > 60)
+				frame[34 + rand_r(&seed) % (part - 34)] = rand_r(&seed);
+			if (part > 14)
+				frame[14 + rand_r(&seed) % (part - 14)] = rand_r(&seed);
+			window_unscale(frame, part);
+			free(frame);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_no_scale),
+		cmocka_unit_test(test_other_frames),
 	};
 
 	return cmocka_run_group_tests_name("net_user", tests, start, finish);

@@ -6,7 +6,7 @@
  * length in 4 bytes, the highest first.  What the guest sends to whom is looked
  * at here (net_rules.c): passt would let it reach all that its user may, and by
  * the gateway's address this machine itself.
- * Read next: net_rules.c.
+ * Read next: net_window.c.
  */
 #define _GNU_SOURCE 1
 #include <arpa/inet.h>
@@ -28,9 +28,10 @@
 #include "lguest.h"
 #include "net.h"
 #include "net_rules.h"
+#include "net_window.h"
 
 #define PROGRAM	"passt"
-#define ROOM	(8 << 20)	/* the largest window that a guest of Linux opens is 6 MiB */
+#define ROOM	(8 << 20)
 #define KEPT_MOST	(256 << 10)
 #define COMPLAINTS_MOST	8
 
@@ -220,8 +221,9 @@ static const char *no_passt(void)
 
 /*
  * passt writes without waiting: a frame that does not fit is lost, and for each that the
- * guest then misses it sends a window again.  So there is room for a window: in the socket
- * what the host allows (net.core.wmem_max), and the rest here.  0 or an errno.
+ * guest then misses it sends a window again.  So there is room for those of 128
+ * connections: in the socket what the host allows (net.core.wmem_max), and the rest
+ * here.  0 or an errno.
  */
 static int make_room(struct stream *s, int fd)
 {
@@ -302,6 +304,7 @@ static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, s
 	parts_peek(parts, start, look);
 	if (!may_go_out(net->state, start, look))
 		return;
+	window_unscale(start, look);
 	parts_skip(&parts, &n, look);
 	all[0] = (struct iovec){ &length, sizeof(length) };
 	all[1] = (struct iovec){ start, look };
@@ -334,6 +337,7 @@ static bool leads_here(void *with, uint8_t protocol, uint16_t port)
 static size_t take_frame(struct net *net, struct stream *s, struct iovec *parts, unsigned int n)
 {
 	uint32_t length;
+	uint8_t *frame;
 
 	if (s->to - s->from < sizeof(length))
 		return 0;
@@ -345,10 +349,11 @@ static size_t take_frame(struct net *net, struct stream *s, struct iovec *parts,
 	}
 	if (s->to - s->from - sizeof(length) < length)
 		return 0;
+	frame = s->bytes + s->from + sizeof(length);
 	memset(&net->header, 0, NET_HEADER);
-	rules_note_call(&s->rules, s->bytes + s->from + sizeof(length), length, leads_here,
-			&s->ports);
-	parts_write(parts + 1, n - 1, s->bytes + s->from + sizeof(length), length);
+	rules_note_call(&s->rules, frame, length, leads_here, &s->ports);
+	window_unscale(frame, length);
+	parts_write(parts + 1, n - 1, frame, length);
 	s->from += sizeof(length) + length;
 	return NET_HEADER + length;
 }
