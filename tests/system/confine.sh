@@ -46,8 +46,8 @@ ulimit -Sn $(ulimit -Hn)
 mkdir -p /tmp/lan
 truncate -s 1M /tmp/disk
 exec 7</victim 8>/tmp/eight
-lguest run --name x --share /tmp:tmp,ro -n switch=/tmp/lan -d /tmp/disk --vsock /tmp/door -- \
-	sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>&1 & pid=$!
+background lguest run --name x --share /tmp:tmp,ro -n switch=/tmp/lan -d /tmp/disk --vsock /tmp/door -- \
+	sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>&1
 exec 7<&- 8>&-
 wait_for 60 grep -q up /tmp/out
 door=$(pgrep vsock-door)
@@ -92,8 +92,7 @@ kill $supervisor; wait $supervisor
 is "L8 nobody complains" "up" "$(cat /tmp/out)"
 check "L8 the door has removed its socket" wait_for 5 test ! -e /tmp/door
 
-rm -f /tmp/out
-lguest run -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>&1 & pid=$!
+background lguest run -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>&1
 wait_for 60 grep -q up /tmp/out
 is "L8 AT-77 1024 files may be open" 1024 \
 	"$(awk '/^Max open files/ { print $4 }' /proc/$(machine $pid)/limits)"

@@ -186,22 +186,20 @@ is "K1 wait ends with a detached guest, and with its status" "7 " "$? $(cat /tmp
 lguest wait six 2>/tmp/err
 is "K1 ... which is kept" "7 " "$? $(cat /tmp/err)"
 
-rm -f /tmp/out
-lguest run --name two -- sh -c 'trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.1; done' </dev/null >/tmp/out 2>/tmp/err &
+background lguest run --name two -- sh -c 'trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.1; done' </dev/null >/tmp/out 2>/tmp/err
 wait_for 60 grep -q up /tmp/out
 lguest stop two
 is "J15 stop of a COMMAND" 0 $?
-wait $!
+wait $pid
 is "J15 ... which hears SIGTERM, and gives its status" "7 up bye" "$? $(echo $(cat /tmp/out))"
 
 deaf='echo /bin/true >/proc/sys/kernel/poweroff_cmd; echo up; sleep 1000'
-rm -f /tmp/out
-lguest run --name three -- sh -c "$deaf" </dev/null >/tmp/out 2>/tmp/err3 &
+background lguest run --name three -- sh -c "$deaf" </dev/null >/tmp/out 2>/tmp/err3
 wait_for 60 grep -q up /tmp/out
 lguest stop --time-limit 1 three 2>/tmp/err
 is "J15 a guest that does not shut down is ended" \
 	"1 lguest: stop: the guest 'three' did not shut down in time: it was ended; --time-limit gives it longer" "$? $(said)"
-wait $!
+wait $pid
 is "J15 ... and its launcher says so, with status 116" \
 	"116 lguest: the guest was ended by \`lguest stop\`: it did not shut down in time" "$? $(tail -n 1 /tmp/err3)"
 

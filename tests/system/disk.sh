@@ -219,9 +219,8 @@ kill $holder
 # Reads from the second MiB on are answered when the launcher has said that it waits.
 hold nbd1 read 1048576 -1 4194304
 echo none | dd of=/tmp/b.img conv=notrunc 2>/dev/null
-rm -f /tmp/err
-lguest run -v --time-limit 200 -d /dev/nbd1 -d /tmp/b.img -- sh -c "$(words held-reads)" >/tmp/out 2>/tmp/err &
-pid=$!
+background lguest run -v --time-limit 200 -d /dev/nbd1 -d /tmp/b.img -- sh -c "$(words held-reads)" \
+	</dev/null >/tmp/out 2>/tmp/err
 check "K7 K12 a restart with requests on their way waits for them" \
 	wait_for 150 grep -q '^lguest: /dev/nbd1: waiting for 32 requests' /tmp/err
 kill -USR1 $holder
@@ -269,9 +268,7 @@ swapoff /dev/vdb
 lguest run -- sh -c "$(words rng)" >/tmp/out 2>/tmp/err
 is "K8 the guest's random numbers come from the host" "virtio_rng.0 4096 different" "$(echo $(cat /tmp/out))"
 
-rm -f /tmp/out
-lguest run -d /tmp/a.img -- sh -c 'echo up; sleep 1000' >/tmp/out 2>/tmp/err &
-pid=$!
+background lguest run -d /tmp/a.img -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err
 wait_for 60 grep -q up /tmp/out
 lguest run -d /tmp/a.img -- true 2>/tmp/err2
 is "K7 a disk in use is refused" 122 $?

@@ -83,12 +83,13 @@ up() { wait_for 20 grep -q up /tmp/out; }
 # A job in the background of a script ignores SIGINT, and exec lets that be: so a pty.
 /lab/pty expect:up kill:2 expect:interrupted kill:15 -- lguest exec one -- sh -c "$waiting" >/tmp/out 2>&1
 has "L14 SIGINT and SIGTERM are passed on" '^pty: status 5' /tmp/out
-head -c 1000000 /dev/zero | lguest exec -i one -- sh -c "$waiting" >/tmp/out 2>&1 & pid=$!
+head -c 1000000 /dev/zero >/tmp/zeros
+background lguest exec -i one -- sh -c "$waiting" </tmp/zeros >/tmp/out 2>&1
 up
 kill -TERM $pid
 wait $pid
 is "L14 ... also past input that it does not read" 5 $?
-lguest exec one -- sh -c 'trap "" TERM; echo up; sleep 777' >/tmp/out 2>/tmp/err & pid=$!
+background lguest exec one -- sh -c 'trap "" TERM; echo up; sleep 777' >/tmp/out 2>/tmp/err
 up
 kill -TERM $pid; sleep 0.1; kill -TERM $pid; sleep 0.1; kill -TERM $pid
 wait $pid
@@ -96,7 +97,7 @@ is "L14 three signals within a second end exec itself" "119 exec: left the comma
 running() { lguest exec one -- pidof "$1" >/dev/null 2>&1; }
 gone() { ! lguest exec one -- sh -c "ps | grep -v grep | grep '$1'" >/dev/null 2>&1; }
 check "L14 ... and the command gets SIGHUP" wait_for 10 gone 'sleep 777'
-lguest exec one -- sh -c 'echo up; sleep 778' >/tmp/out 2>/tmp/err & pid=$!
+background lguest exec one -- sh -c 'echo up; sleep 778' >/tmp/out 2>/tmp/err
 up
 kill -KILL $pid
 wait $pid 2>/dev/null
@@ -140,7 +141,7 @@ done
 is "L14 eight consoles are no hindrance" "good 8" "$(x one -- echo good) $(ls -s /tmp/console.* | grep -vc '^ *0')"
 kill $consoles
 wait $consoles
-lguest exec one -- sh -c 'echo up; sleep 2; echo late; exit 6' >/tmp/out 2>/tmp/err & pid=$!
+background lguest exec one -- sh -c 'echo up; sleep 2; echo late; exit 6' >/tmp/out 2>/tmp/err
 up
 lguest pause one
 lguest exec one -- true 2>/tmp/err2
@@ -155,13 +156,13 @@ is "L8 only the user may call its agent" srwx------ "$(cat /tmp/out)"
 x -i one -- sh -c 'cat >/tmp/sockets; chmod +x /tmp/sockets' </lab/sockets
 is "L8 the guest calls nobody by it" "connect: Connection reset by peer" "$(x one -- sh -c 'echo x | /tmp/sockets send vsock:1000 2>&1')"
 kill $helper; rm -f /run/lguest/one/vsock_1000
-lguest exec one -- sh -c 'echo up; sleep 100' >/tmp/out 2>/tmp/err & pid=$!
+background lguest exec one -- sh -c 'echo up; sleep 100' >/tmp/out 2>/tmp/err
 up
 lguest exec one -- reboot -f >/dev/null 2>&1
 wait $pid
 is "L14 a restart ends it" "118 exec: the guest 'one' went away before the command ended" "$? $(why)"
 is "L14 ... and the next one waits until the guest is up again" good "$(x one -- echo good)"
-lguest exec one -- sh -c 'trap "echo asked; exit 3" TERM; echo up; while :; do sleep 0.1; done' >/tmp/out 2>/tmp/err & pid=$!
+background lguest exec one -- sh -c 'trap "echo asked; exit 3" TERM; echo up; while :; do sleep 0.1; done' >/tmp/out 2>/tmp/err
 up
 lguest stop one
 wait $pid
@@ -178,7 +179,7 @@ lguest run --detach --name two --rootfs / --vsock /tmp/v
 is "L14 in a --rootfs guest: its root, its own terminal" "$(md5sum </lab/sockets | cut -c1-32) tty" \
 	"$(x -t two -- sh -c 'md5sum </lab/sockets | cut -c1-32; tty >/dev/null && echo tty' | tr -d '\r' | xargs)"
 is "L14 a guest with a --vsock is called by that, and may call" hello "$(echo hello | x -i two -- /lab/sockets send vsock:1000)"
-lguest exec two -- sh -c 'echo up; sleep 100' >/tmp/out 2>/tmp/err & pid=$!
+background lguest exec two -- sh -c 'echo up; sleep 100' >/tmp/out 2>/tmp/err
 up
 kill -KILL $(lguest list --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
 wait $pid

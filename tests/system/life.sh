@@ -82,9 +82,7 @@ is "K1 output that does not fit is no success" "1 1" "$? $(grep -c "^lguest: the
 lguest run -- sh -c 'echo hi; exit 7' >&- 2>/tmp/err
 is "K1 ... and told, with the command's own status" "7 1" "$? $(grep -c "^lguest: the guest's output is lost: Bad file" /tmp/err)"
 
-rm -f /tmp/out
-lguest run -- sh -c 'echo up; while :; do :; done' >/tmp/out 2>/tmp/err &
-pid=$!
+background lguest run -- sh -c 'echo up; while :; do :; done' </dev/null >/tmp/out 2>/tmp/err
 wait_for 30 grep -q up /tmp/out
 kill -TERM $pid
 begin=$(now)
@@ -93,9 +91,7 @@ is "C3 SIGTERM ends the launcher of a busy guest" 143 $?
 echo "in $(difference "$begin" "$(now)") s"
 check "H23 nothing is left of it" no_guest_left
 
-rm -f /tmp/out
-lguest run -- sh -c 'echo up; sleep 100' >/tmp/out 2>/tmp/err &
-pid=$!
+background lguest run -- sh -c 'echo up; sleep 100' </dev/null >/tmp/out 2>/tmp/err
 wait_for 30 grep -q up /tmp/out
 kill -KILL $pid
 wait $pid

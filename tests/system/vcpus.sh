@@ -20,7 +20,7 @@ is "L1 ... and nothing is left" "" "$(lguest list | tail -n +2)"
 
 # Threads.
 allow 16
-lguest run --name x -c 16 -- sh -c 'echo up; while :; do :; done' </dev/null >/tmp/out 2>/tmp/err & pid=$!
+background lguest run --name x -c 16 -- sh -c 'echo up; while :; do :; done' </dev/null >/tmp/out 2>/tmp/err
 wait_for 100 grep -q up /tmp/out
 is "L1 a guest with 16 vCPUs, on fewer CPUs" up "$(cat /tmp/out)"
 machine=$(machine $pid)
@@ -71,7 +71,7 @@ is "L1 K12 a guest with 4 vCPUs restarts, and its status is the COMMAND's" "3 1"
 is "L1 ... with 4, again; each has counters of its own" 6 "$(grep -c '^ *vcpu [123]' /tmp/err)"
 
 # One of its threads is killed from outside: all of the machine is gone, not a half.
-lguest run -c 4 -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err & pid=$!
+background lguest run -c 4 -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err
 wait_for 100 grep -q up /tmp/out
 machine=$(machine $pid)
 kill -KILL $(basename $(dirname $(grep -l '^vcpu 2' /proc/$machine/task/*/comm)))
@@ -87,7 +87,7 @@ between "L1 L8 the list of a vCPU's thread was tried" 20 60 "$(wc -l </tmp/calls
 is "L1 L8 ... that of another vCPU is no longer" "" "$(diff /tmp/calls.1 /tmp/calls.2)"
 
 # A debugger.
-lguest run --name x --gdb /tmp/door -c 4 -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err & pid=$!
+background lguest run --name x --gdb /tmp/door -c 4 -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err
 wait_for 20 test -S /tmp/door
 sleep 1
 is "L1 L7 the guest stands" "" "$(cat /tmp/out)"

@@ -54,12 +54,12 @@ is "L10 a driver that comes again finds the folder" content "$(tr -d '\r' </tmp/
 show /tmp/err
 
 serve /tmp/three
-lguest run --share /tmp/folder:there,via=/tmp/three -- sh -c '
+background lguest run --share /tmp/folder:there,via=/tmp/three -- sh -c '
 	echo up; until [ -e /mnt/there/go ]; do sleep 0.2; done
 	echo seen; echo unwritten >/mnt/there/late
 	while cat /mnt/there/big >/dev/null 2>&1; do :; done
 	cat /mnt/there/file 2>&1; sync; echo synced
-	umount /mnt/there; echo unmounted; exit 9' </dev/null >/tmp/out 2>/tmp/err & pid=$!
+	umount /mnt/there; echo unmounted; exit 9' </dev/null >/tmp/out 2>/tmp/err
 wait_for 60 grep -q up /tmp/out
 touch /tmp/folder/go
 wait_for 60 grep -q seen /tmp/out
@@ -118,10 +118,10 @@ cp base not.qcow2
 lguest run -d not.qcow2 -- true </dev/null >/tmp/out 2>&1
 is "K7 a raw image is no qcow2 by its name" "2 1" "$? $(grep -c 'it is no qcow2 image' /tmp/out)"
 
-lguest run -d base,overlay=over -- sh -c 'echo up
+background lguest run -d base,overlay=over -- sh -c 'echo up
 	while dd if=/dev/vda of=/dev/null bs=4k count=1 2>/dev/null; do
 		echo 3 >/proc/sys/vm/drop_caches
-	done; sync; exit 9' </dev/null >/tmp/out 2>/tmp/err & pid=$!
+	done; sync; exit 9' </dev/null >/tmp/out 2>/tmp/err
 wait_for 60 grep -q up /tmp/out
 for process in /proc/[0-9]*; do
 	grep -qs 'vhost-user-blk' $process/cmdline && kill -9 ${process##*/}
@@ -130,7 +130,7 @@ wait_for 60 test ! -e /proc/$pid || kill $pid
 wait $pid
 is "K7 a disk whose server is killed is one with I/O errors, and its guest ends by itself" 9 $?
 
-lguest run --name x -d base,overlay=over -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err & pid=$!
+background lguest run --name x -d base,overlay=over -- sh -c 'echo up; sleep 1000' </dev/null >/tmp/out 2>/tmp/err
 wait_for 60 grep -q up /tmp/out
 daemon=
 for process in /proc/[0-9]*; do

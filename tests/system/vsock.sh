@@ -93,8 +93,7 @@ wait_for 5 test ! -e /tmp/v
 check "L10 the socket is gone with its guest" test ! -e /tmp/v
 check "L10 the keeper of the door is, too" sh -c '! pidof vsock-door'
 
-rm -f /tmp/out
-lguest run --vsock /tmp/v -- sh -c 'echo up; sleep 100' >/tmp/out 2>&1 & pid=$!
+background lguest run --vsock /tmp/v -- sh -c 'echo up; sleep 100' </dev/null >/tmp/out 2>&1
 wait_for 60 grep -q up /tmp/out
 kill -KILL $pid
 wait $pid

@@ -15,6 +15,8 @@
 #	busy_looks PID N	of N looks, four a second, so many find it running
 #	quiet PID		its guest has hardly any work, for two seconds
 #	split_lock TRAP [OPTION...]	what becomes of one of a guest's process (TRAP: tests/system/trap.c)
+#	background COMMAND... <IN >OUT	a job, as $pid; OUT is new before it starts, as whoever
+#				waits for a word in it must not find an earlier command's
 #	now			monotonic seconds, with hundredths
 export LC_ALL=C
 
@@ -70,6 +72,12 @@ wait_for() {
 		[ $left -gt 0 ] || return 1
 		sleep 0.1
 	done
+}
+
+# The shell itself opens what stands behind the call. A job of `&` alone has no input.
+background() {
+	{ "$@" <&9 9<&- & } 9<&0
+	pid=$!
 }
 
 launchers() {
@@ -178,9 +186,8 @@ split_lock() {
 	local trap=$1 tries=0 status=120
 	shift
 	while [ $status = 120 ] && [ $tries -lt 5 ]; do
-		lguest run "$@" -- sh -c 'while :; do :; done & child=$!
-			echo ready; wait $child; echo "status $?"; dmesg' >/tmp/out 2>/tmp/err </dev/null &
-		pid=$!
+		background lguest run "$@" -- sh -c 'while :; do :; done & child=$!
+			echo ready; wait $child; echo "status $?"; dmesg' >/tmp/out 2>/tmp/err </dev/null
 		wait_for 60 grep -q ready /tmp/out
 		$trap $(machine $pid) 17
 		wait_for 30 grep -q 'status\|panicked' /tmp/out /tmp/err || kill $pid
