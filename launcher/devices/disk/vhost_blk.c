@@ -223,6 +223,7 @@ struct birth {
 	char **words;
 	int listener;
 	int said, alive, report;	/* ends of pipes: its stderr, ours, errno of its exec */
+	int ours;			/* ... that it lives as long as: our end of alive */
 };
 
 static void become_daemon(const struct birth *birth)
@@ -287,6 +288,7 @@ static int start_daemon(struct vhost *v, struct birth *birth)
 	v->words = said[0];
 	birth->said = said[1];
 	birth->alive = alive[0];
+	birth->ours = alive[1];
 	birth->report = report[1];
 	child = fork();
 	if (!child) {
@@ -305,8 +307,6 @@ static int start_daemon(struct vhost *v, struct birth *birth)
 		 read(report[0], &error, sizeof(error)) != sizeof(error))
 		error = 0;
 	close(report[0]);
-	if (error)
-		close(alive[1]);
 	return error;
 }
 
@@ -354,39 +354,73 @@ static const char *explain(const struct vhost *v, const char *why)
 	return text;
 }
 
-static const char *start(struct vhost *v, const struct disk_option *o)
+static void close_end(int fd)
 {
-	char *words[WORDS];
-	int listener = -1, error;
-	const char *why = listen_once(v, &listener);
-	struct birth birth = { .option = o, .words = words, .listener = listener };
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Its keeper ends it, if it has not ended.  Nothing of this try stays open. */
+static void give_up(struct vhost *v, const struct birth *birth)
+{
+	close_end(v->socket);
+	close_end(v->words);
+	close_end(birth->ours);
+}
+
+static const char *begin(struct vhost *v, struct birth *birth)
+{
+	const char *why = listen_once(v, &birth->listener);
+	int error;
 
 	if (why)
 		return why;
-	if (!make_words(o, listener, words))
+	if (!make_words(birth->option, birth->listener, birth->words))
 		return "out of memory; free some";
-	error = start_daemon(v, &birth);
-	close(listener);
+	error = start_daemon(v, birth);
 	if (error)
 		return error == ENOENT ? not_there() : strerror(error);
+	close_end(birth->listener);	/* or its end would never be heard */
+	birth->listener = -1;
 	v->device.offered = FEATURES;
-	return explain(v, vhost_begin(v, &kind, o->path, CONFIG_SIZE));
+	return explain(v, vhost_begin(v, &kind, birth->option->path, CONFIG_SIZE));
+}
+
+static const char *start(struct vhost *v, const struct disk_option *o)
+{
+	char *words[WORDS];
+	struct birth birth = { .option = o, .words = words, .listener = -1, .ours = -1 };
+	const char *why;
+
+	*v = (struct vhost){ .server = PROGRAM, .socket = -1, .words = -1 };
+	why = begin(v, &birth);
+	close_end(birth.listener);
+	if (why)
+		give_up(v, &birth);
+	return why;
+}
+
+/* It cannot have the image: that is what it ends for, should another still have it. */
+static bool may_pass(const char *why)
+{
+	return why && !strncmp(why, ENDED, strlen(ENDED));
 }
 
 struct virtio_device *vhost_blk_create(const struct disk_option *o)
 {
 	struct vhost *v = calloc(1, sizeof(*v));
 	const char *why = v ? make_overlay(o) : "out of memory; free some";
-	unsigned int i;
+	unsigned int tries;
 
-	for (i = 0; v && !why && i < TRIES; i++) {
-		v->server = PROGRAM;
+	if (!why)
 		why = start(v, o);
-		if (!why || strncmp(why, ENDED, strlen(ENDED)))
-			break;
+	for (tries = 1; may_pass(why) && tries < TRIES; tries++) {
 		usleep(TRY_EVERY);
+		why = start(v, o);
 	}
-	if (why)
-		problem("cannot use the disk %s: %s", o->path, why);
-	return why ? NULL : &v->device;
+	if (!why)
+		return &v->device;
+	problem("cannot use the disk %s: %s", o->path, why);
+	free(v);
+	return NULL;
 }
