@@ -16,7 +16,8 @@ seen() {
 	is "$name" $# "$(grep -c '^ok ' "$work/out")"
 }
 seen "A5 each of the vectors" 10 "A5 each vector"
-seen "C8 a million halts, and none is not woken" 100 "no wake-up is lost"
+seen "C8 a million halts, and none is not woken" 100 "halts against another thread" \
+	"HALT against IPIs" "WAIT against KICKs"
 seen "A16 a minute beside a guest that spins: packets, timers, ticks" 60 "packets, timers and ticks"
 seen "C9 a hundred thousand wake-ups at a guest's entry" 33 "who is woken while a guest is entered"
 seen "C10 extended state of guests and programs, for minutes" 100 "patterns in x87, SSE, AVX"
