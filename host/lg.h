@@ -403,6 +403,7 @@ struct lguest {
 	struct list_head tables;	/* l shadow tables, but those in ... */
 	struct list_head limbo;		/* l taken out, to be freed; oldest first */
 	unsigned long nr_tables, max_tables;	/* l of both; i */
+	unsigned long dead_roots;	/* l that wait for their tables */
 	u64 shrinks;			/* l entries taken away so far (tlb.c) */
 	u64 kernel_shrunk;		/* l its value when the kernel half lost one */
 	struct lg_lost kernel_lost;	/* l */

@@ -43,6 +43,9 @@
 #define TABLES_FOR_ALL	2048UL
 #define PAGES_PER_TABLE	128
 
+/* A table has two pages; of a root each has as many as this. */
+#define TABLES_PER_ROOT	(pgtable_l5_enabled() ? 4 : 2)
+
 /* Fewer than a visit can make must not be freed in it: see make_room(). */
 #define LIMBO_PER_VISIT	16
 #define PRUNED_AT_ONCE	64
@@ -267,16 +270,17 @@ static void prune(struct lguest *lg, unsigned long want)
 	prune_half(lg, NULL, LOWER_HALF, 512, &want);
 }
 
+/* Roots that are dead, too: one table in limbo is enough to keep one. */
 static bool too_many(struct lguest *lg)
 {
-	u64 there;
+	u64 there, nr = lg->nr_tables + lg->dead_roots * TABLES_PER_ROOT;
 
-	if (lg->nr_tables > lg->max_tables)
+	if (nr > lg->max_tables)
 		return true;
-	if (lg->nr_tables <= TABLES_FOR_ALL)
+	if (nr <= TABLES_FOR_ALL)
 		return false;
 	there = min(get_mm_rss(lg->mm), totalram_pages());
-	return lg->nr_tables > TABLES_FOR_ALL + there / PAGES_PER_TABLE;
+	return nr > TABLES_FOR_ALL + there / PAGES_PER_TABLE;
 }
 
 /* As many as there may be if all that the launcher promised is there. */

@@ -263,6 +263,7 @@ void make_kernel_only(struct lguest *lg, struct lg_root *root)
 /* No table is left that was below it: now it can go, or be the next one. */
 void retire_root(struct lguest *lg, struct lg_root *root)
 {
+	lg->dead_roots--;
 	swap(root, lg->spare_root);
 	free_root_memory(root);
 }
@@ -272,6 +273,7 @@ static void free_root(struct lguest *lg, struct lg_root *root)
 	drop_lower_half(lg, root);
 	lg->roots[root->index] = NULL;
 	root->dead = true;
+	lg->dead_roots++;
 	if (!root->nr_tables)
 		retire_root(lg, root);
 }

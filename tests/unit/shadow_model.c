@@ -534,6 +534,7 @@ static void check_counts(void)
 		stamp = t->stamp;
 	}
 	CHECK(n == w.lg->nr_tables);
+	CHECK(w.lg->dead_roots <= n);
 	CHECK(n == seen_tables + limbo);	/* each on one path, none lost */
 	CHECK(n <= w.lg->max_tables + 3);
 	n = 0;

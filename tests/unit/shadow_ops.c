@@ -66,7 +66,7 @@ static void fault_again(u64 address, u32 error)
 {
 	u64 before = w.cpu->counts[LG_COUNT_SPURIOUS], old, leaf;
 
-	if (w.lg->nr_tables > min(w.lg->max_tables, 2048UL))
+	if (w.lg->nr_tables + 4 * w.lg->dead_roots > min(w.lg->max_tables, 2048UL))
 		return;
 	CHECK(refill_spares(w.cpu) == 0);
 	CHECK(cpu_may(address, error, &old));

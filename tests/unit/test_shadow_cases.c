@@ -399,6 +399,70 @@ static void test_known_to_a_sleeper(void **state)
 	world_destroy();
 }
 
+/* A vCPU that computes for long: whatever goes from now on waits for it. */
+static void computes(struct lg_cpu *cpu)
+{
+	cpu->in_guest = 1;
+	cpu->shrinks_seen = w.lg->shrinks;
+}
+
+/* A fill, with what it needs; how often @other had to come out for it. */
+static unsigned int fill_past(struct lg_cpu *other)
+{
+	unsigned int n = 0;
+
+	while (fills(0) == LG_RETRY) {
+		if (w.cpu->need.page)
+			world_fault_in(w.cpu->need.page, w.cpu->need.write);
+		if (!w.cpu->need.quiet)
+			continue;
+		CHECK(other->in_guest >= 0 && other->shrinks_seen < w.cpu->need.quiet);
+		other->in_guest = -1;
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Spaces by the hundred, each with a page, while another vCPU computes.  Of each that is
+ * evicted the root waits for its tables: what waits is bounded, too, and when it is too
+ * much, that vCPU is interrupted.
+ */
+static void test_dead_roots_are_bounded(void **state)
+{
+	struct lg_cpu *other;
+	long limit, most = 0;
+	unsigned int n, came_out = 0;
+
+	(void)state;
+	world_create(1, false, 0, 0);
+	other = world_vcpu();
+	w.lg->max_tables = 1500;
+	limit = 2 * (w.lg->max_tables + 3 + nr_roots(w.lg) + 1 + w.lg->nr_spares + 10);
+	guest_write(2, 0, 3 << 12 | 7);
+	guest_write(3, 0, 4 << 12 | 7);
+	guest_write(4, 0, 5 << 12 | 7);
+	w.cpu->user = true;
+	for (n = 0; n < 1500; n++) {
+		u64 frame = 100 + n % 200;
+
+		if (other->in_guest < 0)
+			computes(other);
+		guest_write(frame, 0, 2 << 12 | 7);
+		load_cr3(frame, false);
+		came_out += fill_past(other);
+		most = max(most, shim_secondary);
+		CHECK(shim_secondary <= limit);
+	}
+	CHECK(came_out >= 2 && came_out < 20);
+	CHECK(most > limit * 3 / 4);
+	CHECK(w.lg->dead_roots > 100);
+	other->in_guest = -1;
+	shrink_shadow(w.lg, ULONG_MAX);
+	CHECK(!w.lg->dead_roots && !w.lg->nr_tables);
+	world_destroy();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_loaded_in_a_rest),
 		cmocka_unit_test(test_shrink),
 		cmocka_unit_test(test_known_to_a_sleeper),
+		cmocka_unit_test(test_dead_roots_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
