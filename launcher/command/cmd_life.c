@@ -48,7 +48,7 @@ static const struct option stop_options[] = {
 const struct command list_command = {
 	"list", "",
 	"Show your guests that have a name.\n"
-	"For each: its memory, how much of it it has touched, what the launcher takes\n"
+	"For each: its vCPUs and memory, how much of it it has touched, what the launcher takes\n"
 	"besides, and for how long it runs.",
 	list_options, cmd_list,
 };
@@ -271,9 +271,10 @@ static void print_one(const json_t *status)
 		printf("%-20s %8" PRIu64 " %s\n", text(status, "name"), number(status, "pid"),
 		       text(status, "state"));
 	else
-		printf("%-20s %8" PRIu64 " %-9s %7" PRIu64 "M %7" PRIu64 "M %8" PRIu64 "K %8" PRIu64 "s\n",
+		printf("%-20s %8" PRIu64 " %-9s %5" PRIu64 " %7" PRIu64 "M %7" PRIu64 "M %8" PRIu64 "K %8" PRIu64 "s\n",
 		       text(status, "name"), number(status, "pid"), text(status, "state"),
-		       number(status, "memory") >> 20, number(status, "touched") >> 20,
+		       number(status, "vcpus"), number(status, "memory") >> 20,
+		       number(status, "touched") >> 20,
 		       number(status, "launcher") >> 10, number(status, "seconds"));
 }
 
@@ -281,8 +282,8 @@ static void print_all(const json_t *all)
 {
 	size_t i;
 
-	printf("%-20s %8s %-9s %8s %8s %9s %9s\n", "NAME", "PID", "STATE", "MEMORY",
-	       "TOUCHED", "LAUNCHER", "RUNS");
+	printf("%-20s %8s %-9s %5s %8s %8s %9s %9s\n", "NAME", "PID", "STATE", "VCPUS",
+	       "MEMORY", "TOUCHED", "LAUNCHER", "RUNS");
 	for (i = 0; i < json_array_size(all); i++)
 		print_one(json_array_get(all, i));
 }

@@ -84,6 +84,7 @@ static int run(const struct run_settings *set)
 	const struct control_settings control = {
 		.name = set->name,
 		.memory = set->memory & ~(MEMORY_PAGE - 1),
+		.vcpus = set->cpus,
 		.port = set->command && set->terminal ? LGUEST_PORT_STDOUT :
 							LGUEST_PORT_CONSOLE,
 		.exec = set->name ? run_agent_socket(set) : NULL,

@@ -44,22 +44,24 @@ const struct command stat_command = {
 	"  fills     entries of shadow tables made\n"
 	"  direct    switches inside the guest, without the Host\n"
 	"  launcher  returns to the launcher\n"
-	"  sleeps    times that the idle guest slept",
+	"  sleeps    times that the idle guest slept\n"
+	"  waits     times that a vCPU waited for the Host's lock of its guest\n"
+	"  vcpus     how many there are",
 	stat_options, cmd_stat,
 };
 
 /*L:610
  * The columns.  Each counter belongs to at most one besides "switches", which
- * is the sum of those whose names begin with "exit_".
+ * is the sum of those whose names begin with "exit_".  "vcpus" is no rate.
  :*/
 enum column {
 	SWITCHES, CALLS, FAULTS, EMULATED, IRQS, OTHER, FILLS, DIRECT, LAUNCHER,
-	SLEEPS, COLUMNS, NONE = COLUMNS
+	SLEEPS, WAITS, VCPUS, COLUMNS, NONE = COLUMNS
 };
 
 static const char *const titles[COLUMNS] = {
 	"switches", "calls", "faults", "emulated", "irqs", "other", "fills",
-	"direct", "launcher", "sleeps",
+	"direct", "launcher", "sleeps", "waits", "vcpus",
 };
 
 static enum column reason(const char *exit)
@@ -87,6 +89,8 @@ static enum column column_of(const char *name)
 		return FILLS;
 	if (!strcmp(name, "launcher_visits"))
 		return LAUNCHER;
+	if (!strcmp(name, "lock_waits"))
+		return WAITS;
 	return strcmp(name, "halt_sleeps") ? NONE : SLEEPS;
 }
 
@@ -119,6 +123,7 @@ static void compute(const struct counters *before, const struct counters *after,
 		if (!strncmp(c->name, "exit_", 5))
 			row->rates[SWITCHES] += r;
 	}
+	row->rates[VCPUS] = counter_value(after, "vcpus");
 }
 
 static void print_titles(void)

@@ -186,9 +186,10 @@ static json_t *tell_status(const struct control *c, const uint64_t numbers[2])
 		fclose(smaps);
 	if (!ok)
 		return failed("cannot read /proc/self/smaps");
-	return json_pack("{s:b,s:s,s:i,s:s,s:I,s:I,s:I,s:I,s:i,s:b,s:s*}", "ok", 1,
+	return json_pack("{s:b,s:s,s:i,s:s,s:i,s:I,s:I,s:I,s:I,s:i,s:b,s:s*}", "ok", 1,
 			 "name", c->settings.name, "pid", (int)getpid(),
 			 "state", state_of(c),
+			 "vcpus", (int)c->settings.vcpus,
 			 "memory", (json_int_t)c->settings.memory,
 			 "touched", (json_int_t)numbers[0],
 			 "launcher", (json_int_t)(numbers[1] + own.launcher),

@@ -17,6 +17,7 @@
 struct control_settings {
 	const char *name;
 	uint64_t memory;	/* bytes of the guest */
+	unsigned int vcpus;
 	unsigned int port;	/* that a console is connected to */
 	const char *exec;	/* the socket for `lguest exec`, or NULL */
 	bool keep;		/* the status that it ends with, for `lguest wait` */

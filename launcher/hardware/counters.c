@@ -2,7 +2,7 @@
 /*
  * The Host keeps counters in debugfs: a folder per process with a guest, for as
  * long as its /dev/lguest is open, with a file of lines "name value".  A line
- * "vcpu N" begins each vCPU's; here they are added up.
+ * "vcpu N" begins each vCPU's; here they are added up, and "vcpus" is how many there are.
  * Read next: machine/stats.c.
  */
 #include <ctype.h>
@@ -52,6 +52,8 @@ int counters_again(FILE *file, struct counters *counters)
 	while (fscanf(file, "%31s %" SCNu64, name, &value) == 2)
 		if (strcmp(name, "vcpu"))
 			add(counters, name, value);
+		else
+			add(counters, "vcpus", 1);
 	return counters->count ? 0 : -ENOENT;
 }
 

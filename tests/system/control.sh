@@ -48,15 +48,15 @@ has "K5 ... and says that the guest goes on" "^lguest: left the console of 'one'
 is "K5 it begins with the last lines; three ^C leave it" "pty: status 0 pty: restored" \
 	"$(echo $(tr -d '\r' </tmp/pty.out | grep '^pty: '))"
 lguest list >/tmp/list
-is "K1 the guest is listed" "one $pid running 256M" "$(awk '$1 == "one" { print $1, $2, $3, $4 }' /tmp/list)"
+is "K1 the guest is listed" "one $pid running 1 256M" "$(awk '$1 == "one" { print $1, $2, $3, $4, $5 }' /tmp/list)"
 between "K1 the launcher of a console-only guest is small (KiB)" 300 3072 \
-	"$(awk '$1 == "one" { print $6 + 0 }' /tmp/list)"
+	"$(awk '$1 == "one" { print $7 + 0 }' /tmp/list)"
 between "K1 ... and what the guest touched is another matter (MiB)" 20 256 \
-	"$(awk '$1 == "one" { print $5 + 0 }' /tmp/list)"
+	"$(awk '$1 == "one" { print $6 + 0 }' /tmp/list)"
 
 lguest list --json >/tmp/list
-is "K1 list --json is an array of what status says" "[ \"name\": \"one\", \"pid\": $pid, \"state\": \"running\", \"memory\": 268435456, ]" \
-	"$(echo $(grep -E '^[][]|"(name|pid|state|memory)"' /tmp/list))"
+is "K1 list --json is an array of what status says" "[ \"name\": \"one\", \"pid\": $pid, \"state\": \"running\", \"vcpus\": 1, \"memory\": 268435456, ]" \
+	"$(echo $(grep -E '^[][]|"(name|pid|state|vcpus|memory)"' /tmp/list))"
 lguest logs one >/tmp/logs 2>/tmp/err
 is "K1 logs: the last output" "0  1" "$? $(cat /tmp/err) $(grep -c '^h42o' /tmp/logs)"
 lguest logs one >/dev/full 2>/tmp/err
@@ -77,7 +77,7 @@ is "K1 ... as have pause and resume" "0 " "$? $(cat /tmp/err)"
 kill $consoles
 wait $consoles
 
-status='"name":"one","pid":'$pid',"state":"running","memory":268435456,"touched":[0-9]*,"launcher":[0-9]*,"seconds":[0-9]*,"restarts":0,"ready":true,"exec":"/run/lguest/one/vsock"'
+status='"name":"one","pid":'$pid',"state":"running","vcpus":1,"memory":268435456,"touched":[0-9]*,"launcher":[0-9]*,"seconds":[0-9]*,"restarts":0,"ready":true,"exec":"/run/lguest/one/vsock"'
 ./talk $socket '{"command":"status"}' >/tmp/out
 is "K1 status" "{\"ok\":true,$status}" "$(sed 's/\(touched\|launcher\|seconds\)":[0-9]*/\1":[0-9]*/g' /tmp/out)"
 ./talk $socket '{"command":"statistics"}' >/tmp/out
