@@ -31,6 +31,7 @@ struct oci_config {
 	bool read_only;
 	bool network;
 	uint64_t memory;		/* bytes, 0: not said */
+	unsigned int vcpus;		/* 0: not said */
 	struct oci_process process;
 };
 

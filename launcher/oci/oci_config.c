@@ -6,13 +6,17 @@
  * Read next: oci_state.c.
  */
 #define _GNU_SOURCE 1
+#include <ctype.h>
 #include <limits.h>
+#include <lguest/guest.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lguest.h"
 #include "oci.h"
+
+#define PERIOD_USUAL	100000	/* us; cgroups' own */
 
 static bool wrong(const char *what)
 {
@@ -102,9 +106,57 @@ static bool read_root(const char *bundle, const json_t *root, struct oci_config 
 	return true;
 }
 
+static bool take_number(const char **text, unsigned long *number)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)**text))
+		return false;
+	*number = strtoul(*text, &end, 10);
+	*text = end;
+	return *number <= INT_MAX;
+}
+
+/* "0-3,8": how many that is; 0: it says nothing that can be read. */
+static unsigned int count_cpus(const char *list)
+{
+	unsigned long first, last, count = 0;
+
+	while (list && *list) {
+		if (!take_number(&list, &first))
+			return 0;
+		last = first;
+		if (*list == '-' && (list++, !take_number(&list, &last)))
+			return 0;
+		if (last < first || (*list && *list != ','))
+			return 0;
+		count += last - first + 1;
+		list += *list == ',';
+	}
+	return count < LGUEST_VCPUS ? count : LGUEST_VCPUS;
+}
+
+/* Time of so many CPUs, and a set of them: the smaller one counts, and a part is a whole. */
+static unsigned int read_cpus(const json_t *cpu)
+{
+	json_int_t quota = json_integer_value(json_object_get(cpu, "quota"));
+	json_int_t period = json_integer_value(json_object_get(cpu, "period"));
+	unsigned int set = count_cpus(json_string_value(json_object_get(cpu, "cpus")));
+	json_int_t time;
+
+	if (quota <= 0)
+		return set;
+	if (period <= 0)
+		period = PERIOD_USUAL;
+	time = quota / period + !!(quota % period);
+	if (set && set < time)
+		return set;
+	return time < LGUEST_VCPUS ? time : LGUEST_VCPUS;
+}
+
 bool oci_read_config(const char *bundle, struct oci_config *config)
 {
-	json_t *linux_part, *memory;
+	json_t *linux_part, *resources, *memory;
 	char path[PATH_MAX];
 	json_error_t error;
 
@@ -116,9 +168,10 @@ bool oci_read_config(const char *bundle, struct oci_config *config)
 		return false;
 	}
 	linux_part = json_object_get(config->object, "linux");
-	memory = json_object_get(json_object_get(linux_part, "resources"), "memory");
-	memory = json_object_get(memory, "limit");
+	resources = json_object_get(linux_part, "resources");
+	memory = json_object_get(json_object_get(resources, "memory"), "limit");
 	config->memory = json_integer_value(memory) > 0 ? json_integer_value(memory) : 0;
+	config->vcpus = read_cpus(json_object_get(resources, "cpu"));
 	config->network = has_network(json_object_get(linux_part, "namespaces"));
 	config->hostname = json_string_value(json_object_get(config->object, "hostname"));
 	return read_root(bundle, json_object_get(config->object, "root"), config) &&

@@ -153,6 +153,10 @@ static bool run_detached(const struct oci_container *c, const struct oci_config 
 		memory = MEMORY_LEAST_HERE;
 	words[n++] = "-m";
 	words[n++] = text_of("%lluK", (unsigned long long)memory >> 10);
+	if (config->vcpus > 1) {
+		words[n++] = "-c";
+		words[n++] = text_of("%u", config->vcpus);
+	}
 	words[n++] = "--share";
 	words[n++] = text_of("%s:root%s", config->root, config->read_only ? ",ro" : "");
 	if (!add_shares(json_object_get(config->object, "mounts"), words, &n))

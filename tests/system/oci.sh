@@ -30,14 +30,15 @@ bundle() {
 		{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"},
 		{"destination": "/data", "type": "bind", "source": "/tmp/volume", "options": ["rbind", "ro"]},
 		{"destination": "/etc/hosts", "type": "bind", "source": "/tmp/hosts", "options": ["bind"]}],
-	 "linux": {"resources": {"memory": {"limit": 134217728}}, "namespaces": [{"type": "network"}]}}
+	 "linux": {"resources": {"memory": {"limit": 134217728},
+		"cpu": {"quota": 210000, "period": 100000, "cpus": "0-7"}}, "namespaces": [{"type": "network"}]}}
 	CONFIG
 }
 oci() { lguest oci --root /tmp/state "$@"; }
 state() { oci state $1 2>/tmp/err | sed -n 's/.*"status": "\(.*\)".*/\1/p'; }
 create() { rm -f /tmp/out; /lab/reaper /tmp/pid - lguest oci --root /tmp/state create --bundle /tmp/b --pid-file /tmp/pid $1 >/tmp/out 2>/tmp/err & reaper=$!; wait_for 60 grep -q 'reaper: ' /tmp/out; }
 
-bundle false 'uname -r; echo \"$(id)|$(pwd)|$A|$(hostname)\"; cat /data/file /etc/hosts; echo x >/data/no || echo read-only; echo kept >/root/kept; grep MemTotal /proc/meminfo; ls /tmp | grep -c .; exit 3'
+bundle false 'uname -r; echo \"$(id)|$(pwd)|$A|$(hostname)\"; cat /data/file /etc/hosts; echo x >/data/no || echo read-only; echo kept >/root/kept; grep -hE \"MemTotal|^processor\" /proc/meminfo /proc/cpuinfo; ls /tmp | grep -c .; exit 3'
 chmod 777 $root/root
 create one
 is "L14 oci create" "created $(cat /tmp/pid)" "$(state one) $(oci state one | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
@@ -56,6 +57,7 @@ has "L14 a volume" '^from the host$' /tmp/out
 has "L14 ... that is read-only" '^read-only$' /tmp/out
 has "L14 a file" 'somewhere' /tmp/out
 between "L14 its memory is the limit (KiB)" 80000 131072 "$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /tmp/out)"
+is "L14 ... and its vCPUs are the limit" 3 "$(grep -c '^processor' /tmp/out)"
 is "L14 what it writes is in the root folder" kept "$(cat $root/root/kept)"
 is "L14 then it is stopped" stopped "$(state one)"
 oci delete one
