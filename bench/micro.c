@@ -7,6 +7,7 @@
  *	micro --count [NAME[:N]...]	do exactly N of each, three times, with
  *					lines around them that count.c waits for
  *	micro --list			the names
+ *	micro --tsc-khz			how fast the TSC is
  *
  * As the first process of a guest it takes the words from the environment
  * (the kernel's parameter bench=WORD,WORD...), and powers off at the end.
@@ -16,6 +17,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,6 +27,8 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -430,6 +434,180 @@ static void random_load(long n)
 	sink = i;
 }
 
+/* ---- several processors, for those that have them */
+
+static pthread_t siblings[3];
+static int nr_siblings;
+static volatile bool siblings_end;
+static volatile int siblings_there;
+
+static void stay_on(int cpu)
+{
+	cpu_set_t only;
+
+	CPU_ZERO(&only);
+	CPU_SET(cpu, &only);
+	must(!sched_setaffinity(0, sizeof(only), &only), "as many processors");
+}
+
+static void *spin(void *cpu)
+{
+	stay_on((long)cpu);
+	__atomic_add_fetch(&siblings_there, 1, __ATOMIC_SEQ_CST);
+	while (!siblings_end)
+		;
+	return NULL;
+}
+
+static void start_siblings(int n, void *(*work)(void *))
+{
+	siblings_end = false;
+	siblings_there = 0;
+	for (nr_siblings = 0; nr_siblings < n; nr_siblings++)
+		must(!pthread_create(&siblings[nr_siblings], NULL, work,
+				     (void *)(nr_siblings + 1L)), "a thread");
+	while (siblings_there < n)
+		sched_yield();
+}
+
+static void end_siblings(void)
+{
+	siblings_end = true;
+	while (nr_siblings)
+		pthread_join(siblings[--nr_siblings], NULL);
+}
+
+static void membarrier(int command)
+{
+	must(!syscall(SYS_membarrier, command, 0, 0), "membarrier");
+}
+
+static void spin_and_register(int n)
+{
+	start_siblings(n, spin);
+	membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+}
+
+static void spin_1(void)
+{
+	spin_and_register(1);
+}
+
+static void spin_3(void)
+{
+	spin_and_register(3);
+}
+
+/*
+ * An interrupt for each sibling, and the answer of all.  After the answer a sibling is
+ * still on its way back to user, where the next one would come too soon.
+ */
+static void ipi(long n)
+{
+	while (n--) {
+		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+		integer(20000);
+	}
+}
+
+static bool used;
+
+/* Two flushes: one that takes something away from the siblings, and one that does not. */
+static void shootdown(long n)
+{
+	while (n--) {
+		must(!mprotect(area, PAGE, PROT_READ), "mprotect");
+		must(!mprotect(area, PAGE, PROT_READ | PROT_WRITE), "mprotect");
+		if (used)
+			area[0] = 1;
+	}
+}
+
+static void shootdown_1(void)
+{
+	used = true;
+	map_page();
+	start_siblings(1, spin);
+}
+
+static void shootdown_3(void)
+{
+	used = true;
+	map_page();
+	start_siblings(3, spin);
+}
+
+/* A page that nobody has used: the kernel has filled it. */
+static void shootdown_0(void)
+{
+	area = mmap(NULL, 512 * PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	must(area != MAP_FAILED, "mmap");
+	area += 256 * PAGE;
+	used = false;
+	start_siblings(1, spin);
+}
+
+static void end_shootdown(void)
+{
+	end_siblings();
+	unmap_page();
+}
+
+static int ball;
+
+static void futex(int operation, int value)
+{
+	syscall(SYS_futex, &ball, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+static void wait_for_ball(int mine)
+{
+	int now;
+
+	while ((now = __atomic_load_n(&ball, __ATOMIC_SEQ_CST)) != mine && now >= 0)
+		futex(FUTEX_WAIT, now);
+}
+
+static void give_ball(int to)
+{
+	__atomic_store_n(&ball, to, __ATOMIC_SEQ_CST);
+	futex(FUTEX_WAKE, 1);
+}
+
+static void *give_back(void *cpu)
+{
+	stay_on((long)cpu);
+	__atomic_add_fetch(&siblings_there, 1, __ATOMIC_SEQ_CST);
+	for (;;) {
+		wait_for_ball(1);
+		if (ball < 0)
+			return NULL;
+		give_ball(0);
+	}
+}
+
+static void start_players(void)
+{
+	ball = 0;
+	start_siblings(1, give_back);
+}
+
+static void end_players(void)
+{
+	give_ball(-1);
+	end_siblings();
+}
+
+/* Each sleeps while the other has it. */
+static void wake_remote(long n)
+{
+	while (n--) {
+		give_ball(1);
+		wait_for_ball(0);
+	}
+}
+
 /* ---- only counted, not compared */
 
 /* N milliseconds of work: what does time itself cost? */
@@ -493,8 +671,16 @@ static const struct operation operations[] = {
 	{ "touch_fresh", "page", touch_fresh, NULL, NULL, 2048, 0 },
 	{ "sleep_ms", "sleep", sleep_ms, NULL, NULL, 100, 0 },
 	{ "busy_ms", "ms", busy_ms, NULL, NULL, 1000, 0 },
+	/* And only with several processors, if they are asked for. */
+	{ "ipi_1", "call", ipi, spin_1, end_siblings, 2000, 0 },
+	{ "ipi_3", "call", ipi, spin_3, end_siblings, 1000, 0 },
+	{ "shootdown_0", "pair", shootdown, shootdown_0, end_siblings, 2000, 0 },
+	{ "shootdown_1", "pair", shootdown, shootdown_1, end_shootdown, 2000, 0 },
+	{ "shootdown_3", "pair", shootdown, shootdown_3, end_shootdown, 1000, 0 },
+	{ "wake_remote", "round trip", wake_remote, start_players, end_players, 2000, 0 },
 };
-#define NR_OPERATIONS	(sizeof(operations) / sizeof(operations[0]))
+#define NR_NAMED	(sizeof(operations) / sizeof(operations[0]))
+#define NR_OPERATIONS	(NR_NAMED - 6)
 #define NR_TIMED	(NR_OPERATIONS - 4)
 
 /* ---- time */
@@ -585,7 +771,7 @@ static void count(const struct operation *op, long n)
 		n = op->count;
 	if (op->begin)
 		op->begin();
-	if (op < operations + NR_TIMED)
+	if (op < operations + NR_TIMED || op >= operations + NR_OPERATIONS)
 		op->run(n);		/* warm */
 	between_marks(op, 0);
 	for (round = 0; round < 3; round++) {
@@ -615,7 +801,7 @@ static int do_word(const char *word)
 	const char *colon = strchr(word, ':');
 	size_t i, length = colon ? (size_t)(colon - word) : strlen(word);
 
-	for (i = 0; i < NR_OPERATIONS; i++)
+	for (i = 0; i < NR_NAMED; i++)
 		if (strlen(operations[i].name) == length &&
 		    !strncmp(operations[i].name, word, length)) {
 			do_one(&operations[i], colon ? atol(colon + 1) : 0);
@@ -623,6 +809,31 @@ static int do_word(const char *word)
 		}
 	printf("micro: no operation is called %s\n", word);
 	return 2;
+}
+
+static double now_with_tsc(unsigned long long *tsc)
+{
+	double before, after;
+
+	do {
+		before = now();
+		*tsc = __builtin_ia32_rdtsc();
+		after = now();
+	} while (after - before > 2000);	/* nobody came between */
+	return (before + after) / 2;
+}
+
+/* For a kernel that shall not measure it, since it does that badly on a busy machine. */
+static int tsc_khz(void)
+{
+	static const struct timespec time = { .tv_nsec = 200000000 };
+	unsigned long long first, last;
+	double t = now_with_tsc(&first);
+
+	nanosleep(&time, NULL);
+	t = now_with_tsc(&last) - t;
+	printf("%.0f\n", (last - first) * 1e6 / t);
+	return 0;
 }
 
 static int do_words(char **words)
@@ -635,6 +846,8 @@ static int do_words(char **words)
 			counting = true;
 		else if (!strcmp(*words, "--nothing"))
 			return 0;
+		else if (!strcmp(*words, "--tsc-khz"))
+			return tsc_khz();
 		else if (!strcmp(*words, "--list")) {
 			for (i = 0; i < NR_OPERATIONS; i++)
 				puts(operations[i].name);

@@ -221,6 +221,7 @@ unsigned long *lguest_entry_of(unsigned long address);
 unsigned long lguest_rights_of(unsigned long address);
 void lguest_do_late_calls(void);
 void setup_mmu_ops(void);
+void setup_multi_flush(void);
 
 /* poke.c */
 void setup_poking(void);

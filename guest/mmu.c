@@ -9,8 +9,11 @@
 #include <linux/mm_types.h>
 #include <linux/pgtable.h>
 #include <linux/preempt.h>
+#include <linux/tick.h>
 #include <asm/trap_pf.h>
 #include <asm/paravirt.h>
+#include <asm/tlbflush.h>
+#include "compat/free_tables.h"
 #include "layer.h"
 
 extern pgd_t early_top_pgt[PTRS_PER_PGD];
@@ -93,8 +96,7 @@ void lguest_do_late_calls(void)
 }
 
 /*G:510
- * The three flushes of this CPU.  Other CPUs are reached by Linux's own IPIs.
- * Like INVLPG, the flush of one address acts on kernel addresses in all
+ * The three flushes of this CPU.  Like INVLPG, the flush of one address acts on kernel addresses in all
  * address spaces.
  *
  * The flush of a user's address can wait in two cases.  While a page fault is
@@ -138,6 +140,60 @@ void lguest_flush_page(unsigned long address, bool later)
 		hcall_later(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address);
 	else
 		hcall(LHCALL_FLUSH_TLB, LGUEST_FLUSH_ONE, address, 0);
+}
+
+/*G:512
+ * A flush for several CPUs.  Linux would interrupt each, to have it flush by itself: two
+ * visits of each vCPU.  The Host knows whose TLB has anything of this address space; those
+ * it interrupts, for a moment, and leaves all others alone, asleep or not.
+ *
+ * This vCPU has then caught up.  Others still count themselves as behind, and flush when
+ * they next load the space without having to: a visit that they make anyway.
+ *
+ * What is not for one address space stays Linux's, and so does the flush, one in a second,
+ * by which CPUs that have left a space learn that they need not hear of it any more.
+:*/
+static void caught_up_with(const struct flush_tlb_info *info)
+{
+	unsigned long flags;
+	u16 asid;
+
+	local_irq_save(flags);		/* another flush could end before ours */
+	asid = this_cpu_read(cpu_tlbstate.loaded_mm_asid);
+	if (this_cpu_read(cpu_tlbstate.loaded_mm) == info->mm &&
+	    this_cpu_read(cpu_tlbstate.ctxs[asid].tlb_gen) + 1 == info->new_tlb_gen)
+		this_cpu_write(cpu_tlbstate.ctxs[asid].tlb_gen, info->new_tlb_gen);
+	local_irq_restore(flags);
+}
+
+static void lguest_flush_tlb_multi(const struct cpumask *cpus,
+				   const struct flush_tlb_info *info)
+{
+	if (!info->mm || info->trim_cpumask) {
+		native_flush_tlb_multi(cpus, info);
+		return;
+	}
+	hcall4(LHCALL_FLUSH_MULTI, cpumask_bits(cpus)[0] | (u64)info->stride_shift << 32,
+	       __pa(info->mm->pgd), info->start, info->end);
+	caught_up_with(info);
+}
+
+/**
+ * setup_multi_flush() - flushes for several CPUs are the Host's
+ *
+ * An IPI also waited for those that read page tables with interrupts off: Linux's own,
+ * and lguest_rights_of().  Now tables are freed when RCU has seen that they are done.  But
+ * with nohz_full= RCU takes a CPU that came from user for one that does not read: then all
+ * stays as it was.  (In time for what Linux makes of its operations, after its parameters.)
+ */
+void setup_multi_flush(void)
+{
+#ifdef CONFIG_NO_HZ_FULL
+	if (tick_nohz_full_running)
+		return;
+#endif
+	pv_ops.mmu.flush_tlb_multi = lguest_flush_tlb_multi;
+	free_tables_late();
 }
 
 /* Let the Host prepare at its next visit (fork flushes soon) for a new space. */

@@ -150,6 +150,7 @@ static void lguest_find_cpus(void)
 static void select_mode(void)
 {
 	apic_intr_mode = APIC_SYMMETRIC_IO;
+	setup_multi_flush();
 }
 
 /* Where Linux looks for the address at which a CPU of a PC begins. */

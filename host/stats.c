@@ -56,6 +56,7 @@ static const char *const call_names[LG_NR_CALLS] = {
 	[LHCALL_SEND_IPI] = "SEND_IPI",
 	[LHCALL_KICK] = "KICK",
 	[LHCALL_WAIT] = "WAIT",
+	[LHCALL_FLUSH_MULTI] = "FLUSH_MULTI",
 };
 
 static void show_cpu(struct seq_file *m, struct lg_cpu *cpu)

@@ -39,19 +39,40 @@ figure() {	# OPERATION KEY
 	sed -n "s/^{\"name\": \"$1\",.*\"$2\": \([0-9.]*\).*/\1/p" "$work/counts"
 }
 
-while read -r name most what row; do
-	[ "$name" ] || continue
-	per=$(figure "${name#-}" switches)
-	[ $what != fault ] || per=$(awk -v s="$per" -v f="$(figure "${name#-}" guest_faults)" \
-		'BEGIN { if (f > 0) printf "%.3f", s / f }')
-	text="${name#-}: ${per:-?} world switches per $what, at most $most"
-	if [ "${name#-}" != "$name" ]; then
-		echo "# not reached yet: $text"
-	elif awk -v p="$per" -v m="$most" 'BEGIN { exit !(p != "" && p <= m) }'; then
-		ok "$row $text"
-	else
-		not_ok "$row $text"
-	fi
-done <<<"$limits"
+judge() {	# LIMITS
+	while read -r name most what row; do
+		[ "$name" ] || continue
+		per=$(figure "${name#-}" switches)
+		[ $what != fault ] || per=$(awk -v s="$per" -v f="$(figure "${name#-}" guest_faults)" \
+			'BEGIN { if (f > 0) printf "%.3f", s / f }')
+		text="${name#-}: ${per:-?} world switches per $what, at most $most"
+		if [ "${name#-}" != "$name" ]; then
+			echo "# not reached yet: $text"
+		elif awk -v p="$per" -v m="$most" 'BEGIN { exit !(p != "" && p <= m) }'; then
+			ok "$row $text"
+		else
+			not_ok "$row $text"
+		fi
+	done <<<"$1"
+}
+judge "$limits"
+
+# Two vCPUs that both run. A shootdown is two flushes, of which one takes something away.
+# The TSC is the guest's only clock that costs nothing: the lab's kernel is told how fast
+# it is, as on a busy machine it finds that out wrongly, and then takes another clock.
+limits="
+ ipi_1			2.1	op	F7
+ shootdown_0		2.1	op	F7
+ shootdown_1		3.1	op	F7
+ wake_remote		4.1	op	F7
+"
+operations=$(awk '$1 { print $1 ":500" }' <<<"$limits")
+khz=$("$top/build/bench/micro" --tsc-khz)
+# shellcheck disable=SC2086
+"$LAB" --timeout 240 --smp 2 --append "tsc=reliable tsc_early_khz=$khz" --with "$top/build/bench" \
+	-- bench/count -j -c 2 $operations </dev/null >"$work/counts" 2>"$work/err"
+is "the lab and the guest with 2 vCPUs end well" 0 $?
+[ -s "$work/counts" ] || sed 's/^/# /' "$work/err"
+judge "$limits"
 
 finish
