@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The loop that runs a vCPU.
- * Read next: end.c.
+ * Read next: saved.c.
  */
 #include <linux/cpu.h>
 #include <linux/interrupt.h>
@@ -224,7 +224,7 @@ static int bring_page(struct lg_cpu *cpu, const struct lg_need *need)
 }
 
 /* Do the sleepable thing that handle_trap() asked for. */
-static int satisfy_need(struct lg_cpu *cpu)
+int satisfy_need(struct lg_cpu *cpu)
 {
 	struct lg_need need = cpu->need;
 	struct lguest *lg = cpu->lg;

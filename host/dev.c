@@ -414,6 +414,8 @@ static const struct {
 	[LHREQ_IRQ_STATUS] = { req_irq_status, 3 },
 	[LHREQ_STEP] = { req_step, 1 },
 	[LHREQ_VCPU] = { NULL, 0 },
+	[LHREQ_SAVE] = { req_save, 2 },
+	[LHREQ_RESTORE] = { req_restore, 2 },
 };
 
 static int do_request(struct file *file, u64 number, const u64 *arg, loff_t id)

@@ -74,50 +74,77 @@ static void leave_shared_page(struct lg_cpu *cpu, struct page *page)
 	cpu->shared_moved = true;
 }
 
+bool entries_ok(u64 event_entry, u64 syscall_entry)
+{
+	return entry_ok(event_entry) && entry_ok(syscall_entry);
+}
+
+/**
+ * pin_shared() - the guest's page becomes the vCPU's
+ * @cpu: the vCPU
+ * @shared: its guest-physical address, not yet checked
+ *
+ * Return: 0; -EINVAL if it is no such page; -EEXIST if it is another vCPU's.
+ */
+int pin_shared(struct lg_cpu *cpu, u64 shared)
+{
+	struct page *page;
+
+	if (!PAGE_ALIGNED(shared) || !guest_range_ok(cpu->lg, GPA(shared), PAGE_SIZE))
+		return -EINVAL;
+	page = pin_shared_page(cpu, shared);
+	if (!page)
+		return -EINVAL;
+	if (!take_shared_page(cpu, page)) {
+		unpin_user_page(page);
+		return -EEXIST;
+	}
+	cpu->shared_gpa = shared;
+	return 0;
+}
+
+/* The page that is pinned, and the entry points, are there for the Host and the Switcher. */
+void use_shared(struct lg_cpu *cpu, u64 event_entry, u64 syscall_entry, u64 entry_end)
+{
+	cpu->event_entry = event_entry;
+	cpu->syscall_entry = syscall_entry;
+	cpu->entry_start = min(event_entry, syscall_entry);
+	cpu->entry_end = entry_end;
+	cpu->shared = page_address(cpu->shared_page);
+	map_shared(cpu, cpu->shared_page);
+}
+
 /* INIT: pin the shared page, remember the entry points. */
 static void init_guest(struct lg_cpu *cpu, u64 shared, u64 event_entry,
 		       u64 syscall_entry, u64 entry_end)
 {
-	struct lguest *lg = cpu->lg;
-	struct page *page, *old = cpu->shared_page;
+	struct page *old = cpu->shared_page;
+	int err;
 
 	if (cpu->shared_moved) {
 		kill_guest(cpu, "already have lguest_shared");
 		return;
 	}
-	if (!PAGE_ALIGNED(shared) || !guest_range_ok(lg, GPA(shared), PAGE_SIZE)) {
-		kill_guest(cpu, "bad guest page %#llx for lguest_shared", shared);
-		return;
-	}
-	if (!entry_ok(event_entry) || !entry_ok(syscall_entry)) {
+	if (!entries_ok(event_entry, syscall_entry)) {
 		kill_guest(cpu, "bad entry address %#llx or %#llx: not in the upper half",
 			   event_entry, syscall_entry);
 		return;
 	}
-	page = pin_shared_page(cpu, shared);
-	if (!page) {
-		kill_guest(cpu, "bad guest page %#llx for lguest_shared", shared);
+	err = pin_shared(cpu, shared);
+	if (err) {
+		kill_guest(cpu, err == -EEXIST ?
+			   "guest page %#llx is another vCPU's lguest_shared" :
+			   "bad guest page %#llx for lguest_shared", shared);
 		return;
 	}
-	if (!take_shared_page(cpu, page)) {
-		unpin_user_page(page);
-		kill_guest(cpu, "guest page %#llx is another vCPU's lguest_shared", shared);
-		return;
-	}
-	cpu->event_entry = event_entry;
-	cpu->syscall_entry = syscall_entry;
-	cpu->entry_start = min(event_entry, syscall_entry);
-	cpu->entry_end = entry_end;
-	cpu->shared = page_address(page);
-	map_shared(cpu, page);
-
+	use_shared(cpu, event_entry, syscall_entry, entry_end);
 	if (old) {
 		leave_shared_page(cpu, old);
 		return;
 	}
 	memset(cpu->shared->hcall_status, 0xff, LGUEST_RING_SIZE);
 	cpu->shared->vcpu = cpu->id;
-	cpu->shared->vcpus = READ_ONCE(lg->nr_cpus);
+	cpu->shared->vcpus = READ_ONCE(cpu->lg->nr_cpus);
 	start_clock(cpu);
 }
 

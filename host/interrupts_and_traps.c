@@ -104,6 +104,9 @@ void handle_host_interrupt(struct lg_cpu *cpu)
 #define FLAGS_USER	(FLAGS_KERNEL | X86_EFLAGS_AC)
 #define FLAGS_ALWAYS	(X86_EFLAGS_IF | X86_EFLAGS_FIXED)
 
+/* What ring 3 can have in its flags, wherever they came from: POPF gives it NT. */
+#define FLAGS_POSSIBLE	(FLAGS_USER | X86_EFLAGS_NT | FLAGS_ALWAYS)
+
 static u64 clean_base(u64 base)
 {
 	return canonical(base) ? base : 0;
@@ -211,6 +214,27 @@ void deliver_syscall(struct lg_cpu *cpu)
 static bool user_segments_ok(u64 cs, u64 ss)
 {
 	return (cs == __USER_CS || cs == __USER32_CS) && ss == __USER_DS;
+}
+
+static bool selectors_possible(const struct user_regs_struct *regs)
+{
+	return (regs->ds | regs->es | regs->fs | regs->gs) <= U16_MAX;
+}
+
+/**
+ * registers_possible() - can a guest have come to these by running?
+ * @regs: from the launcher
+ * @user: in guest user
+ *
+ * The rules are those of an IRET.  A guest kernel that is in other segments than it was
+ * given could have come there by itself, but it cannot be restored.
+ */
+bool registers_possible(const struct user_regs_struct *regs, bool user)
+{
+	return canonical(regs->ip) && canonical(regs->fs_base) && canonical(regs->gs_base) &&
+	       user_segments_ok(regs->cs, regs->ss) && (user || regs->cs == __USER_CS) &&
+	       !(regs->flags & ~(u64)FLAGS_POSSIBLE) &&
+	       (regs->flags & FLAGS_ALWAYS) == FLAGS_ALWAYS && selectors_possible(regs);
 }
 
 /*

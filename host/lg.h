@@ -66,6 +66,7 @@
  *	page_sync.c		flushes: shadow entries become the guest's again
  *	hypercalls.c		the calls
  *	core.c			the loop that runs a vCPU
+ *	saved.c			a vCPU's state, given to the launcher and taken from it
  *	dev.c			the device
  *	selftest_tables.c	the self-test's first stage
  *		but selftest_failed, selftest_say: its words, the same for all stages
@@ -281,6 +282,7 @@ struct lg_cpu {
 
 	struct lguest_shared *shared;	/* o the page's kernel address */
 	struct page *shared_page;	/* o pinned */
+	u64 shared_gpa;			/* o where it is for the guest */
 	bool shared_moved;		/* o by the second INIT */
 	u64 event_entry, syscall_entry;	/* o */
 	u64 entry_start, entry_end;	/* o no interrupts while rip is inside */
@@ -443,6 +445,11 @@ void kick_cpu(struct lg_cpu *cpu);
 ssize_t run_guest(struct lg_cpu *cpu, char __user *buf, size_t size);
 bool take_async_fault(struct lg_cpu *cpu);
 void wait_for_host_page(struct lg_cpu *cpu);
+int satisfy_need(struct lg_cpu *cpu);
+
+/* saved.c */
+int req_save(struct lg_cpu *cpu, const u64 *arg);
+int req_restore(struct lg_cpu *cpu, const u64 *arg);
 
 /* check_host.c */
 int check_host(void);
@@ -472,6 +479,9 @@ void free_fpu(struct lg_cpu *cpu);
 void load_guest_fpu(struct lg_cpu *cpu);
 void save_guest_fpu(struct lg_cpu *cpu);
 void forget_nm(void);
+unsigned int fpu_area_size(void);
+u64 fpu_features(void);
+bool fpu_possible(const void *area);
 void enter_guest(struct lg_cpu *cpu);
 int load_tls_entries(struct lg_cpu *cpu, const u64 desc[3]);
 int check_task(void);
@@ -497,6 +507,7 @@ void raise_nmi(struct lg_cpu *cpu);
 void handle_host_interrupt(struct lg_cpu *cpu);
 bool is_host_vector(u64 trap);
 enum lg_next exit_to_device(struct lg_cpu *cpu, u64 gpa, u32 error);
+bool registers_possible(const struct user_regs_struct *regs, bool user);
 
 /* pending.c */
 bool maybe_deliver_interrupt(struct lg_cpu *cpu);
@@ -516,6 +527,9 @@ enum lg_next note_step(struct lg_cpu *cpu, u64 trap, enum lg_next next);
 /* hypercalls.c */
 enum lg_next do_hypercall(struct lg_cpu *cpu);
 void do_sleeping_hypercall(struct lg_cpu *cpu);
+bool entries_ok(u64 event_entry, u64 syscall_entry);
+int pin_shared(struct lg_cpu *cpu, u64 shared);
+void use_shared(struct lg_cpu *cpu, u64 event_entry, u64 syscall_entry, u64 entry_end);
 
 /* clock.c */
 void init_clock(void);
@@ -552,6 +566,7 @@ void init_clockdev(struct lg_cpu *cpu);
 void set_clockevent(struct lg_cpu *cpu, u64 ns);
 void take_clockevent(struct lg_cpu *cpu);
 void cancel_clockevent(struct lg_cpu *cpu);
+u64 clockevent_left(struct lg_cpu *cpu);
 
 /* memory.c */
 bool limits_ok(u64 base, u64 pfn_limit, u64 start, u64 device_limit);

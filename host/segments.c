@@ -38,9 +38,22 @@ static unsigned int fpu_size;
  */
 #define XFEATURES_NOT_KEPT (XFEATURE_MASK_PKRU | XFEATURE_MASK_XTILE)
 
+#define MXCSR_MASK_DEFAULT 0xffbf	/* where FXSAVE gives none (SDM 1, 11.6.6) */
+
 static u64 load_mask, save_mask;
+static u32 mxcsr_mask;
 static bool has_xfd;
 static DEFINE_PER_CPU(u64, host_xfd);
+
+static u32 ask_mxcsr_mask(void)
+{
+	struct fxregs_state state __aligned(16) = { .mxcsr_mask = 0 };
+
+	kernel_fpu_begin();
+	asm volatile("fxsave64 %0" : "+m" (state));
+	kernel_fpu_end();
+	return state.mxcsr_mask ?: MXCSR_MASK_DEFAULT;
+}
 
 /* Look what extended state there is. */
 void init_fpu_size(void)
@@ -54,6 +67,7 @@ void init_fpu_size(void)
 	has_xfd = boot_cpu_has(X86_FEATURE_XFD);
 	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
 	fpu_size = ebx;
+	mxcsr_mask = ask_mxcsr_mask();
 }
 
 int init_fpu(struct lg_cpu *cpu)
@@ -67,6 +81,31 @@ int init_fpu(struct lg_cpu *cpu)
 	area->i387.mxcsr = MXCSR_DEFAULT;
 	cpu->fpu = area;
 	return 0;
+}
+
+unsigned int fpu_area_size(void)
+{
+	return fpu_size;
+}
+
+u64 fpu_features(void)
+{
+	return save_mask;
+}
+
+/**
+ * fpu_possible() - can XRSTOR load this?
+ * @area: extended state from the launcher, of fpu_area_size()
+ *
+ * What it would not load is a #GP in the host.
+ */
+bool fpu_possible(const void *area)
+{
+	const struct xregs_state *state = area;
+
+	return !(state->header.xfeatures & ~save_mask) && !state->header.xcomp_bv &&
+	       !memchr_inv(state->header.reserved, 0, sizeof(state->header.reserved)) &&
+	       !(state->i387.mxcsr & ~mxcsr_mask);
 }
 
 void free_fpu(struct lg_cpu *cpu)

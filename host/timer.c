@@ -53,6 +53,17 @@ void take_clockevent(struct lg_cpu *cpu)
 	set_clockevent(cpu, ns);
 }
 
+/* How many nanoseconds, at least 1; 0: it is off. */
+u64 clockevent_left(struct lg_cpu *cpu)
+{
+	s64 left;
+
+	if (!hrtimer_active(&cpu->timer))
+		return 0;
+	left = ktime_to_ns(hrtimer_get_remaining(&cpu->timer));
+	return max_t(s64, left, 1);
+}
+
 void cancel_clockevent(struct lg_cpu *cpu)
 {
 	hrtimer_cancel(&cpu->timer);

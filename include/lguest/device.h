@@ -127,10 +127,57 @@
  * EPERM: the caller's memory is not the guest's, or a worker of io_uring asks.
  */
 #define LHREQ_VCPU		12
+/*
+ * SAVE address size: writes the state of this vCPU to this address of the caller: struct
+ * lguest_vcpu, and behind it the extended state; its field size says how much that is.
+ * What is in RAM, and what the launcher itself has told the Host (eventfds, IRQFD,
+ * IRQ_STATUS), is not part of it.  EPERM: not the task that made the vCPU.  EBUSY: the
+ * last read() ended in the middle of something (by a signal or BREAK), a record, a
+ * register or a TRAP waits, or a STEP is armed.  ENOSPC: size is too small.  EFAULT:
+ * not writable.
+ */
+#define LHREQ_SAVE		13
+/*
+ * RESTORE address size: the vCPU goes on from a state that SAVE gave, of this guest or
+ * another one with the same RAM in it.  Nothing in it is believed: EINVAL: there is a
+ * value that no vCPU can have come to by running; a part of it may have been taken
+ * over, so such a guest is only good to be closed.  EPROTO: version, size or features are not
+ * those that SAVE would give here.  EBUSY: the vCPU has run, or was restored.  EPERM: not
+ * the task that made it.  EFAULT: not readable.  EINTR: a signal came; nothing has changed.
+ */
+#define LHREQ_RESTORE		14
 /* Not of struct user_regs_struct: the address of the last page fault, ... */
 #define LHREG_CR2		0x1000
 /* ... and of the top-level table in use; all ones while virtual = physical. */
 #define LHREG_CR3		0x1008
+
+/* The state of a vCPU, as SAVE gives it. */
+struct lguest_vcpu {
+	__u32 version;		/* LGUEST_VCPU_VERSION */
+	__u32 size;		/* of it all, with the extended state behind it */
+	__u64 flags;		/* LGUEST_VCPU_* */
+	__u64 regs[27];		/* struct user_regs_struct */
+	__u64 cr3;		/* of the top-level table; all ones while virtual = physical */
+	__u64 shared;		/* guest-physical; this and the next three as by INIT, ... */
+	__u64 event_entry, syscall_entry, entry_end;	/* ... or 0 before it */
+	__u64 pkru;		/* of guest user */
+	__u64 tls[3];		/* as by LOAD_TLS */
+	__u64 lines, ipis;	/* pending: bit n is line n, or vector LGUEST_IPI_VECTOR + n */
+	__u64 timer;		/* nanoseconds until it fires; 0: off */
+	__u64 next_hcall;	/* cursor in the ring of calls */
+	__u64 features;		/* XCR0 of the extended state, which has XSAVE's standard form */
+	__u64 reserved[21];	/* 0 */
+};
+_Static_assert(sizeof(struct lguest_vcpu) == 512, "no padding");
+
+#define LGUEST_VCPU_VERSION	1
+#define LGUEST_VCPU_INITED	(1 << 0)	/* INIT was called ... */
+#define LGUEST_VCPU_MOVED	(1 << 1)	/* ... twice */
+#define LGUEST_VCPU_USER	(1 << 2)	/* it is in guest user */
+#define LGUEST_VCPU_HALTED	(1 << 3)	/* ... in a HALT or WAIT */
+#define LGUEST_VCPU_KICKED	(1 << 4)	/* the next of these ends at once */
+#define LGUEST_VCPU_NMI		(1 << 5)	/* one is pending */
+#define LGUEST_VCPU_DOUBLE	(1 << 6)	/* a double fault was delivered */
 
 /* What read() gives: one of these (other fields zero), ... */
 struct lguest_exit {

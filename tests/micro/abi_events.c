@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /dev/lguest and eventfds: those that the guest signals, by NOTIFY or by a store
- * to a device, and those that raise its interrupt lines.  Read next: hypercalls.c.
+ * to a device, and those that raise its interrupt lines.  Read next: saved.c.
  */
 #include <errno.h>
 #include <pthread.h>

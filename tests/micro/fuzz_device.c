@@ -60,7 +60,7 @@ static void some_request(u64 *state)
 
 	for (int i = 0; i < 8; i++)
 		words[i] = any_from(state);
-	words[0] = (r >> 25 & 31) ? (r >> 30) % 13 : any_from(state);
+	words[0] = (r >> 25 & 31) ? (r >> 30) % 15 : any_from(state);
 	if (words[0] == LHREQ_BREAK)
 		words[1] = (r >> 40 & 7) == 0;
 	if (r >> 41 & 1)
