@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Random requests on /dev/lguest, by threads, children and strangers, while its
- * guest runs and its memory changes.  Read next: fuzz_kill.c.
+ * guest runs and its memory changes.  Read next: fuzz_smp.c.
  */
 #include <errno.h>
 #include <fcntl.h>

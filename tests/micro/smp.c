@@ -494,6 +494,92 @@ TEST("L1 SEND_IPI with another vector, or to a vCPU that there is not, ends the 
 	}
 }
 
+/* ---- FLUSH_MULTI */
+
+#define PLACE	0x10000000000UL
+
+static void flushes_any(void)
+{
+	static const u64 words[] = { 0, 1, PAGE, PLACE, PLACE + 1, PLACE + PAGE, 1UL << 47,
+		(1UL << 47) - PAGE, 0xffff800000000000, KERNEL_VA, ~0UL - PAGE, ~0UL };
+	static const u8 strides[] = { 0, 12, 21, 30 };
+	static const u64 spaces[] = { 0, MAIN_CR3, MAIN_CR3 | 0xfff, MAIN_CR3 | LGUEST_CR3_NOFLUSH,
+		GUEST_SIZE - PAGE, GUEST_SIZE, GUEST_SIZE + DEVICE_SIZE, 1UL << 51, ~0UL };
+	u64 i = 0;
+
+	map(MAIN_CR3, PLACE, SHARED_GPA, P_ | W_);
+	for (u64 a = 0; a < sizeof(words) / 8; a++)
+		for (u64 b = 0; b < sizeof(words) / 8; b++, i++) {
+			(void)*(volatile u64 *)PLACE;
+			HCALL(FLUSH_MULTI, (u64)strides[i % 4] << 32 | (i % 3 ? i % 8 : 0xffffffff),
+			      spaces[i % 9], words[a], words[b]);
+		}
+	guest_done();
+}
+
+TEST_S(60, "L1 AT-49 FLUSH_MULTI of any pages, for any vCPUs, in any space: all go on")
+{
+	guest_with_passes(2, flushes_any, beats_forever);
+}
+
+static u64 pages[2];
+
+/* The first page of each of two blocks, and what lies between is left out. */
+static void flushes_by_stride(void)
+{
+	u64 size = 1UL << guest_arg;
+
+	for (int i = 0; i < 2; i++) {
+		pages[i] = guest_page();
+		*(volatile u64 *)AT(pages[i]) = 5 + i;
+	}
+	for (int round = 0; round < 4; round++) {
+		map(MAIN_CR3, PLACE, pages[round & 1], P_ | W_);
+		map(MAIN_CR3, PLACE + size, pages[!(round & 1)], P_ | W_);
+		HCALL(FLUSH_MULTI, 1 | guest_arg << 32, MAIN_CR3, PLACE, PLACE + size + 1);
+		EXPECT_EQ(*(volatile u64 *)PLACE, 5 + (round & 1));
+		EXPECT_EQ(*(volatile u64 *)(PLACE + size), 5 + !(round & 1));
+	}
+	guest_done();
+}
+
+TEST("L1 F7 FLUSH_MULTI by steps of each size")
+{
+	static const u64 sizes[] = { 12, 21, 30 };
+
+	for (int i = 0; i < 3; i++) {
+		guest_arg = sizes[i];
+		guest_passes(flushes_by_stride);
+	}
+}
+
+static void bad_stride(void)
+{
+	HCALL(FLUSH_MULTI, 1 | guest_arg << 32, MAIN_CR3, PLACE, PLACE + PAGE);
+}
+
+TEST("L1 AT-49 FLUSH_MULTI by a stride that is none ends the guest")
+{
+	static const u64 bad[] = { 1, 11, 13, 22, 31, 39, 63, 64, 76, 1UL << 31, 0xffffffff };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		guest_arg = bad[i];
+		guest_dies(bad_stride, "no stride");
+	}
+}
+
+static void multi_in_ring(void)
+{
+	SHARED->hcalls[0].number = LHCALL_FLUSH_MULTI;
+	SHARED->hcall_status[0] = 0;
+	HCALL(FLUSH_ASYNC);
+}
+
+TEST("L1 FLUSH_MULTI is no call for the ring")
+{
+	guest_dies(multi_in_ring, "in the ring");
+}
+
 /* ---- NMIs */
 
 #define OF_1	((volatile struct lguest_shared *)AT(SIBLINGS_GPA + SIBLING_SIZE))
