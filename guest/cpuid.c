@@ -4,8 +4,10 @@
  * Read next: cpu.c.
  */
 #include <linux/kernel.h>
+#include <linux/log2.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/xcr.h>
+#include <asm/processor.h>
 #include "compat/cpuid.h"
 #include "layer.h"
 
@@ -197,12 +199,38 @@ void setup_features(void)
 	hide_needy();
 }
 
+/*G:307
+ * All vCPUs are the cores of one package, which share its last cache: Linux looks for an
+ * idle CPU only among those that do.  Which thread of the machine's is beside which,
+ * nobody can say.  In numbers of APICs a package takes a power of two.
+:*/
+static unsigned int package_bits(void)
+{
+	return order_base_2(lguest_shared.vcpus);
+}
+
 static void filter_leaf1(struct leaf *l)
 {
-	/* Its number is that of an APIC; each is a package of its own. */
-	l->b = (l->b & 0xff00) | 0x10000 | (u32)lguest_shared.vcpu << 24;
+	u32 numbers = 1U << package_bits();
+
+	l->b = (l->b & 0xff00) | numbers << 16 | (u32)lguest_shared.vcpu << 24;
 	l->c = features[CPUID_1_ECX];
 	l->d = features[CPUID_1_EDX];
+	if (numbers > 1)
+		l->d |= F(HT);		/* says that EBX has them */
+}
+
+/* Caches of Intel's CPUs. */
+static void filter_leaf4(struct leaf *l)
+{
+	u32 others = (1U << package_bits()) - 1, level = l->a >> 5 & 7;
+
+	l->a &= 0x3fff;
+	if (!(l->a & 0x1f))
+		return;			/* no cache */
+	l->a |= others << 26;
+	if (level == 3)
+		l->a |= others << 14;
 }
 
 static void filter_leaf7(struct leaf *l, u32 sub)
@@ -260,8 +288,8 @@ static void basic_leaf(struct leaf *l, u32 leaf, u32 sub)
 		break;
 	case 2:
 		break;
-	case 4:		/* caches: not shared with other CPUs */
-		l->a &= 0x3fff;
+	case 4:
+		filter_leaf4(l);
 		break;
 	case 7:
 		filter_leaf7(l, sub);
@@ -283,6 +311,9 @@ static void extended_leaf(struct leaf *l, u32 leaf)
 	case 0x80000001:
 		l->b = 0;
 		l->c = features[CPUID_8000_0001_ECX];
+		/* AMD's and Hygon's word for HT with cores and no threads. */
+		if (lguest_shared.vcpus > 1 && boot_cpu_data.x86_vendor != X86_VENDOR_INTEL)
+			l->c |= F(CMP_LEGACY);
 		l->d = features[CPUID_8000_0001_EDX];
 		break;
 	case 0x80000002 ... 0x80000006:
@@ -293,7 +324,9 @@ static void extended_leaf(struct leaf *l, u32 leaf)
 	case 0x80000008:
 		/* Widths of addresses: whatever the Host has, 4 levels of tables. */
 		*l = (struct leaf){ .a = (l->a & 0xff) | 48 << 8,
-				    .b = l->b & EXT8_EBX };
+				    .b = l->b & EXT8_EBX,
+				    .c = package_bits() << 12 |
+					 (u32)(lguest_shared.vcpus - 1) };
 		break;
 	case 0x80000021:
 		*l = (struct leaf){ .a = l->a & EXT21_EAX };

@@ -28,6 +28,20 @@ unsigned long lguest_read_cr3(void)
 }
 
 /*
+ * Whoever loads a space first may change it, and leave, before the vCPU that made it
+ * loads it: so nobody may take it any more for one that was never loaded.
+ */
+static void now_loaded(unsigned long table)
+{
+	unsigned int vcpu;
+
+	for (vcpu = 0; vcpu < lguest_shared.vcpus; vcpu++)
+		if (lguest_pages[vcpu] &&
+		    READ_ONCE(lguest_pages[vcpu]->local.never_loaded) == table)
+			WRITE_ONCE(lguest_pages[vcpu]->local.never_loaded, 0);
+}
+
+/*
  * The Host knows an address space by its table, whatever the PCID.  Linux wants
  * a flush whenever it gives a PCID to another space, but there is nothing to
  * flush in one that was not loaded yet, nor below init_mm's upper half.
@@ -38,8 +52,8 @@ static void lguest_write_cr3(unsigned long cr3)
 
 	if (table == lguest_local.never_loaded || table == __pa_symbol(init_top_pgt))
 		keep = LGUEST_CR3_NOFLUSH;
-	if (table == lguest_local.never_loaded)
-		lguest_local.never_loaded = 0;
+	if (!(cr3 & LGUEST_CR3_NOFLUSH))
+		now_loaded(table);
 	lguest_local.current_cr3 = cr3 & ~LGUEST_CR3_NOFLUSH;
 	hcall(LHCALL_LOAD_CR3, table | keep, 0, 0);
 }
@@ -196,13 +210,19 @@ void setup_multi_flush(void)
 	free_tables_late();
 }
 
-/* Let the Host prepare at its next visit (fork flushes soon) for a new space. */
+/*
+ * Let the Host prepare at its next visit (fork flushes soon) for a new space.  What says
+ * that nothing of it needs a flush must be of the vCPU in whose ring that stands: until
+ * then the Host may know the table by what it was before.
+ */
 static int lguest_pgd_alloc(struct mm_struct *mm)
 {
-	/* Another vCPU may load it, and have it changed, before we do. */
-	if (lguest_shared.vcpus == 1)
-		lguest_local.never_loaded = __pa(mm->pgd);
+	unsigned long flags;
+
+	local_irq_save(flags);
+	lguest_local.never_loaded = __pa(mm->pgd);
 	hcall_later(LHCALL_NEW_SPACE, __pa(mm->pgd), 0);
+	local_irq_restore(flags);
 	return 0;
 }
 
@@ -212,8 +232,7 @@ static int lguest_pgd_alloc(struct mm_struct *mm)
  */
 static void lguest_pgd_free(struct mm_struct *mm, pgd_t *pgd)
 {
-	if (lguest_local.never_loaded == __pa(pgd))
-		lguest_local.never_loaded = 0;
+	now_loaded(__pa(pgd));
 	hcall_later(LHCALL_DROP_SPACE, __pa(pgd), 0);
 }
 

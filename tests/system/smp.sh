@@ -12,7 +12,11 @@ here() { taskset "$1" sh -c 'awk "{ print \$39 }" /proc/self/stat'; }
 
 echo "online $(cat $all/online), $(nproc)"
 echo "here $(here 1) $(here 2) $(here 4) $(here 8)"
-echo "topology $(cat $all/cpu*/topology/physical_package_id | tr '\n' ' ')"
+echo "topology $(cat $all/cpu[0-9]*/topology/physical_package_id | uniq -c) $(cat $all/cpu[0-9]*/topology/core_id | sort -u | tr '\n' ' ')"
+echo "threads $(cat $all/cpu[0-9]*/topology/thread_siblings_list | tr '\n' ' ')"
+for cache in $all/cpu1/cache/index*; do
+	echo "cache $(cat $cache/level) $(cat $cache/shared_cpu_list)"
+done
 
 # Pipes, forks and shootdowns on all of them, while three go and come back.
 i=0
@@ -56,6 +60,10 @@ is "L1 a guest with 4 vCPUs ends well" 0 $?
 show /tmp/err
 show /tmp/out
 has "L1 it has them all" '^online 0-3, 4$' /tmp/out
+has "L1 they are the cores of one package" '^topology  *4 0 0 1 2 3 $' /tmp/out
+has "L1 ... with one thread each" '^threads 0 1 2 3 $' /tmp/out
+has "L1 ... and caches of their own" '^cache 1 1$' /tmp/out
+has "L1 ... but for the last, which all share" '^cache 3 0-3$' /tmp/out
 has "L1 a program is on the CPU that it wants" '^here 0 1 2 3$' /tmp/out
 has "L1 CPUs go and come back, while others work" '^changes 30, online 0-3$' /tmp/out
 has "L1 ... and all that work is done" '^lines 120$' /tmp/out
