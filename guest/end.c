@@ -27,17 +27,18 @@
  */
 void lguest_shutdown(const char *text, unsigned long reason)
 {
-	static char buffer[256];	/* at an address that layer_pa() knows */
+	struct lguest_cpu *own = lguest_pages[lguest_shared.vcpu];
 
-	strscpy(buffer, text, sizeof(buffer));
+	strscpy(own->local.text, text, sizeof(own->local.text));
 	for (;;)
-		hcall(LHCALL_SHUTDOWN, layer_pa(buffer), reason, 0);
+		hcall(LHCALL_SHUTDOWN,
+		      own->local.page + offsetof(struct lguest_cpu, local.text), reason, 0);
 }
 
 /* A trap for which there is no handler yet: the layer or the image is wrong. */
 void lguest_unexpected(void)
 {
-	static char text[200];
+	char text[200];
 	struct lguest_event __seg_gs *e = &lguest_shared.event;
 
 	snprintf(text, sizeof(text),

@@ -191,9 +191,9 @@ SYM_CODE_START(lguest_event_entry)
 	movq	SHARED(SP0), %rsp
 	jmp	.Lframe
 
-	/* A double fault mostly means that the stack is no good. */
+	/* A double fault mostly means that the stack is no good.  Each vCPU has one for it. */
 .Ldouble_fault:
-	leaq	double_fault_stack_end(%rip), %rsp
+	movq	LOCAL(DF_STACK), %rsp
 	jmp	.Lpush
 SYM_CODE_END(lguest_event_entry)
 
@@ -405,7 +405,7 @@ SYM_DATA_END(lguest_handlers)
 	.section .data..page_aligned, "aw"
 	.balign PAGE_SIZE
 	.fill	2 * PAGE_SIZE, 1, 0
-double_fault_stack_end:
+SYM_DATA(lguest_df_stack_end,)
 
 /* The first GiB, in large pages, for the first instructions and early boot. */
 	.section .data..page_aligned, "aw"

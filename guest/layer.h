@@ -19,9 +19,9 @@
  *		but lguest_start_kernel, lguest_others: a vCPU begins
  *		but lguest_unexpected, lguest_sort_fault, lguest_is_sysenter: C code decides
  *		but linux_page_fault, linux_general_protection: Linux's goes on
+ *	page.c		the page of a vCPU
  *	end.c		the end of a guest
  *	patch.c		jumps in Linux's code
- *	page.c		the page of a vCPU
  *	cpuid.c		CPUID
  *	emulator.c	for an emulator's sake
  *	vdso.c		what Linux gives to its programs
@@ -57,6 +57,7 @@
 #define LGL_START	3584
 #define LGL_FLUSH_LATER	(LGL_START + 0)
 #define LGL_RING_WAITS	(LGL_START + 4)
+#define LGL_DF_STACK	(LGL_START + 8)
 
 #ifndef __ASSEMBLY__
 #include <linux/stddef.h>
@@ -83,6 +84,7 @@ struct fault_frame {
 struct lguest_local {
 	u32 flush_later;		/* mmu.c; entry.S, too */
 	u32 ring_waits;
+	unsigned long double_fault_stack; /* its end; entry.S */
 	unsigned long current_cr3;
 	unsigned long never_loaded;
 	u32 next_call;			/* in the ring */
@@ -92,6 +94,8 @@ struct lguest_local {
 	unsigned long debug_registers[8];
 	u64 tls[3];
 	u64 last_second;		/* time.c: of the Host's clock */
+	unsigned long page;		/* guest-physical: where this page is */
+	char text[256];			/* end.c: of a shutdown */
 };
 
 struct lguest_cpu {
@@ -106,6 +110,8 @@ _Static_assert(LGL_START + offsetof(struct lguest_local, flush_later) ==
 	       LGL_FLUSH_LATER, "LGL_FLUSH_LATER");
 _Static_assert(LGL_START + offsetof(struct lguest_local, ring_waits) ==
 	       LGL_RING_WAITS, "LGL_RING_WAITS");
+_Static_assert(LGL_START + offsetof(struct lguest_local, double_fault_stack) ==
+	       LGL_DF_STACK, "LGL_DF_STACK");
 _Static_assert(sizeof(struct lguest_cpu) <= 4096, "one page");
 
 extern struct lguest_cpu __seg_gs lguest_cpu __asm__("gdt_page");
@@ -164,6 +170,7 @@ extern void *lguest_handlers[256];
 extern char lguest_iret[], lguest_cmpxchg16b[];
 extern char lguest_save_fl[], lguest_irq_disable[], lguest_irq_enable[];
 extern char lguest_read_cr2[];
+extern char lguest_df_stack_end[];
 void lguest_unexpected(void);
 extern char lguest_page_fault[], lguest_general_protection[];
 extern void *linux_page_fault, *linux_general_protection;
@@ -182,7 +189,7 @@ void patch_text(void);
 extern struct lguest_cpu *lguest_pages[LGUEST_VCPUS];
 void setup_first_page(void);
 void lguest_move_page(unsigned long base);
-struct lguest_cpu *lguest_make_page(unsigned int vcpu);
+struct lguest_cpu *lguest_make_page(unsigned int vcpu, unsigned long stack);
 
 /* emulator.c */
 void skip_sync_irets(void);

@@ -23,7 +23,11 @@ static struct lguest_cpu *page_at(unsigned long base)
  */
 void setup_first_page(void)
 {
-	lguest_pages[0] = page_at(rdgsbase());
+	struct lguest_cpu *page = page_at(rdgsbase());
+
+	page->local.page = __pa(page);
+	page->local.double_fault_stack = (unsigned long)lguest_df_stack_end;
+	lguest_pages[0] = page;
 }
 
 /*G:155
@@ -50,18 +54,20 @@ void lguest_move_page(unsigned long base)
 	hcall(LHCALL_FLUSH_ASYNC, 0, 0, 0);	/* empties the ring */
 	memcpy((void *)new + own, (void *)old + own, sizeof(*new) - own);
 	new->shared.kernel_gs_base = base;
+	new->local.page = per_cpu_ptr_to_phys(new);
 	lguest_pages[0] = new;
-	hcall4(LHCALL_INIT, per_cpu_ptr_to_phys(new), (unsigned long)lguest_event_entry,
+	hcall4(LHCALL_INIT, new->local.page, (unsigned long)lguest_event_entry,
 	       (unsigned long)lguest_syscall_entry, (unsigned long)lguest_entry_end);
 }
 
 /**
  * lguest_make_page() - the page of another vCPU, before its first INIT
  * @vcpu: its number, and Linux's
+ * @stack: the end of one, for double faults
  *
  * Until now it has what vCPU 0's had in the image; the GDT stays.
  */
-struct lguest_cpu *lguest_make_page(unsigned int vcpu)
+struct lguest_cpu *lguest_make_page(unsigned int vcpu, unsigned long stack)
 {
 	struct lguest_cpu *new = page_at(per_cpu_offset(vcpu));
 	const size_t own = sizeof(new->shared.own);
@@ -73,6 +79,8 @@ struct lguest_cpu *lguest_make_page(unsigned int vcpu)
 	new->shared.kernel_gs_base = per_cpu_offset(vcpu);
 	new->shared.vcpus = lguest_shared.vcpus;
 	new->local.cr0 = lguest_local.cr0;
+	new->local.double_fault_stack = stack;
+	new->local.page = per_cpu_ptr_to_phys(new);
 	/* For Linux's first look; smp.c has it loaded. */
 	new->local.current_cr3 = __pa_symbol(init_top_pgt);
 	lguest_pages[vcpu] = new;

@@ -5,6 +5,7 @@
  * Read next: emulator.c.
  */
 #include <linux/cpumask.h>
+#include <linux/gfp.h>
 #include <linux/interrupt.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
@@ -84,9 +85,13 @@ struct lguest_other lguest_others[LGUEST_VCPUS];
 static int wake(u32 apic_id, unsigned long start_ip, unsigned int cpu)
 {
 	struct lguest_other *other = &lguest_others[apic_id];
+	unsigned long stack;
 
 	if (!other->was_there) {
-		other->shared = per_cpu_ptr_to_phys(lguest_make_page(apic_id));
+		stack = __get_free_pages(GFP_KERNEL, 1);
+		if (!stack)
+			return -ENOMEM;
+		other->shared = lguest_make_page(apic_id, stack + 2 * PAGE_SIZE)->local.page;
 		other->gs_base = per_cpu_offset(apic_id);
 		other->was_there = true;
 	}
