@@ -4,7 +4,7 @@
  * if a server of a device shall have it, too (devices/vhost).  Guest-physical 0 is
  * its first byte.  An inaccessible stretch on either side turns a slip of the
  * launcher into a crash instead of a leak.
- * Read next: boot/load.c.
+ * Read next: snapshot/format.c.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -24,15 +24,15 @@
  *
  * The guards stay mapped until the program ends or memory_destroy() is called.
  :*/
-static uint64_t reserved_size(uint64_t size)
-{
-	return size + 3 * MEMORY_LARGE;
-}
-
-/* What was reserved begins one guard, and less than one alignment, below. */
 static uint8_t *align_up(uint8_t *at)
 {
 	return (uint8_t *)(((uintptr_t)at + MEMORY_LARGE - 1) & ~(MEMORY_LARGE - 1));
+}
+
+/* Also of a size that is not aligned: what memory_destroy() unmaps is all ours. */
+static uint64_t reserved_size(uint64_t size)
+{
+	return (uintptr_t)align_up((uint8_t *)(uintptr_t)size) + 3 * MEMORY_LARGE;
 }
 
 static uint8_t *reserve(uint64_t size)
