@@ -41,6 +41,56 @@ kill $pid
 wait
 check "L9 nothing is left" no_guest_left
 
+# A user with limits, whose launchers go for all that there is: they hold, what is above
+# them fails or ends, and a guest of somebody else's goes on.
+background lguest run -m 96M -- sh -c 'while :; do [ "$(seq 300 | md5sum)" = "$0" ] || echo wrong; echo round; done' \
+	"$(seq 300 | md5sum)" </dev/null >/tmp/other 2>&1
+other=$pid
+mkdir /cg && mount -t cgroup2 none /cg
+echo '+memory +pids' >/cg/cgroup.subtree_control
+limits() {	# MEMORY PROCESSES: a new group with these
+	rmdir /cg/alice 2>/dev/null
+	mkdir /cg/alice
+	echo $1 >/cg/alice/memory.max
+	echo 1 >/cg/alice/memory.oom.group
+	echo $2 >/cg/alice/pids.max
+}
+limited() { sh -c 'echo 0 >/cg/alice/cgroup.procs; exec su alice -c "$0"' "$1" </dev/null; }
+event() { awk -v what="$2" '$1 == what { print $2 }' /cg/alice/$1.events; }
+all_gone() { grep -q '^populated 0' /cg/alice/cgroup.events && [ "$(ls /sys/kernel/debug/lguest | wc -l)" = 1 ]; }
+rounds() { grep -c round /tmp/other; }
+more() { [ $(rounds) -gt $((before + 3)) ]; }
+goes_on() {	# NAME
+	before=$(rounds)
+	check "$1" wait_for 60 more
+	hasnt "L9 ... and is right" 'wrong|rror' /tmp/other
+}
+
+dmesg -n 1	# what the kernel says of a group that is full looks like trouble
+limits 160M max
+limited 'trap "" TERM INT HUP
+	for i in 1 2 3; do lguest run -m 256M -- sh -c "head -c 200000000 /dev/zero >/tmp/all; sleep 1000" & done; wait' \
+	>/tmp/out 2>/tmp/err
+is "L9 launchers that want more memory than their user may have end, all of them" 137 $?
+check "L9 ... by that limit" test "$(event memory oom_group_kill)" -ge 1
+between "L9 ... which held (MiB)" 100 160 $(($(cat /cg/alice/memory.peak) >> 20))
+check "L9 ... and nothing of them is left" wait_for 20 all_gone
+goes_on "L9 ... another's guest goes on"
+dmesg -n 8
+
+limits max 24
+limited 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do lguest run -m 64M -- sleep 1000 & done; wait' >/tmp/out 2>/tmp/err &
+refused() { [ "$(event pids max)" -ge 1 ]; }
+check "L9 launchers that want more processes than their user may have are refused some" wait_for 60 refused
+between "L9 ... there are no more (processes)" 10 24 "$(cat /cg/alice/pids.current)"
+goes_on "L9 ... another's guest goes on, too"
+echo 1 >/cg/alice/cgroup.kill
+check "L9 ... and nothing of them is left, either" wait_for 20 all_gone
+show /tmp/err 5
+kill $other
+wait
+check "L9 nothing is left of all these" no_guest_left
+
 # Whom, where and with what COMMAND runs.
 echo input | FROM_HERE="a  b" lguest run -e "ODD=it's \"\$x\" *
 $(printf '\377')" --env EMPTY= -e FROM_HERE -e NOT_HERE -u 1000:5 --cwd /tmp -- sh -c '
