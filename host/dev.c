@@ -215,9 +215,9 @@ unlock:
 	return err;
 }
 
-static unsigned int vcpus = 1;
+static unsigned int vcpus = LGUEST_VCPUS;
 module_param(vcpus, uint, 0644);
-MODULE_PARM_DESC(vcpus, "vCPUs that a guest may have, 1 to 16; more than 1 for guests that are trusted");
+MODULE_PARM_DESC(vcpus, "vCPUs that a guest may have, 1 to 16 (default 16)");
 
 static int next_vcpu(struct lguest *lg, loff_t id)
 {

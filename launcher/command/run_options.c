@@ -34,7 +34,7 @@ static const struct option run_options[] = {
 	{ 'm', "memory", OPTION_SIZE, AT(memory), "SIZE",
 	  "memory of the guest, with K, M or G (default 256M)" },
 	{ 'c', "cpus", OPTION_NUMBER, AT(cpus), "N",
-	  "vCPUs of the guest, 1 to 16, if root allows more than 1: lguest(4) (default 1)" },
+	  "vCPUs of the guest, 1 to 16; root may allow fewer: lguest(4) (default 1)" },
 #define K(kind, letter, name, most, value, help) \
 	{ letter, name, OPTION_LIST, AT(devices[DEVICE_##kind]), value, help },
 	DEVICE_KINDS(K)

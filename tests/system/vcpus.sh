@@ -8,6 +8,8 @@ program "$(dirname "$0")/remote.c" "$work/remote" || { not_ok "remote.c compiles
 inside "vcpus" --timeout 500 --with "$work/remote" <<'END'
 allow() { echo $1 >/sys/module/lg/parameters/vcpus; }
 
+is "H22 as many as there can be, when the module is loaded" 16 "$(cat /sys/module/lg/parameters/vcpus)"
+
 # What the Host does not give.
 allow 1
 lguest run --name x -c 3 -- true </dev/null >/tmp/out 2>/tmp/err
