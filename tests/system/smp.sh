@@ -3,8 +3,9 @@
 # tell each other, go and come back while others work, take NMIs, and any can end it.
 . "$(dirname "$0")/lib/lab.sh"
 
-program "$(dirname "$0")/stale.c" "$work/stale" || { not_ok "stale.c compiles"; finish; exit; }
-
+for name in stale clocks; do
+	program "$(dirname "$0")/$name.c" "$work/$name" || { not_ok "$name.c compiles"; finish; exit; }
+done
 cat >"$work/cpus" <<'END'
 all=/sys/devices/system/cpu
 row() { awk -v name="$1:" '$1 == name { print $2, $3, $4, $5 }' /proc/interrupts; }
@@ -12,6 +13,7 @@ here() { taskset "$1" sh -c 'awk "{ print \$39 }" /proc/self/stat'; }
 
 echo "online $(cat $all/online), $(nproc)"
 echo "here $(here 1) $(here 2) $(here 4) $(here 8)"
+/mnt/share/clocks
 echo "topology $(cat $all/cpu[0-9]*/topology/physical_package_id | uniq -c) $(cat $all/cpu[0-9]*/topology/core_id | sort -u | tr '\n' ' ')"
 echo "threads $(cat $all/cpu[0-9]*/topology/thread_siblings_list | tr '\n' ' ')"
 for cache in $all/cpu1/cache/index*; do
@@ -54,7 +56,7 @@ sleep 1
 echo "NMIs $(row NMI | tr ' ' '\n' | grep -c -v '^0$')"
 END
 
-inside "2 CPUs" --cpu max --smp 2 --with "$work/cpus" --with "$work/stale" <<'END'
+inside "2 CPUs" --cpu max --smp 2 --with "$work/cpus" --with "$work/stale" --with "$work/clocks" <<'END'
 lguest run -c 4 --share /lab,ro -- sh /mnt/share/cpus >/tmp/out 2>/tmp/err
 is "L1 a guest with 4 vCPUs ends well" 0 $?
 show /tmp/err
@@ -67,6 +69,7 @@ has "L1 ... but for the last, which all share" '^cache 3 0-3$' /tmp/out
 has "L1 a program is on the CPU that it wants" '^here 0 1 2 3$' /tmp/out
 has "L1 CPUs go and come back, while others work" '^changes 30, online 0-3$' /tmp/out
 has "L1 ... and all that work is done" '^lines 120$' /tmp/out
+has "E9 no clock runs backwards from one CPU to another" '^clocks 0 times backwards, 2000 turns on 4 CPUs' /tmp/out
 has "L1 each has its own timer" '^timers [1-9][0-9]* [1-9][0-9]* [1-9][0-9]* [1-9]' /tmp/out
 has "L1 they tell each other" '^told [1-9][0-9]* [1-9][0-9]* [1-9][0-9]* [1-9]' /tmp/out
 is "F7 L1 no vCPU reads a page that is not there any more" 3 \
