@@ -235,7 +235,8 @@ int req_restore(struct lg_cpu *cpu, const u64 *arg)
 	struct saved *from;
 	int err;
 
-	if (current != cpu->tsk)
+	/* As for read(): after an exec the task has other memory than its guest. */
+	if (current != cpu->tsk || current->mm != cpu->lg->mm)
 		return -EPERM;
 	if (!is_fresh(cpu))
 		return -EBUSY;
