@@ -143,7 +143,8 @@
  * value that no vCPU can have come to by running; a part of it may have been taken
  * over, so such a guest is only good to be closed.  EPROTO: version, size or features are not
  * those that SAVE would give here.  EBUSY: the vCPU has run, or was restored.  EPERM: not
- * the task that made it, or not with that memory any more.  EFAULT: not readable.  EINTR: a signal came; nothing has changed.
+ * the task that made it, or not with that memory any more.  EFAULT: not readable.  EINTR: a
+ * signal came; nothing has changed.
  */
 #define LHREQ_RESTORE		14
 /* Not of struct user_regs_struct: the address of the last page fault, ... */
