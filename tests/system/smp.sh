@@ -56,7 +56,8 @@ sleep 1
 echo "NMIs $(row NMI | tr ' ' '\n' | grep -c -v '^0$')"
 END
 
-inside "2 CPUs" --cpu max --smp 2 --with "$work/cpus" --with "$work/stale" --with "$work/clocks" <<'END'
+inside "2 CPUs" --cpu max --smp 2 --timeout 500 --with "$work/cpus" --with "$work/stale" \
+	--with "$work/clocks" --with "$lib/busy.sh" <<'END'
 lguest run -c 4 --share /lab,ro -- sh /mnt/share/cpus >/tmp/out 2>/tmp/err
 is "L1 a guest with 4 vCPUs ends well" 0 $?
 show /tmp/err
@@ -85,5 +86,30 @@ is "L1 a panic on vCPU 1 ends the guest" 120 $?
 has "L1 ... and is told" "the guest's kernel panicked: sysrq triggered crash" /tmp/err
 lguest run -c 2 -- taskset 2 poweroff -f >/tmp/out 2>/tmp/err
 is "L1 so does a power-off there, before COMMAND has ended" 118 $?
+
+# What stops or moves all vCPUs at once.
+. ./busy.sh
+busy_guests
+mkdir /tmp/cgroup && mount -t cgroup2 cgroup /tmp/cgroup && mkdir /tmp/cgroup/frozen
+for pid in $busy $(for pid in $busy; do machine $pid; done); do echo $pid >/tmp/cgroup/frozen/cgroup.procs; done
+for i in 1 2 3; do
+	echo 1 >/tmp/cgroup/frozen/cgroup.freeze
+	wait_for 20 grep -q 'frozen 1' /tmp/cgroup/frozen/cgroup.events
+	is "C6 L1 all vCPUs are frozen ($i)" "frozen 1" "$(grep frozen /tmp/cgroup/frozen/cgroup.events)"
+	before="$(rounds 1) $(rounds 2)"
+	sleep 1
+	is "C6 ... and stand ($i)" "$before" "$(rounds 1) $(rounds 2)"
+	echo 0 >/tmp/cgroup/frozen/cgroup.freeze
+	they_go_on "C6 L1 and go on ($i)"
+done
+for i in 1 2 3 4 5; do
+	echo 0 >/sys/devices/system/cpu/cpu1/online && echo 1 >/sys/devices/system/cpu/cpu1/online || echo "wrong: $i" >>/tmp/busy1
+done
+they_go_on "A6 L1 a CPU of the host goes and comes back, and the vCPUs that were there go on"
+all_is_right "C6 A6 L1 ... and all that they have computed is right"
+kill -TERM $busy
+for pid in $busy; do wait $pid; done
+is "C3 L1 SIGTERM ends all vCPUs" 143 $?
+check "H8 L1 nothing is left" no_guest_left
 END
 finish
