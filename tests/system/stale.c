@@ -2,12 +2,14 @@
 /*
  * stale SECONDS: does a thread on another CPU ever see a page that is not there any more?
  * One changes what is at an address, by turns between two pages, or takes the right to
- * write; the others look what they find, all the time.  Prints "looks N, stale N".
+ * write; the others look what they find, all the time: for SECONDS, and on a machine where
+ * some had no turn yet, until they have.  Prints "looks N, stale N".
  * Read next: smp.sh.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -25,7 +27,8 @@ static volatile int over;
 struct reader {
 	pthread_t thread;
 	int cpu;
-	unsigned long looks, stale;
+	volatile unsigned long looks;
+	unsigned long stale;
 };
 
 static void stay_on(int cpu)
@@ -76,6 +79,15 @@ static void change(void)
 	}
 }
 
+static bool enough(const struct reader *readers, int n)
+{
+	unsigned long looks = 0;
+
+	while (n--)
+		looks += readers[n].looks;
+	return turn > 20 && looks > 1000;
+}
+
 int main(int argc, char **argv)
 {
 	static struct reader readers[MAX_READERS];
@@ -92,7 +104,7 @@ int main(int argc, char **argv)
 		readers[i].cpu = i + 1;
 		pthread_create(&readers[i].thread, NULL, read_it, &readers[i]);
 	}
-	while (time(NULL) < end)
+	while (time(NULL) < end || (i && !enough(readers, i)))
 		change();
 	over = 1;
 	while (i--) {
