@@ -34,7 +34,7 @@ bundle() {
 		"cpu": {"quota": 210000, "period": 100000, "cpus": "0-7"}}, "namespaces": [{"type": "network"}]}}
 	CONFIG
 }
-oci() { lguest oci --root /tmp/state "$@"; }
+oci() { lguest oci --root /tmp/state --cgroup-manager disabled "$@"; }	# as a rootless podman does
 state() { oci state $1 2>/tmp/err | sed -n 's/.*"status": "\(.*\)".*/\1/p'; }
 create() { rm -f /tmp/out; /lab/reaper /tmp/pid - lguest oci --root /tmp/state create --bundle /tmp/b --pid-file /tmp/pid $1 >/tmp/out 2>/tmp/err & reaper=$!; wait_for 60 grep -q 'reaper: ' /tmp/out; }
 
