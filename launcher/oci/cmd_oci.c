@@ -41,6 +41,7 @@ static const struct option global_options[] = {
 	{ 0, "debug", OPTION_FLAG, AT(debug), NULL, "nothing more is said" },
 	{ 0, "systemd-cgroup", OPTION_FLAG, AT(systemd), NULL,
 	  "passed over: a guest's bounds are its own" },
+	{ 0, "cgroup-manager", OPTION_TEXT, AT(nothing_text), "NAME", "passed over, as well" },
 	{ 0, "version", OPTION_FLAG, AT(version), NULL, "say which, and which specification" },
 	{ .name = NULL },
 };

@@ -33,7 +33,7 @@ why() { sed 's/^lguest: //' /tmp/err; }
 lguest run --detach --name one
 is "L14 a guest with a name" 0 $?
 
-is "L14 a command's output and status" "$(lguest run -- uname -r) 0" "$(x one -- uname -r) $?"
+is "L14 a command's output and status" "$(lguest run -- uname -r) 0" "$(echo $(x one -- uname -r; echo $?))"
 x one -- sh -c 'echo wrong >&2; exit 7' >/tmp/out
 is "L14 ... its errors come apart, and its status" "7  wrong" "$? $(cat /tmp/out) $(cat /tmp/err)"
 x one -- sh -c 'kill -KILL $$'
