@@ -27,9 +27,8 @@ static void be_machine(const void *with, const struct birth *birth)
 	static struct machine machine;
 
 	machine_begin(&machine, &wires);
-	if (set->gdb)
-		machine_expect_debugger(birth->stands);
-	if (build_guest(&machine.guest, set, &machine.entry))
+	if ((!set->gdb || machine_expect_debugger(&machine, birth->stands)) &&
+	    build_guest(&machine.guest, set, &machine.entry))
 		machine_live(&machine);
 	else
 		machine_fail(&machine);

@@ -170,8 +170,6 @@ static const char *state_of(const struct control *c)
 		return "paused";
 	if (c->link->stands)
 		return "host full";
-	if (guest_held())
-		return "host full";
 	return c->stopping ? "stopping" : "running";
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/user.h>
@@ -26,13 +27,12 @@
 #define STOP_ASKED	SIGINT
 #define STOP_TRAP	SIGTRAP
 
-static struct gdb {
+struct gdb {
 	_Atomic(struct guest *) guest;
 	struct gdb_memory memory;
 	struct gdb_threads threads;
 	void (*gone)(void);
 	int connection;		/* or -1 */
-	bool expected;		/* with --gdb */
 	bool first_stop;	/* the guest stands before its first instruction */
 	bool awaited;		/* the debugger waits for a stop */
 	bool no_ack;
@@ -49,48 +49,53 @@ static struct gdb {
 	atomic_int stopped;	/* the vCPU that stopped, or -1 */
 	atomic_int stepping;	/* the one whose next record is a stop, or -1 */
 	pthread_mutex_t hits;	/* one looks for its breakpoint at a time */
-} gdb = {
-	.connection = -1, .source = -1, .coming = -1, .stopped = -1, .stepping = -1,
-	.hits = PTHREAD_MUTEX_INITIALIZER,
 };
 
-void gdb_expect(bool first_stop, void (*gone)(void))
+struct gdb *gdb_expect(bool first_stop, void (*gone)(void))
 {
-	gdb.expected = true;
-	gdb.first_stop = first_stop;
-	gdb.gone = gone;
+	struct gdb *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return NULL;
+	g->first_stop = first_stop;
+	g->gone = gone;
+	g->connection = g->source = g->coming = g->stopped = g->stepping = -1;
+	pthread_mutex_init(&g->hits, NULL);
+	return g;
 }
 
 /* ---- The line's thread ---- */
 
-int gdb_source(void)
+int gdb_source(struct gdb *g)
 {
-	return gdb.called ? -1 : gdb.source;
+	return !g || g->called ? -1 : g->source;
 }
 
 /* The vCPU's thread may not have come so far that it can hear it. */
-void gdb_call(void)
+void gdb_call(struct gdb *g)
 {
-	atomic_store(&gdb.called, true);
-	if (gdb.guest)
-		kick_vcpus(gdb.guest);
+	atomic_store(&g->called, true);
+	if (g->guest)
+		kick_vcpus(g->guest);
 }
 
-bool gdb_calling(void)
+bool gdb_calling(struct gdb *g)
 {
-	return gdb.coming >= 0 || gdb.stopped >= 0 || (gdb.called && gdb.source >= 0);
+	return g && (g->coming >= 0 || g->stopped >= 0 || (g->called && g->source >= 0));
 }
 
 /* There is one at a time. */
-void gdb_bring(int connection, unsigned int agreed)
+void gdb_bring(struct gdb *g, int connection, unsigned int agreed)
 {
-	int before;
+	int before = connection;
 
-	gdb.agreed = agreed;
-	before = atomic_exchange(&gdb.coming, connection);
+	if (g) {
+		g->agreed = agreed;
+		before = atomic_exchange(&g->coming, connection);
+		gdb_call(g);
+	}
 	if (before >= 0)
 		close(before);
-	gdb_call();
 }
 
 /* ---- vCPU 0's ---- */
@@ -313,11 +318,9 @@ static void stop(struct gdb *g, unsigned int vcpu, int why)
 		talk(g);
 }
 
-void gdb_start(struct guest *guest)
+void gdb_start(struct gdb *g, struct guest *guest)
 {
-	struct gdb *g = &gdb;
-
-	if (!g->expected)
+	if (!g)
 		return;
 	g->memory.guest = guest;
 	g->guest = guest;
@@ -365,12 +368,11 @@ static bool answer_call(struct gdb *g)
 	return true;
 }
 
-void gdb_attend(void)
+void gdb_attend(struct gdb *g)
 {
-	struct gdb *g = &gdb;
 	unsigned int before;
 
-	while (!host_vcpu() && atomic_exchange(&g->called, false)) {
+	while (g && !host_vcpu() && atomic_exchange(&g->called, false)) {
 		before = atomic_load(&g->guest->vcpus.still);
 		if (!stop_others(g))
 			return;
@@ -383,13 +385,12 @@ void gdb_attend(void)
 
 /* ---- Any vCPU's ---- */
 
-bool gdb_trapped(void)
+bool gdb_trapped(struct gdb *g)
 {
-	struct gdb *g = &gdb;
 	enum gdb_hit hit;
 	uint64_t rip;
 
-	if (!g->guest ||
+	if (!g || !g->guest ||
 	    host_get_register(g->guest->fd, offsetof(struct user_regs_struct, rip), &rip))
 		return false;
 	pthread_mutex_lock(&g->hits);
@@ -403,30 +404,28 @@ bool gdb_trapped(void)
  * All stand from here on.  If another one has stopped just before, that is told; at our
  * breakpoint we are again when we go on.
  */
-void gdb_handled(void)
+void gdb_handled(struct gdb *g)
 {
-	struct gdb *g = &gdb;
 	int vcpu = host_vcpu(), none = -1;
 
-	if (!g->hit[vcpu] && g->stepping != vcpu)
+	if (!g || (!g->hit[vcpu] && g->stepping != vcpu))
 		return;
 	g->hit[vcpu] = false;
 	atomic_store(&g->guest->vcpus.still, ~0U);
 	atomic_compare_exchange_strong(&g->stopped, &none, vcpu);
-	gdb_call();
+	gdb_call(g);
 }
 
 /* ---- vCPU 0's ---- */
 
 /* "The program exited with status 0", or by a signal.  Nobody waits if it is lost. */
-void gdb_ended(int signal)
+void gdb_ended(struct gdb *g, int signal)
 {
-	struct gdb *g = &gdb;
 	const char *how = "W00";
 	char frame[GDB_FRAME_MOST];
 	size_t size;
 
-	if (!g->awaited)
+	if (!g || !g->awaited)
 		return;
 	if (signal == SIGKILL)
 		how = "X09";
@@ -437,7 +436,7 @@ void gdb_ended(int signal)
 		lose(g);
 }
 
-unsigned int gdb_agreed(void)
+unsigned int gdb_agreed(const struct gdb *g)
 {
-	return gdb.no_ack ? GDB_NO_ACKS : 0;
+	return g && g->no_ack ? GDB_NO_ACKS : 0;
 }

@@ -29,6 +29,7 @@ struct guest {
 	atomic_bool paused;	/* the supervisor wants it to stand */
 	/* Is told when it stands because the host has no room, and when it goes on. */
 	void (*stands)(bool stands);
+	struct gdb *gdb;	/* with --gdb (debugger/gdb.h), or NULL */
 };
 
 #define END_TIME	1

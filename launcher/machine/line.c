@@ -10,6 +10,7 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -38,14 +39,14 @@ struct waiting {
 	uint8_t bytes[WIRE_BYTES];
 };
 
-static struct line {
+struct line {
 	struct machine *machine;
 	struct guest *guest;
 	int talk;
 	int over;			/* eventfd: the guest has ended */
 	unsigned int parking;		/* tries left, of a pause */
 	struct waiting ports[LGUEST_CONSOLE_PORTS];
-} line;
+};
 
 static void answer(struct line *l, enum wire_kind kind, bool yes)
 {
@@ -202,7 +203,7 @@ static void obey(struct line *l, const struct wire_message *message, size_t size
 		break;
 	case WIRE_DEBUGGER:
 		if (passed >= 0)
-			gdb_bring(passed, message->value);
+			gdb_bring(l->guest->gdb, passed, message->value);
 		break;
 	case WIRE_END:
 		request_end(l->guest, END_ASKED);
@@ -236,7 +237,7 @@ static int patience(const struct line *l)
 {
 	unsigned int i;
 
-	if (l->parking || gdb_calling())
+	if (l->parking || gdb_calling(l->guest->gdb))
 		return RETRY_CALL;
 	for (i = 0; i < LGUEST_CONSOLE_PORTS; i++)
 		if (l->ports[i].size)
@@ -283,7 +284,7 @@ static void *line_thread(void *argument)
 	if (!confine_thread(THREAD_LINE))
 		request_end(l->guest, END_CONFINE);
 	while (!l->guest->end) {
-		fds[3].fd = gdb_source();
+		fds[3].fd = gdb_source(l->guest->gdb);
 		if (poll(fds, 4, patience(l)) < 0 && errno != EINTR)
 			break;
 		if (fds[0].revents)
@@ -292,8 +293,8 @@ static void *line_thread(void *argument)
 			_exit(STATUS_HOST);	/* as the kernel is about to */
 		if (fds[2].revents)
 			see_news(l);
-		if ((fds[3].fd >= 0 && fds[3].revents) || gdb_calling())
-			gdb_call();
+		if ((fds[3].fd >= 0 && fds[3].revents) || gdb_calling(l->guest->gdb))
+			gdb_call(l->guest->gdb);
 		for (i = 0; i < LGUEST_CONSOLE_PORTS; i++)
 			push_input(l, i);
 		park(l);
@@ -304,9 +305,14 @@ static void *line_thread(void *argument)
 
 bool line_start(struct machine *machine)
 {
-	struct line *l = &line;
+	struct line *l = calloc(1, sizeof(*l));
 	int error;
 
+	if (!l) {
+		problem("out of memory; free some");
+		return false;
+	}
+	machine->line = l;
 	l->machine = machine;
 	l->guest = &machine->guest;
 	l->talk = machine->wires.talk;
@@ -319,8 +325,8 @@ bool line_start(struct machine *machine)
 	return !error;
 }
 
-void line_let_go(void)
+void line_let_go(struct machine *machine)
 {
-	if (line.over)
-		eventfd_write(line.over, 1);
+	if (machine->line)
+		eventfd_write(machine->line->over, 1);
 }

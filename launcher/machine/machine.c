@@ -171,9 +171,12 @@ static void debugger_gone(void)
 	wire_say(this->wires.talk, WIRE_ALONE, 0, 0);
 }
 
-void machine_expect_debugger(bool first_stop)
+bool machine_expect_debugger(struct machine *machine, bool first_stop)
 {
-	gdb_expect(first_stop, debugger_gone);
+	machine->guest.gdb = gdb_expect(first_stop, debugger_gone);
+	if (!machine->guest.gdb)
+		problem("out of memory; free some");
+	return machine->guest.gdb;
 }
 
 static void print_resident(const struct machine *machine)
@@ -247,14 +250,14 @@ void machine_live(struct machine *machine)
 		wire_say(machine->wires.talk, WIRE_BUILT, 0, 0);
 		run_guest(&machine->guest, &end);
 		if (end.how == WIRE_END_RESTART)
-			end.number = gdb_agreed();
+			end.number = gdb_agreed(machine->guest.gdb);
 		else
-			gdb_ended(signal_of(&end));
+			gdb_ended(machine->guest.gdb, signal_of(&end));
 	}
 	vcpus_gather(&machine->guest);	/* those of a start that failed */
 	guest_to_hold(NULL);
 	devices_stop();
-	line_let_go();
+	line_let_go(machine);
 	report(machine);
 	say_end(machine, &end);
 }

@@ -34,11 +34,12 @@ struct machine {
 	struct guest guest;
 	gpa_t entry;
 	struct machine_wires wires;
+	struct line *line;
 	FILE *counters, *smaps;	/* open, for later */
 };
 
 /* With --gdb; the guest stands before its first instruction until one comes, if it shall. */
-void machine_expect_debugger(bool first_stop);
+bool machine_expect_debugger(struct machine *machine, bool first_stop);
 /* From its first moment on, messages go to the supervisor. */
 void machine_begin(struct machine *machine, const struct machine_wires *wires);
 /* Everything is built: confine ourselves, run the guest to its end, and say how it was. */
@@ -49,7 +50,7 @@ void machine_fail(struct machine *machine);
 /* line.c: hear the supervisor.  On the first thread; false after a message. */
 bool line_start(struct machine *machine);
 /* The guest has ended: nothing is to be kicked any more. */
-void line_let_go(void);
+void line_let_go(struct machine *machine);
 
 /*
  * threads.c: make the vCPUs besides the first, each with a thread of its own, which is

@@ -59,7 +59,7 @@ static int handle(struct guest *guest, const struct lguest_exit *exit)
 			     (unsigned long long)exit->value);
 		return 0;
 	case LGUEST_EXIT_TRAP:
-		if (gdb_trapped() || halts(guest, exit))
+		if (gdb_trapped(guest->gdb) || halts(guest, exit))
 			return 0;
 		return emulate_trap(guest->fd, exit);
 	case LGUEST_EXIT_MMIO:
@@ -97,7 +97,7 @@ static bool must_stand(const struct guest *guest)
 /* vCPU 0's thread is the one that talks to a debugger. */
 static bool stays(const struct guest *guest)
 {
-	return must_stand(guest) && !shall_end(guest) && (host_vcpu() || !gdb_calling());
+	return must_stand(guest) && !shall_end(guest) && (host_vcpu() || !gdb_calling(guest->gdb));
 }
 
 static void stand(struct guest *guest)
@@ -120,7 +120,7 @@ static int run_once(struct guest *guest)
 	if (!error)
 		error = handle(guest, &exit);
 	if (!error)
-		gdb_handled();
+		gdb_handled(guest->gdb);
 	if (error == -EAGAIN)
 		wait_a_little();
 	return error == -EINTR || error == -EAGAIN ? 0 : error;
@@ -139,7 +139,7 @@ static int run(struct guest *guest)
 	int error = 0;
 
 	while (!error && !shall_end(guest)) {
-		gdb_attend();
+		gdb_attend(guest->gdb);
 		if (must_stand(guest))
 			stand(guest);
 		else
@@ -174,7 +174,7 @@ void run_guest(struct guest *guest, struct run_end *end)
 	int error;
 
 	memset(end, 0, sizeof(*end));
-	gdb_start(guest);
+	gdb_start(guest->gdb, guest);
 	error = run(guest);
 	vcpus_gather(guest);
 	if (!error || error == -ENOENT || error == -ERESTART)

@@ -5,55 +5,63 @@
 
 #include "debugger/gdb.h"
 
-void gdb_start(struct guest *guest)
+void gdb_start(struct gdb *gdb, struct guest *guest)
 {
-	(void)guest;
+	(void)gdb, (void)guest;
 }
 
-int gdb_source(void)
+int gdb_source(struct gdb *gdb)
 {
+	(void)gdb;
 	return -1;
 }
 
-void gdb_call(void)
+void gdb_call(struct gdb *gdb)
 {
+	(void)gdb;
 }
 
-bool gdb_calling(void)
+bool gdb_calling(struct gdb *gdb)
 {
+	(void)gdb;
 	return false;
 }
 
-void gdb_attend(void)
+void gdb_attend(struct gdb *gdb)
 {
+	(void)gdb;
 }
 
-bool gdb_trapped(void)
+bool gdb_trapped(struct gdb *gdb)
 {
+	(void)gdb;
 	return false;
 }
 
-void gdb_handled(void)
+void gdb_handled(struct gdb *gdb)
 {
+	(void)gdb;
 }
 
-void gdb_expect(bool first_stop, void (*gone)(void))
+struct gdb *gdb_expect(bool first_stop, void (*gone)(void))
 {
 	(void)first_stop, (void)gone;
+	return NULL;
 }
 
-void gdb_bring(int connection, unsigned int agreed)
+void gdb_bring(struct gdb *gdb, int connection, unsigned int agreed)
 {
-	(void)connection, (void)agreed;
+	(void)gdb, (void)connection, (void)agreed;
 }
 
-void gdb_ended(int signal)
+void gdb_ended(struct gdb *gdb, int signal)
 {
-	(void)signal;
+	(void)gdb, (void)signal;
 }
 
-unsigned int gdb_agreed(void)
+unsigned int gdb_agreed(const struct gdb *gdb)
 {
+	(void)gdb;
 	return 0;
 }
 

@@ -253,7 +253,7 @@ static void be_machine(unsigned int vcpus, bool gdb, const struct machine_wires 
 		page->port = i;
 	}
 	if (gdb)
-		machine_expect_debugger(true);
+		machine_expect_debugger(&machine, true);
 	machine_live(&machine);
 	exit(0);
 }
