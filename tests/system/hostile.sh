@@ -33,7 +33,18 @@ F10 L5 pages of a running guest are swapped
 F10 L5 huge pages
 E2 E5 a storm of interrupts
 C13 C14 a vCPU
-AT-17 no wake-up'
+AT-17 no wake-up
+AT-88 IPIs of all
+AT-17 HALT against IPIs
+AT-17 WAIT against KICKs
+AT-88 IPIs against entries
+AT-89 siblings write
+AT-87 SIGKILL while all
+AT-86 after FLUSH_MULTI
+AT-86 nor after a flush
+AT-86 2 MiB and 4 KiB
+AT-86 what the kernel maps
+AT-85 a space that'
 
 all_kinds() {	# SECONDS
 	pids=
@@ -55,7 +66,7 @@ one_storm_after_another() {
 stock_guests_killed() {
 	n=0
 	while left; do
-		lguest run -m 96M -- true >/tmp/guest.out 2>&1 </dev/null &
+		lguest run -m 96M -c $((n % 4 + 1)) -- true >/tmp/guest.out 2>&1 </dev/null &
 		pid=$!
 		usleep $(($(od -An -N3 -tu4 /dev/urandom) % 6000000))
 		kill -9 $pid
@@ -63,6 +74,19 @@ stock_guests_killed() {
 		n=$((n + 1))
 	done
 	echo "# fuzz: stock guests killed: $n cases, $n guests"
+}
+
+# Four processes on four vCPUs, of which two go and come back: all their sums are right.
+four_vcpus() {
+	exec lguest run -m 128M -c 4 -- sh -c '
+		all=/sys/devices/system/cpu
+		sum=$(seq 1000 | md5sum)
+		for i in 1 2 3 4; do
+			while :; do [ "$(seq 1000 | md5sum)" = "$sum" ] && echo right || echo wrong; done &
+		done
+		while :; do for state in 0 1; do for cpu in 2 3; do
+			echo $state >$all/cpu$cpu/online; sleep 0.$((RANDOM % 90 + 10))
+		done; done; echo "online $(cat $all/online)"; done' >/tmp/four.out 2>&1 </dev/null
 }
 
 used() { for k in SUnreclaim PageTables KernelStack Percpu; do meminfo $k; done |
@@ -87,9 +111,21 @@ one_storm_after_another &
 others=$!
 stock_guests_killed &
 others="$others $!"
+four_vcpus &
+four=$!
 all_kinds "$seconds"
 wait $others
+# It may have had no turn until now.
+many() { [ $(grep -c right /tmp/four.out) -gt 20 ] && grep -q online /tmp/four.out; }
+check "L1 a guest with four vCPUs has worked beside all that" wait_for 60 many
+many || show /tmp/four.out
+echo "# fuzz: four vCPUs at work: $(grep -c right /tmp/four.out) cases, 1 guests"
+kill $four
+wait $four
 echo '# end'
+hasnt "L1 ... no sum is wrong, no trouble is told" \
+	'wrong|lguest: .*(panic|killed)|BUG:|WARNING|stall' /tmp/four.out
+is "L1 ... they came back, each time" "online 0-3" "$(tr -d '\r' </tmp/four.out | grep online | sort -u)"
 check "AT-59 nobody uses the module any more" wait_for 5 no_user
 is "AT-59 no guest is left in debugfs" "" "$(ls -d /sys/kernel/debug/lguest/[0-9]* 2>/dev/null)"
 swapoff /dev/ram0 2>/dev/null
