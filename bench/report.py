@@ -226,6 +226,24 @@ def net_table(result):
     return table
 
 
+def smp_table(result):
+    """Times as multiples of native's own with as many CPUs, if there are so many."""
+    table = [["work, CPUs or vCPUs", "native", "lguest", "QEMU TCG in the lab",
+              "world switches, each operation"]]
+    for name in ("hackbench", "build", "fork_storm", "mmap_storm"):
+        for n in (1, 2, 4):
+            native, mine, tcg = (rows(result, f"smp-{s}-{n}").get(f"{name}_{n}")
+                                 for s in ("native", "lguest", "tcg"))
+            if not mine:
+                continue
+            base = native["ns_min"] if native else None
+            show = (lambda row: "-" if not row else short(row["ns_min"] / base) if base
+                    else time_text(row["ns_min"]))
+            table.append([f"{name}, {n}", time_text(base) if base else "-", show(mine), show(tcg),
+                          short(mine["switches"] / 3 / mine["operations"])])
+    return table
+
+
 TITLES = [
     (main_table, "Times, as multiples of native (the least of many windows), and world switches per operation in lguest"),
     (counts_table, "World switches per operation in lguest"),
@@ -233,6 +251,7 @@ TITLES = [
     (memory_table, "lguest: boot as memory grows"),
     (fleet_table, "lguest: many at once"),
     (disk_table, "Disk: 4 KiB at random, 32 at once, on the same disk of the lab's host"),
+    (smp_table, "Several CPUs, on a lab with two: times, as multiples of native with as many (of four: times)"),
     (net_table, "Network: TCP by iperf3, one connection"),
 ]
 
