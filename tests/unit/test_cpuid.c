@@ -37,7 +37,7 @@ enum {
 	B(CX16, 4, 13), B(PCID, 4, 17), B(XMM4_1, 4, 19), B(XMM4_2, 4, 20),
 	B(MOVBE, 4, 22), B(POPCNT, 4, 23), B(AES, 4, 25), B(XSAVE, 4, 26),
 	B(OSXSAVE, 4, 27), B(AVX, 4, 28), B(F16C, 4, 29), B(RDRAND, 4, 30),
-	B(HYPERVISOR, 4, 31),
+	B(HYPERVISOR, 4, 31), B(HT, 0, 28), B(CMP_LEGACY, 6, 1),
 	B(LAHF_LM, 6, 0), B(ABM, 6, 5), B(SSE4A, 6, 6), B(MISALIGNSSE, 6, 7),
 	B(3DNOWPREFETCH, 6, 8), B(XOP, 6, 11), B(FMA4, 6, 16), B(TBM, 6, 21),
 	B(FSGSBASE, 9, 0), B(BMI1, 9, 3), B(AVX2, 9, 5),
@@ -61,6 +61,7 @@ enum {
 
 #define BIT(n)	(1UL << (n))
 #define XCR_XFEATURE_ENABLED_MASK 0
+#define X86_VENDOR_INTEL 0
 #define FULL_XCR0	0xe7
 
 /* ---- the machine: a CPU with all its bits set, but for some */
@@ -73,6 +74,7 @@ static struct {
 };
 
 static u64 xcr0;
+static u32 level_of_cache;	/* 0: leaf 4 is all ones, too */
 
 /* Components of XSAVE, with their sizes and places; all else is all ones. */
 static void other_leaf(u32 *a, u32 *b, u32 *c, u32 *d)
@@ -84,6 +86,8 @@ static void other_leaf(u32 *a, u32 *b, u32 *c, u32 *d)
 	u32 leaf = *a, sub = *c;
 
 	*a = *b = *c = *d = ~0U;
+	if (leaf == 4 && level_of_cache)
+		*a = level_of_cache << 5 | 0x1f;
 	if (leaf != 0xd || sub < 2)
 		return;
 	*a = sub < ARRAY_SIZE(parts) ? parts[sub].size : 0;
@@ -116,6 +120,13 @@ static u64 xgetbv(u32 index)
 /* The page of vCPU 0: GS base is 0. */
 char gdt_page[4096] __attribute__((aligned(4096)));
 
+struct shim_cpu boot_cpu_data;
+
+static unsigned int order_base_2(unsigned long n)
+{
+	return n > 1 ? 64 - __builtin_clzl(n - 1) : 0;
+}
+
 #include "guest/cpuid.c"
 
 static void full_machine(void)
@@ -125,6 +136,9 @@ static void full_machine(void)
 	for (i = 0; i < ARRAY_SIZE(machine); i++)
 		memset(machine[i].r, 0xff, sizeof(machine[i].r));
 	xcr0 = FULL_XCR0;
+	lguest_shared.vcpus = 1;
+	lguest_shared.vcpu = 0;
+	boot_cpu_data.x86_vendor = X86_VENDOR_INTEL;
 }
 
 static u32 *word_of(unsigned int feature)
@@ -306,6 +320,40 @@ static void test_leaves(void **state)
 	assert_int_equal(asked(0x80000008, 0, 2), 0);
 }
 
+/* Cores of one package, each with its own caches but the last; numbers come in powers of two. */
+static void test_package(void **state)
+{
+	static const struct { unsigned int vcpus, numbers; } cases[] = {
+		{ 1, 1 }, { 2, 2 }, { 3, 4 }, { 4, 4 }, { 5, 8 }, { 16, 16 },
+	};
+	unsigned int i;
+	u32 n;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		full_machine();
+		setup_features();
+		lguest_shared.vcpus = cases[i].vcpus;
+		lguest_shared.vcpu = cases[i].vcpus - 1;
+		n = cases[i].numbers;
+		assert_int_equal(asked(1, 0, 1), (u32)lguest_shared.vcpu << 24 | n << 16 | 0xff00);
+		assert_int_equal(!!(asked(1, 0, 3) & F(HT)), n > 1);
+		assert_int_equal(asked(4, 0, 0), (n - 1) << 26 | 0x3fff);
+		assert_int_equal(asked(0x80000008, 0, 2) & 0xff, cases[i].vcpus - 1);
+		assert_int_equal(1 << (asked(0x80000008, 0, 2) >> 12), n);
+		assert_false(asked(0x80000001, 0, 2) & F(CMP_LEGACY));
+		boot_cpu_data.x86_vendor = X86_VENDOR_INTEL + 1;
+		assert_int_equal(!!(asked(0x80000001, 0, 2) & F(CMP_LEGACY)), n > 1);
+	}
+	/* The third level is shared by all. */
+	full_machine();
+	setup_features();
+	lguest_shared.vcpus = 4;
+	level_of_cache = 3;
+	assert_int_equal(asked(4, 3, 0), 3 << 26 | 3 << 14 | 3 << 5 | 0x1f);
+	level_of_cache = 0;
+}
+
 static void test_xstate(void **state)
 {
 	(void)state;
@@ -332,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_avx),
 		cmocka_unit_test(test_any),
 		cmocka_unit_test(test_leaves),
+		cmocka_unit_test(test_package),
 		cmocka_unit_test(test_xstate),
 	};
 

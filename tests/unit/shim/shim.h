@@ -265,7 +265,7 @@ void on_each_cpu_cond_mask(bool (*cond)(int cpu, void *info), void (*fn)(void *i
 
 extern u64 sme_me_mask;
 extern bool shim_five_levels;
-extern struct shim_cpu { u8 x86_phys_bits; } boot_cpu_data;
+extern struct shim_cpu { u8 x86_phys_bits, x86_vendor; } boot_cpu_data;
 #define X86_FEATURE_OSPKE 0
 #define X86_FEATURE_CLEAR_CPU_BUF 0
 #define X86_FEATURE_USE_IBPB 0
