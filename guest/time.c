@@ -122,31 +122,42 @@ static const struct clock_event_device timer = {
 :*/
 static bool uses_tsc;
 static s64 ahead;		/* of the Host's date, in seconds */
+static u32 seen = 1, mended = 1;	/* sleeps of the Host; 1: it is not mended for the first time */
 
 static void mend_date(struct work_struct *work)
 {
+	u32 until = READ_ONCE(seen);
 	struct timespec64 now;
 
 	get_wallclock(&now);
 	if (abs(ahead) > 1)
 		now.tv_sec += ahead;
 	do_settimeofday64(&now);
+	WRITE_ONCE(mended, until);
 }
 
 static DECLARE_DELAYED_WORK(date_work, mend_date);
 
+/*
+ * What a date is ahead that is not mended yet, perhaps just now, is no wish of the guest's.
+ * Until Linux takes one of our clocks it counts ticks, and loses those that come too late.
+ */
+int timekeeping_valid_for_hres(void);
+
 static void look_at_date(void)
 {
-	static u32 seen = 1;	/* Linux's clock did not run before its interrupts did */
 	u32 sleeps = READ_SHARED(lguest_shared.sleeps);
 
-	if (sleeps & 1 || lguest_shared.vcpu)
+	if (sleeps & 1 || lguest_shared.vcpu || !timekeeping_valid_for_hres())
 		return;
-	if (sleeps != seen)
-		schedule_delayed_work(&date_work, seen == 1 ? 0 : HZ);
-	else if (!delayed_work_pending(&date_work))
+	if (sleeps != seen) {
+		unsigned long delay = seen == 1 ? 0 : HZ;
+
+		WRITE_ONCE(seen, sleeps);
+		schedule_delayed_work(&date_work, delay);
+	} else if (READ_ONCE(mended) == seen) {
 		ahead = ktime_get_real_seconds() - READ_SHARED(lguest_shared.wall_sec);
-	seen = sleeps;
+	}
 }
 
 static void look_at_tsc(void)
