@@ -523,6 +523,5 @@ TEST_S(60, "AT-98 random states: refused, or a guest like any other")
 		g->fd = -1;
 		g = move(g);
 		one_odd_state(g, &random);
-	} while (++rounds < 2000 * times && now_ns() < until);
-	CHECK(rounds > 10);
+	} while (++rounds < 2000 * times && (rounds <= 10 || now_ns() < until));
 }
