@@ -14,6 +14,7 @@
 #include <linux/printk.h>
 #include <linux/types.h>
 #include <asm/processor.h>
+#include <asm/x86_init.h>
 #include "compat/hvc.h"
 #include "layer.h"
 
@@ -139,6 +140,12 @@ static struct console early_lguest = {
 	.index	= -1,
 };
 
+/* Linux's own traps are there: what is said without a level from now on is no last word. */
+static void forget_early_printk(void)
+{
+	early_console = NULL;
+}
+
 /**
  * setup_early_console() - messages from now on appear at once
  */
@@ -153,6 +160,7 @@ void setup_early_console(void)
 	}
 	early_console = &early_lguest;
 	register_console(&early_lguest);
+	x86_init.hyper.init_after_bootmem = forget_early_printk;
 	/* The default; a console= on the command line wins over it. */
 	add_preferred_console("hvc", 0, NULL);
 }

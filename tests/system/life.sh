@@ -19,6 +19,10 @@ is "I3 power off has status 0" 0 $?
 has "K5 a script on stdin reaches the guest's shell" '^the script runs$' /tmp/out
 has "I3 J15 the guest says Power down" 'reboot: Power down' /tmp/out
 is "I3 power off says nothing on stderr" "" "$(cat /tmp/err)"
+echo 'echo only this; poweroff -f' | lguest run -p quiet >/tmp/only 2>/tmp/err
+is "K5 what a quiet kernel says on a pipe is its log's, each line with its time" "only this" \
+	"$(grep -v -e '^\[ ' -e '^Linux guest ' -e '^Memory: ' -e '^$' /tmp/only)"
+between "K5 ... and that is little" 1 20 "$(grep -c '^\[ ' /tmp/only)"
 before=$(free_memory)	# not earlier: the host was still freeing its initramfs
 
 lguest run -- poweroff -f >/tmp/out 2>/tmp/err
