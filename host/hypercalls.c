@@ -59,17 +59,12 @@ static bool take_shared_page(struct lg_cpu *cpu, struct page *page)
 }
 
 /*
- * The second INIT: the guest has moved the page, and copied what was in it.  TLBs may
- * still have the old one at the place that the Switcher knows: this vCPU's, and as all
- * of a guest's are in one table, those of others, which never use it but may look there
- * on a CPU that leaks.  The new one is mapped, so nobody finds the old one from now on.
+ * The second INIT: the guest has moved the page, and copied what was in it.  The new one is
+ * mapped where the Switcher looks, so nobody finds the old one from now on.
  */
 static void leave_shared_page(struct lg_cpu *cpu, struct page *page)
 {
-	keep_nothing(cpu);
-	smp_mb();
-	if (READ_ONCE(cpu->lg->nr_cpus) > 1)
-		flush_all_cpus();
+	forget_own_pages(cpu);
 	unpin_user_pages_dirty_lock(&page, 1, true);
 	cpu->shared_moved = true;
 }

@@ -553,7 +553,7 @@ struct lg_pcids {			/* of a physical CPU */
 };
 void shrunk(struct lguest *lg, struct lg_root *root);
 void prepare_tlb(struct lg_cpu *cpu, struct lg_pcids *pcids);
-void keep_nothing(struct lg_cpu *cpu);
+void forget_own_pages(struct lg_cpu *cpu);
 bool cpu_passed(struct lg_cpu *cpu, u64 stamp);
 bool passed(struct lguest *lg, u64 stamp);
 bool settled(struct lguest *lg, struct lg_root *root, u64 stamp);

@@ -302,7 +302,7 @@ void free_vcpu_pages(struct lg_cpu *cpu)
 	cpu->state = NULL;
 }
 
-/* As map_vcpu(), or before keep_nothing(): no other CPU uses the place. */
+/* As map_vcpu(), or before forget_own_pages(): no other CPU uses the place. */
 void map_shared(struct lg_cpu *cpu, struct page *page)
 {
 	*slot_pte(cpu, LG_SHARED_OFFSET) = entry_for(page, SUPERVISOR_RW);

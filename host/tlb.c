@@ -190,12 +190,14 @@ static void take_pcids(struct lg_cpu *cpu, struct lg_pcids *pcids)
 }
 
 /**
- * keep_nothing() - each view is flushed when it is loaded next
+ * forget_own_pages() - no TLB has the page that was in the vCPU's part of slot 256
  * @cpu: the vCPU, not in the guest; the caller is its owner
  *
- * For what only this vCPU may have cached: its own pages in slot 256.
+ * Its own views are flushed when they are loaded next.  As all of a guest's are in one
+ * table, other vCPUs, which never use it, may look there on a CPU that leaks: then all
+ * is flushed, now.
  */
-void keep_nothing(struct lg_cpu *cpu)
+void forget_own_pages(struct lg_cpu *cpu)
 {
 	unsigned int i;
 
@@ -203,6 +205,9 @@ void keep_nothing(struct lg_cpu *cpu)
 		cpu->state->spaces[i].kernel &= ~CR3_KEEP;
 		cpu->state->spaces[i].user &= ~CR3_KEEP;
 	}
+	smp_mb();
+	if (READ_ONCE(cpu->lg->nr_cpus) > 1)
+		flush_all_cpus();
 }
 
 /**

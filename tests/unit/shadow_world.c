@@ -366,6 +366,13 @@ void world_forget(void)
 }
 
 /* One vCPU more. */
+unsigned int world_flushes;
+
+void flush_all_cpus(void)
+{
+	world_flushes++;
+}
+
 struct lg_cpu *world_vcpu(void)
 {
 	struct lg_cpu *cpu = calloc(1, sizeof(*cpu));

@@ -108,6 +108,7 @@ void any_access(void);
 void flush_a_page(u64 address);
 void flush_for_all(u64 address);
 void flush_all(void);
+extern unsigned int world_flushes;	/* of all CPUs */
 void load_cr3(u64 frame, bool keep);
 void one_operation(void);
 

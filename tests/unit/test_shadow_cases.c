@@ -463,6 +463,31 @@ static void test_dead_roots_are_bounded(void **state)
 	world_destroy();
 }
 
+/* The shared page moves: no view of the vCPU's keeps what it had, nor others' on their CPUs. */
+static void test_own_pages_are_forgotten(void **state)
+{
+	struct lg_space *spaces;
+	unsigned int i, vcpus;
+
+	(void)state;
+	for (vcpus = 1; vcpus <= 2; vcpus++) {
+		world_create(1, false, 0, 0);
+		if (vcpus == 2)
+			world_vcpu();
+		spaces = w.cpu->state->spaces;
+		for (i = 0; i < LG_NR_SPACES; i++) {
+			spaces[i].kernel |= CR3_KEEP;
+			spaces[i].user |= CR3_KEEP;
+		}
+		world_flushes = 0;
+		forget_own_pages(w.cpu);
+		for (i = 0; i < LG_NR_SPACES; i++)
+			assert_int_equal((spaces[i].kernel | spaces[i].user) & CR3_KEEP, 0);
+		assert_int_equal(world_flushes, vcpus - 1);
+		world_destroy();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -478,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_shrink),
 		cmocka_unit_test(test_known_to_a_sleeper),
 		cmocka_unit_test(test_dead_roots_are_bounded),
+		cmocka_unit_test(test_own_pages_are_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
