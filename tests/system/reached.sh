@@ -69,7 +69,7 @@ left=$(while read -r n; do awk -v n="$n" '$1 == "op" && $3 == n { print $2 }' /t
 # Counters of events, which a guest has none of; and what only KVM, CPUs that are taken
 # offline, and handlers of NMIs use.
 is "J3 each is reached, but for those that nothing in such a guest calls" \
-	"cpu.read_pmc cpu.store_tr irq.halt mmu.write_cr2" "$(echo $left)"
+	"cpu.read_pmc cpu.store_tr irq.halt mmu.flush_tlb_multi mmu.write_cr2" "$(echo $left)"
 show /tmp/gdb 12
 
 # J9: a kernel that is led astray before it has a console driver has said all the same.
