@@ -46,11 +46,6 @@ struct net_way {
 	 * largest frame.
 	 */
 	size_t (*receive)(struct net *net, struct iovec *parts, unsigned int n);
-	/*
-	 * Take what has come while the driver can get nothing, for receive(); false: there
-	 * is no room for more.  NULL: it waits where it is.
-	 */
-	bool (*keep)(struct net *net);
 	/* The driver accepted these features; may be NULL. */
 	void (*start)(struct net *net, uint64_t features);
 	/* The guest has ended, and others shall not find it there; may be NULL. */

@@ -15,10 +15,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices/devices.h"
@@ -31,8 +31,8 @@
 #include "net_window.h"
 
 #define PROGRAM	"passt"
-#define ROOM	(8 << 20)
-#define KEPT_MOST	(256 << 10)
+#define ROOM	(256 << 10)
+#define SOCKET_ROOM	(8 << 20)	/* or as much as the host allows: net.core.wmem_max */
 #define COMPLAINTS_MOST	8
 
 /* Ports of the host that lead to the guest, as passt wants them: "2222:22,80". */
@@ -50,11 +50,12 @@ struct forwards {
 struct stream {
 	struct forwards ports;
 	struct net_rules rules;
+	struct acks acks;
 	bool host_loopback;
 	unsigned int told;
 	int words;		/* of passt's, on its stderr; or -1 */
 	size_t from, to;
-	uint8_t *bytes;
+	uint8_t bytes[ROOM];
 };
 
 static bool is_port(const char *text, char **end)
@@ -221,17 +222,13 @@ static const char *no_passt(void)
 
 /*
  * passt writes without waiting: a frame that does not fit is lost, and for each that the
- * guest then misses it sends a window again.  So there is room for those of 128
- * connections: in the socket what the host allows (net.core.wmem_max), and the rest
- * here.  0 or an errno.
+ * guest then misses it sends a window again.
  */
-static int make_room(struct stream *s, int fd)
+static void widen(int fd)
 {
-	const int bytes = ROOM;
+	const int bytes = SOCKET_ROOM;
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	s->bytes = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return s->bytes == MAP_FAILED ? errno : 0;
 }
 
 static const char *open_user(struct net *net, char *argument)
@@ -247,9 +244,8 @@ static const char *open_user(struct net *net, char *argument)
 		rules_close_own(&s->rules);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return strerror(errno);
-	error = make_room(s, ends[1]);
-	if (!error)
-		error = start_passt(ends[1], s);
+	widen(ends[1]);
+	error = start_passt(ends[1], s);
 	close(ends[1]);
 	if (error) {
 		close(ends[0]);
@@ -271,6 +267,14 @@ static void hang_up(struct net *net, const char *why)
 		*words ? ": " : "", words);
 	shutdown(net->fd, SHUT_RDWR);
 	net->fd = -1;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
 static bool may_go_out(struct stream *s, const uint8_t *frame, size_t size)
@@ -303,6 +307,9 @@ static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, s
 	parts_skip(&parts, &n, NET_HEADER);
 	parts_peek(parts, start, look);
 	if (!may_go_out(net->state, start, look))
+		return;
+	if (acks_again(&((struct stream *)net->state)->acks, start, look, size - NET_HEADER,
+		       now_ms()))
 		return;
 	window_unscale(start, look);
 	parts_skip(&parts, &n, look);
@@ -358,45 +365,26 @@ static size_t take_frame(struct net *net, struct stream *s, struct iovec *parts,
 	return NET_HEADER + length;
 }
 
-/* Bytes that were taken make room for others, and memory is given back when all were. */
-static void tidy(struct stream *s)
-{
-	if (s->from == s->to) {
-		if (s->to > KEPT_MOST)
-			madvise(s->bytes, ROOM, MADV_DONTNEED);
-		s->from = s->to = 0;
-	} else if (s->to == ROOM) {
-		memmove(s->bytes, s->bytes + s->from, s->to - s->from);
-		s->to -= s->from;
-		s->from = 0;
-	}
-}
-
-/* Read what has come, whether or not the guest has buffers; false: there is no more room. */
-static bool keep_from_user(struct net *net)
-{
-	struct stream *s = net->state;
-	ssize_t got;
-
-	tidy(s);
-	if (s->to == ROOM)
-		return false;
-	got = RETRY(recv(net->fd, s->bytes + s->to, ROOM - s->to, MSG_DONTWAIT));
-	if (got > 0)
-		s->to += got;
-	else if (!got || errno != EAGAIN)
-		hang_up(net, got ? strerror(errno) : "it ended");
-	return true;
-}
-
 static size_t receive_from_user(struct net *net, struct iovec *parts, unsigned int n)
 {
-	size_t size = take_frame(net, net->state, parts, n);
+	struct stream *s = net->state;
+	size_t size = take_frame(net, s, parts, n);
+	ssize_t got;
 
 	if (size || net->fd < 0)
 		return size;
-	keep_from_user(net);
-	return take_frame(net, net->state, parts, n);
+	memmove(s->bytes, s->bytes + s->from, s->to - s->from);
+	s->to -= s->from;
+	s->from = 0;
+	got = RETRY(recv(net->fd, s->bytes + s->to, ROOM - s->to, MSG_DONTWAIT));
+	if (got < 0 && errno == EAGAIN)
+		return 0;
+	if (got <= 0) {
+		hang_up(net, got ? strerror(errno) : "it ended");
+		return 0;
+	}
+	s->to += got;
+	return take_frame(net, s, parts, n);
 }
 
 const struct net_way net_user = {
@@ -407,5 +395,4 @@ const struct net_way net_user = {
 	.open = open_user,
 	.send = send_to_user,
 	.receive = receive_from_user,
-	.keep = keep_from_user,
 };

@@ -5,6 +5,10 @@
  * 7323), and what does not fit is lost.  passt's end of a connection is on this machine:
  * a window of 64 KiB is enough, and that is one without a scale.  So the scale is taken
  * out of the frames that begin a connection, both ways.
+ *
+ * The passt of 2023 sends a window again for each acknowledgement that comes twice, and
+ * for each frame that comes twice the guest acknowledges twice: that need not end.  So
+ * what says nothing new goes out ten times in a second, no more.
  * Read next: net_rules.c.
  */
 #include <net/ethernet.h>
@@ -16,6 +20,9 @@
 #define TCP_HEADER	20
 #define CHECKSUM_AT	16
 #define FLAGS_AT	13
+#define ACK_AT		8
+#define WINDOW_AT	14
+#define AGAIN_MS	100
 
 /* One byte of a TCP header becomes another, and the checksum remains right (RFC 1624). */
 static void replace(uint8_t *tcp, size_t at, uint8_t byte)
@@ -70,4 +77,51 @@ void window_unscale(uint8_t *frame, size_t size)
 	header = (tcp[12] >> 4) * 4;
 	if (header <= size - at)
 		take_scale(tcp, header);
+}
+
+/* An acknowledgement and nothing else; the frame may end with padding. */
+static bool is_only_ack(const uint8_t *frame, size_t at, size_t size)
+{
+	const uint8_t *ip = frame + ETH_HLEN;
+	bool v6 = ip[0] >> 4 == 6;
+	size_t length = v6 ? 40 + (ip[4] << 8 | ip[5]) : ip[2] << 8 | ip[3];
+
+	return frame[at + FLAGS_AT] == TH_ACK && ETH_HLEN + length <= size &&
+	       ETH_HLEN + length == at + (frame[at + 12] >> 4) * 4;
+}
+
+/* Of the addresses and ports. */
+static uint64_t hash_of(const uint8_t *frame, size_t at)
+{
+	size_t i = ETH_HLEN + (frame[ETH_HLEN] >> 4 == 6 ? 8 : 12);
+	uint64_t hash = 14695981039346656037ULL;
+
+	for (; i < at + 4; i++)
+		hash = (hash ^ frame[i]) * 1099511628211ULL;
+	return hash;
+}
+
+bool acks_again(struct acks *acks, const uint8_t *frame, size_t look, size_t size, uint64_t now)
+{
+	size_t at = find_tcp(frame, look), i;
+	const uint8_t *tcp = frame + at;
+	uint64_t who;
+	uint32_t number;
+	uint16_t window;
+
+	if (!at || look < at + TCP_HEADER || !is_only_ack(frame, at, size))
+		return false;
+	who = hash_of(frame, at);
+	number = (uint32_t)tcp[ACK_AT] << 24 | tcp[ACK_AT + 1] << 16 | tcp[ACK_AT + 2] << 8 |
+		 tcp[ACK_AT + 3];
+	window = tcp[WINDOW_AT] << 8 | tcp[WINDOW_AT + 1];
+	i = who % ACKS_MOST;
+	if (acks->last[i].who == who && acks->last[i].number == number &&
+	    acks->last[i].window == window && now - acks->last[i].when < AGAIN_MS)
+		return true;
+	acks->last[i].who = who;
+	acks->last[i].when = now;
+	acks->last[i].number = number;
+	acks->last[i].window = window;
+	return false;
 }

@@ -151,20 +151,14 @@ static int receive_one(struct virtio_queue *q, struct net *net)
 	return 1;
 }
 
-/* The driver can get nothing now: what comes is kept over here, or waits. */
-static void pause_reading(struct virtio_queue *q, struct net *net)
-{
-	q->source = net->fd >= 0 && net->way->keep && net->way->keep(net) ? net->fd : -1;
-}
-
-/* No buffer for the frame: until the driver notifies, it gets none. */
+/* No buffer for the frame: until the driver notifies, nothing is read. */
 static bool wait_for_buffers(struct virtio_queue *q)
 {
 	if (virtqueue_notify_me(&q->ring, true)) {
 		virtqueue_notify_me(&q->ring, false);
 		return false;
 	}
-	pause_reading(q, net_of(q));
+	q->source = -1;
 	return true;
 }
 
@@ -190,7 +184,7 @@ static void receive(struct virtio_queue *q)
 	if (i == BUDGET)
 		virtio_kick(q);
 	else if (net->fd < 0 || q->wake)
-		pause_reading(q, net);
+		q->source = -1;
 }
 
 static void serve(struct virtio_queue *q)
