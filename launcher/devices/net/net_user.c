@@ -18,9 +18,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "devices/devices.h"
 #include "devices/virtio/virtqueue.h"
 #include "distribution.h"
@@ -269,14 +269,6 @@ static void hang_up(struct net *net, const char *why)
 	net->fd = -1;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
-
 static bool may_go_out(struct stream *s, const uint8_t *frame, size_t size)
 {
 	if (rules_let_out(&s->rules, frame, size))
@@ -295,6 +287,7 @@ static bool may_go_out(struct stream *s, const uint8_t *frame, size_t size)
  */
 static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, size_t size)
 {
+	struct stream *s = net->state;
 	uint32_t length = htonl(size - NET_HEADER);
 	uint8_t start[RULES_LOOK];
 	struct iovec all[2 + VIRTQUEUE_MOST], *next = all;
@@ -306,10 +299,9 @@ static void send_to_user(struct net *net, struct iovec *parts, unsigned int n, s
 		return;
 	parts_skip(&parts, &n, NET_HEADER);
 	parts_peek(parts, start, look);
-	if (!may_go_out(net->state, start, look))
+	if (!may_go_out(s, start, look))
 		return;
-	if (acks_again(&((struct stream *)net->state)->acks, start, look, size - NET_HEADER,
-		       now_ms()))
+	if (acks_again(&s->acks, start, look, size - NET_HEADER, now_ns() / 1000000))
 		return;
 	window_unscale(start, look);
 	parts_skip(&parts, &n, look);

@@ -101,27 +101,30 @@ static uint64_t hash_of(const uint8_t *frame, size_t at)
 	return hash;
 }
 
+static struct ack read_ack(const uint8_t *frame, size_t at, uint64_t now)
+{
+	const uint8_t *tcp = frame + at, *n = tcp + ACK_AT;
+
+	return (struct ack){
+		.who = hash_of(frame, at),
+		.when = now,
+		.number = (uint32_t)n[0] << 24 | n[1] << 16 | n[2] << 8 | n[3],
+		.window = tcp[WINDOW_AT] << 8 | tcp[WINDOW_AT + 1],
+	};
+}
+
 bool acks_again(struct acks *acks, const uint8_t *frame, size_t look, size_t size, uint64_t now)
 {
-	size_t at = find_tcp(frame, look), i;
-	const uint8_t *tcp = frame + at;
-	uint64_t who;
-	uint32_t number;
-	uint16_t window;
+	size_t at = find_tcp(frame, look);
+	struct ack ack, *last;
 
 	if (!at || look < at + TCP_HEADER || !is_only_ack(frame, at, size))
 		return false;
-	who = hash_of(frame, at);
-	number = (uint32_t)tcp[ACK_AT] << 24 | tcp[ACK_AT + 1] << 16 | tcp[ACK_AT + 2] << 8 |
-		 tcp[ACK_AT + 3];
-	window = tcp[WINDOW_AT] << 8 | tcp[WINDOW_AT + 1];
-	i = who % ACKS_MOST;
-	if (acks->last[i].who == who && acks->last[i].number == number &&
-	    acks->last[i].window == window && now - acks->last[i].when < AGAIN_MS)
+	ack = read_ack(frame, at, now);
+	last = &acks->last[ack.who % ACKS_MOST];
+	if (last->who == ack.who && last->number == ack.number && last->window == ack.window &&
+	    now - last->when < AGAIN_MS)
 		return true;
-	acks->last[i].who = who;
-	acks->last[i].when = now;
-	acks->last[i].number = number;
-	acks->last[i].window = window;
+	*last = ack;
 	return false;
 }

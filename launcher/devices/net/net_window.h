@@ -16,7 +16,7 @@ void window_unscale(uint8_t *frame, size_t size);
 /* The last acknowledgements that went out, by connection; all zero at first. */
 #define ACKS_MOST	256
 struct acks {
-	struct {
+	struct ack {
 		uint64_t who, when;	/* a hash; ms */
 		uint32_t number;
 		uint16_t window;
