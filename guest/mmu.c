@@ -111,14 +111,15 @@ void lguest_do_late_calls(void)
 
 /*G:510
  * The three flushes of this CPU.  Like INVLPG, the flush of one address acts on
- * kernel addresses in all address spaces.  The flush of a user's address can wait
- * in two cases.  While a page fault is handled (entry.S sets and clears
- * lguest_local.flush_later), for copy-on-write does one for each page: nobody uses
- * that user's addresses before either the IRET at the end or a switch to another
- * task, and the Host empties the ring at both. And with interrupts off: Linux
- * flushes a range page by page so, and only then goes on; lguest_irq_enable() has
- * the ring emptied (lguest_local.ring_waits).  But not in an interrupt: it may be
- * another vCPU's, which goes on when we have flushed. :
+ * kernel addresses in all address spaces.
+ *
+ * The flush of a user's address can wait in two cases.  While a page fault is
+ * handled (entry.S sets and clears lguest_local.flush_later), for copy-on-write does
+ * one for each page: nobody uses that user's addresses before either the IRET at
+ * the end or a switch to another task, and the Host empties the ring at both.
+ * And with interrupts off: Linux flushes a range page by page so, and only then
+ * goes on; lguest_irq_enable() has the ring emptied (lguest_local.ring_waits).  But
+ * not in an interrupt: it may be another vCPU's, which goes on when we have flushed.
 :*/
 static void lguest_flush_tlb_user(void)
 {
